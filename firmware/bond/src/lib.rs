@@ -1,0 +1,1 @@
+//! The bonding engine: a sender and a receiver without sockets, threads or clocks.

@@ -1,0 +1,121 @@
+//! `bondbox-uplink`: the bond's sending end.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bondbox_units::{Bitrate, LinkId};
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+
+/// The uplink service.
+pub struct Uplink;
+
+impl crate::Protocol for Uplink {
+    const NAME: &'static str = "uplink";
+    type State = State;
+    type Command = Command;
+    type Done = Done;
+}
+
+/// What the bond is doing now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct State {
+    /// The gateway as configured.
+    pub gateway: String,
+    /// Whether media can reach it.
+    pub session: Session,
+    /// What the encoder may produce.
+    pub target: Bitrate,
+    /// What the sources really produced over the last second.
+    pub actual: Bitrate,
+    /// First copies waiting to be sent, in bytes.
+    pub backlog_bytes: u64,
+    /// One a configured link, in the order of the settings.
+    pub links: Vec<Link>,
+    /// Counted since the service started.
+    pub counters: Counters,
+}
+
+/// The session with the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Session {
+    /// No answer yet.
+    Connecting,
+    /// Open: media flows.
+    Open,
+    /// Open, and nothing was acknowledged on any link for a second.
+    Dark,
+}
+
+/// One link now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Link {
+    /// Its id in the bond.
+    pub id: LinkId,
+    /// The interface.
+    pub name: String,
+    /// What the engine thinks of it.
+    pub state: LinkState,
+    /// What the link delivers at most, as proven.
+    pub capacity: Bitrate,
+    /// What it delivered over the last second.
+    pub rate: Bitrate,
+    /// Round trip without queue, in microseconds.
+    pub rtt_us: u32,
+    /// Standing queue above the base delay, in microseconds.
+    pub queue_us: u32,
+    /// Packets lost of those sent over the last two seconds, in parts per million.
+    pub loss_ppm: u32,
+}
+
+/// Whether a link carries media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum LinkState {
+    /// The interface is not there, or has no address.
+    Absent,
+    /// Waiting for the gateway to answer on it.
+    Joining,
+    /// Carries media.
+    Up,
+    /// No acknowledgement for longer than usual: no new media.
+    Suspect,
+    /// No acknowledgement for so long that its packets were sent again elsewhere.
+    Silent,
+}
+
+/// Counted since the service started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Counters {
+    /// Units taken from capture or from the ingest socket.
+    pub units_in: u64,
+    /// Units the gateway has in full.
+    pub units_acknowledged: u64,
+    /// Units given up before they were sent in full.
+    pub units_shed: u64,
+    /// Bytes sent on all links, IP and UDP headers not counted.
+    pub bytes_sent: u64,
+    /// Bytes sent again after a loss or for a silent link.
+    pub bytes_repaired: u64,
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Datagrams that were not ours, by the engine's names.
+    pub rejected_datagrams: u64,
+}
+
+/// What the uplink can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Command {
+    /// Send over this interface too; done when the gateway answered on it.
+    AddLink(String),
+    /// Stop sending over this interface; done when nothing is in flight on it.
+    RemoveLink(String),
+}
+
+/// What was seen after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Done {
+    /// The link is in use.
+    Joined(LinkId),
+    /// The link is gone.
+    Left,
+}

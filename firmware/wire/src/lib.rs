@@ -1,0 +1,1 @@
+//! The bond datagram: envelope, frames, variable-length integers, handshake datagrams.

@@ -1,0 +1,1 @@
+//! Video capture devices that are cameras, found and described.

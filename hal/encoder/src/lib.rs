@@ -1,0 +1,1 @@
+//! Video encoders: which ones this machine has, and how each behaves.

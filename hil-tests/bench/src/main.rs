@@ -1,0 +1,2 @@
+//! Measures the bond, and its peers, with real processes over emulated links.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Starts the whole product on one machine, without hardware.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Both ends of the bond over modelled links in virtual time.

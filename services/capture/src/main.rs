@@ -1,0 +1,2 @@
+//! Captures and encodes a source and serves its access units.
+fn main() {}

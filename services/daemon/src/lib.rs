@@ -1,0 +1,1 @@
+//! What all Bondbox services share: settings, logs, readiness, watchdog, sockets.
