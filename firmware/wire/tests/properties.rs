@@ -1,0 +1,229 @@
+//! Laws of the codec: every decoder is total, every frame reads back.
+
+use bondbox_units::{Instant, LinkId, Priority, TrackId};
+use bondbox_wire::envelope::{Address, Envelope, encode_header};
+use bondbox_wire::frame::{
+    AckBuilder, Acked, Bitrate, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState, Media, Track,
+    TrackKind, UnitHeader,
+};
+use bondbox_wire::handshake::Handshake;
+use bondbox_wire::{Reader, ReplayWindow, Writer, expand, expand_micros, pn_len};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+
+const VARINT: std::ops::Range<u64> = 0..1 << 62;
+
+fn written(frame: &Frame<'_>) -> Vec<u8> {
+    let mut buffer = [0; 2_000];
+    let mut writer = Writer::new(&mut buffer);
+    frame.encode(&mut writer).unwrap();
+    writer.written().to_vec()
+}
+
+fn header() -> impl Strategy<Value = UnitHeader> {
+    (0..4_u8, any::<(bool, bool, u32, i32, i32)>()).prop_map(|(code, (keyframe, discontinuity, ingest, pts, dts))| {
+        UnitHeader {
+            priority: Priority::from_code(code),
+            keyframe,
+            discontinuity,
+            ingest_low: ingest,
+            pts_offset: pts,
+            dts_offset: dts,
+        }
+    })
+}
+
+/// Every kind of control frame from a handful of numbers.
+fn control_frames<'a>(v: &[u64; 9], small: (u8, u8, u16, u16, u32), text: &'a str) -> Vec<Frame<'a>> {
+    let (a, b, c, d, e) = small;
+    let name = &text[..text.floor_char_boundary(15)];
+    vec![
+        Frame::LinkReport(LinkReport {
+            path: e,
+            link: LinkId(a),
+            state: LinkState::Suspect,
+            rate_bps: v[0],
+            capacity_bps: v[1],
+            rtt_us: v[2],
+            delay_us: v[3],
+            queue_us: v[4],
+            loss_ppm: v[5],
+            packets_sent: v[6],
+            packets_lost: v[7],
+            bytes_repaired: v[8],
+            name,
+        }),
+        Frame::Bitrate(Bitrate { target_bps: v[0], actual_bps: v[1], encode_delay_us: v[2] }),
+        Frame::Ping(v[0]),
+        Frame::Pong(v[1]),
+        Frame::LinkJoin(LinkJoin { index: e, sent: Instant::from_micros(v[0]), link: LinkId(b), name }),
+        Frame::LinkAccept(LinkAccept {
+            index: e,
+            join_sent: Instant::from_micros(v[0]),
+            received: Instant::from_micros(v[1]),
+        }),
+        Frame::LinkLeave { path: e },
+        Frame::Close { reason: v[3] },
+        Frame::Horizon { track: TrackId(a), unit: e },
+        Frame::Keyframe { track: TrackId(b) },
+        Frame::Clock(Clock { sender: Instant::from_micros(v[4]), receiver: Instant::from_micros(v[5]) }),
+        Frame::Track(Track {
+            track: TrackId(a),
+            kind: TrackKind::Aac,
+            width: c,
+            height: d,
+            rate: e,
+            channels: b,
+            label: &text[..text.floor_char_boundary(64)],
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_envelope_or_an_error(bytes in vec(any::<u8>(), 0..1_500)) {
+        let _ = Envelope::decode(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_frames_or_an_error(bytes in vec(any::<u8>(), 0..1_500)) {
+        let frames: Vec<_> = Frames::new(&bytes).collect();
+        prop_assert!(frames.len() <= bytes.len());
+        for frame in frames.into_iter().flatten() {
+            if let Frame::Ack(ack) = frame {
+                prop_assert!(ack.packets().count() <= bytes.len() + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_ack_never_panics(pns in btree_set(0..5_000_u64, 1..80), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let packets = pns.iter().rev().map(|&pn| Acked { pn, received: Instant::from_micros(pn * 400) });
+        let mut buffer = [0; 1_400];
+        let mut writer = Writer::new(&mut buffer);
+        AckBuilder::new(1, 5).encode(packets, &mut writer).unwrap();
+        let mut bytes = writer.written().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        for frame in Frames::new(&bytes).flatten() {
+            if let Frame::Ack(ack) = frame {
+                prop_assert!(ack.packets().count() <= bytes.len() + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn control_frames_read_back(v in prop::array::uniform9(VARINT), small in any::<(u8, u8, u16, u16, u32)>(), text in "\\PC{0,20}") {
+        for frame in control_frames(&v, small, &text) {
+            let bytes = written(&frame);
+            let mut frames = Frames::new(&bytes);
+            prop_assert_eq!(frames.next(), Some(Ok(frame)));
+            prop_assert_eq!(frames.next(), None);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_skipped_by_its_length(kind in 0x12_u8..0x20, body in vec(any::<u8>(), 0..60)) {
+        let mut bytes = vec![kind, body.len() as u8];
+        bytes.extend(body);
+        bytes.extend(written(&Frame::Ping(9)));
+        let read: Vec<_> = Frames::new(&bytes).collect();
+        prop_assert_eq!(read, vec![Ok(Frame::Unknown { kind }), Ok(Frame::Ping(9))]);
+    }
+
+    #[test]
+    fn media_fill_a_datagram_and_read_back(
+        room in 60_usize..1_472,
+        units in vec((any::<u8>(), any::<u32>(), prop::option::of(header()), 1_u32..100_000, any::<bool>(), 0_usize..700), 1..20),
+    ) {
+        let payload = vec![0xa5; 700];
+        let mut buffer = [0; 1_472];
+        let mut writer = Writer::new(&mut buffer[..room]);
+        let mut sent = vec![];
+        for (track, unit, header, offset, last, len) in units {
+            let offset = if header.is_some() { 0 } else { offset };
+            let media = Media { track: TrackId(track), unit, offset, last, header, bytes: &payload[..len] };
+            if media.encode(&mut writer).is_ok() {
+                sent.push(Ok(Frame::Media(media)));
+            }
+        }
+        let _ = Frame::Ping(0).encode(&mut writer).map(|()| sent.push(Ok(Frame::Ping(0))));
+        let read: Vec<_> = Frames::new(writer.written()).collect();
+        prop_assert_eq!(read, sent);
+    }
+
+    #[test]
+    fn acknowledgements_read_back(times in btree_map(0..100_000_u64, 0..10_000_000_u64, 1..100), delay in 0..1_000_000_u64) {
+        let sent: Vec<_> = times.iter().rev().map(|(&pn, &t)| Acked { pn, received: Instant::from_micros(t) }).collect();
+        let mut buffer = [0; 1_472];
+        let mut writer = Writer::new(&mut buffer);
+        AckBuilder::new(3, delay).encode(sent.iter().copied(), &mut writer).unwrap();
+        let frames: Vec<_> = Frames::new(writer.written()).collect();
+        let [Ok(Frame::Ack(ack))] = &frames[..] else { panic!("not one ack: {frames:?}") };
+        for (read, sent) in ack.packets().zip(&sent) {
+            prop_assert_eq!(read.pn, sent.pn);
+            prop_assert!(read.received.micros_since(sent.received).abs() <= 32);
+        }
+        prop_assert!(ack.packets().count() == sent.len() || writer.len() > 1_100);
+    }
+
+    #[test]
+    fn a_packet_number_survives_truncation(acknowledged in 0..1_u64 << 40, ahead in 0..1_u64 << 22, behind in 0..1_u64 << 10) {
+        let pn = acknowledged + ahead;
+        let len = pn_len(pn, Some(acknowledged));
+        let bits = 8 * len as u32;
+        let expected = (acknowledged + 1).max(pn.saturating_sub(behind));
+        prop_assert_eq!(expand(pn & ((1 << bits) - 1), bits, expected), pn);
+    }
+
+    #[test]
+    fn an_instant_survives_truncation(near in 1_u64 << 32..1 << 50, off in -2_000_000_000_i64..2_000_000_000) {
+        let t = Instant::from_micros(near).offset_micros(off);
+        prop_assert_eq!(expand_micros(t.as_micros() as u32, Instant::from_micros(near)), t);
+    }
+
+    #[test]
+    fn varints_read_back(value in VARINT, signed in -(1_i64 << 60)..1 << 60) {
+        let mut buffer = [0; 16];
+        let mut writer = Writer::new(&mut buffer);
+        writer.varint(value).unwrap();
+        writer.signed(signed).unwrap();
+        let mut reader = Reader::new(writer.written());
+        prop_assert_eq!((reader.varint(), reader.signed()), (Ok(value), Ok(signed)));
+        prop_assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_replay_window_agrees_with_a_set(pns in vec(0..12_000_u64, 1..600)) {
+        let mut window = ReplayWindow::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for pn in pns {
+            let too_old = pn + 4_096 < window.expected();
+            prop_assert_eq!(window.accept(pn), !too_old && !seen.contains(&pn));
+            seen.insert(pn);
+        }
+    }
+
+    #[test]
+    fn handshakes_and_headers_read_back(
+        id in any::<[u8; 8]>(),
+        offset in 0..4_000_u64,
+        bytes in vec(any::<u8>(), 0..900),
+        cookie in vec(any::<u8>(), 0..33),
+        (index, path, pn, phase) in any::<(u32, u32, u32, bool)>(),
+    ) {
+        let mut buffer = [0; 1_472];
+        let mut writer = Writer::new(&mut buffer);
+        let sent = Handshake { id, cookie: &cookie, offset, total: offset + bytes.len() as u64, acknowledged: 5, bytes: &bytes };
+        sent.encode(&mut writer).unwrap();
+        let Ok(Envelope::Handshake(read)) = Envelope::decode(writer.written()) else { panic!("no handshake") };
+        prop_assert_eq!(read, sent);
+
+        let mut writer = Writer::new(&mut buffer);
+        encode_header(Address::NewPath { session: index, path }, phase, u64::from(pn), None, &mut writer).unwrap();
+        writer.bytes(&[0; 16]).unwrap();
+        let Ok(Envelope::Join { session, path: read_path, sealed }) = Envelope::decode(writer.written()) else { panic!("no join") };
+        prop_assert_eq!((session, read_path, sealed.phase), (index, path, phase));
+        prop_assert_eq!(sealed.packet_number(0), u64::from(pn));
+    }
+}
