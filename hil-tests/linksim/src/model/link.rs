@@ -1,0 +1,82 @@
+//! A link: two directions under one name.
+
+use bondbox_units::Instant;
+
+use super::seed::derive;
+use super::{Direction, DirectionConfig, Event, State};
+
+/// What a link is like.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// As the unit's interface is called.
+    pub name: String,
+    /// From the unit.
+    pub up: DirectionConfig,
+    /// To the unit.
+    pub down: DirectionConfig,
+}
+
+/// Two directions of one link.
+#[derive(Clone, Debug)]
+pub struct Link<T> {
+    /// From the unit.
+    pub up: Direction<T>,
+    /// To the unit.
+    pub down: Direction<T>,
+    nat_rebinds: u32,
+}
+
+impl<T> Link<T> {
+    /// A link at time zero, with nothing in it.
+    pub fn new(config: &LinkConfig, seed: u64) -> Self {
+        Self {
+            up: Direction::new(&config.up, derive(seed, 0)),
+            down: Direction::new(&config.down, derive(seed, 1)),
+            nat_rebinds: 0,
+        }
+    }
+
+    /// Something happens to one or both of its directions.
+    pub fn apply(&mut self, now: Instant, way: Way, event: Event) {
+        if event == Event::NatRebind {
+            self.nat_rebinds += 1;
+        }
+        if way != Way::Down {
+            self.up.apply(now, event);
+        }
+        if way != Way::Up {
+            self.down.apply(now, event);
+        }
+    }
+
+    /// How often the unit's port has changed: whoever knows ports maps them anew when this grows.
+    pub fn nat_rebinds(&self) -> u32 {
+        self.nat_rebinds
+    }
+
+    /// Cut when one direction is; else swallowing when one direction does.
+    pub fn state(&self) -> State {
+        match (self.up.state(), self.down.state()) {
+            (State::Cut, _) | (_, State::Cut) => State::Cut,
+            (State::Blackhole, _) | (_, State::Blackhole) => State::Blackhole,
+            (State::Up, State::Up) => State::Up,
+        }
+    }
+
+    /// When to poll one of its directions next.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.up.deadline(), self.down.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// Which directions of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// From the unit.
+    Up,
+    /// To the unit.
+    Down,
+    /// Both of them.
+    Both,
+}
