@@ -24,5 +24,5 @@ pub use client::{Client, CommandError, Commander, Event, Want};
 pub use connection::Responder;
 pub use counters::{Counters, Garbage};
 pub use media::{Media, Unit, UnitTooLarge};
-pub use peers::{Peers, UnknownUser};
+pub use peers::Peers;
 pub use server::{BindError, Commands, Server};

@@ -12,28 +12,23 @@ pub struct Peers {
     uids: Vec<u32>,
 }
 
-/// A user in the settings that the system does not know.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no user {0}")]
-pub struct UnknownUser(pub String);
-
 impl Peers {
     /// Root and this process's own user.
     pub fn own() -> Self {
         Self { uids: vec![0, Uid::effective().as_raw()] }
     }
 
-    /// Root, this process's own user, and `names`.
-    ///
-    /// # Errors
-    /// [`UnknownUser`] for a name the system does not know.
-    pub fn with(names: &[String]) -> Result<Self, UnknownUser> {
+    /// Root, this process's own user, and the users `names`. One that the system does not know can be at no other end:
+    /// it is logged and left out, so that the box's settings hold on a machine without the box's users.
+    pub fn with(names: &[String]) -> Self {
         let mut peers = Self::own();
         for name in names {
-            let user = User::from_name(name).ok().flatten().ok_or_else(|| UnknownUser(name.clone()))?;
-            peers.uids.push(user.uid.as_raw());
+            match User::from_name(name) {
+                Ok(Some(user)) => peers.uids.push(user.uid.as_raw()),
+                Ok(None) | Err(_) => tracing::info!(name, "no such user: nobody of that name may connect"),
+            }
         }
-        Ok(peers)
+        peers
     }
 
     pub(super) fn check(&self, socket: &SeqPacket) -> Result<(), Ended> {
@@ -54,7 +49,7 @@ mod tests {
 
     #[test]
     fn root_ourselves_and_those_named_are_known() {
-        let peers = Peers::with(&["nobody".to_string()]).unwrap();
+        let peers = Peers::with(&["nobody".to_string()]);
         let nobody = User::from_name("nobody").unwrap().unwrap().uid.as_raw();
         assert!(peers.check_uid(0).is_ok());
         assert!(peers.check_uid(Uid::effective().as_raw()).is_ok());
@@ -63,8 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_is_not_there_is_named() {
-        let error = Peers::with(&["nobody-of-that-name".to_string()]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no user nobody-of-that-name");
+    fn a_user_that_is_not_there_adds_nobody() {
+        assert_eq!(Peers::with(&["nobody-of-that-name".to_string()]).uids, Peers::own().uids);
     }
 }
