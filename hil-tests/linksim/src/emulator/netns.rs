@@ -1,0 +1,119 @@
+//! The two network namespaces: made, entered, and removed with whatever a crashed run left.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A namespace that exists as long as this does.
+#[derive(Debug)]
+pub(super) struct Netns {
+    name: String,
+    /// Released by the kernel when this process ends, however it ends.
+    _lock: UnixListener,
+}
+
+impl Netns {
+    /// Makes the namespace, after removing one of this name together with the processes in it.
+    pub(super) fn create(name: &str) -> anyhow::Result<Self> {
+        ensure!(
+            !name.is_empty()
+                && name.len() <= 64
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
+            "namespace {name:?}: must be 1 to 64 of A-Z a-z 0-9 - _"
+        );
+        let address = SocketAddr::from_abstract_name(format!("bondbox-linksim/{name}"))?;
+        let lock = UnixListener::bind_addr(&address)
+            .with_context(|| format!("namespace {name}: another bondbox-linksim has it"))?;
+        remove(name)?;
+        ip(&["netns", "add", name], "")?;
+        Ok(Self { name: name.to_owned(), _lock: lock })
+    }
+
+    /// Does something inside; this thread is back outside afterwards.
+    pub(super) fn inside<R>(&self, act: impl FnOnce() -> anyhow::Result<R>) -> anyhow::Result<R> {
+        let home = File::open("/proc/thread-self/ns/net").context("open this thread's namespace")?;
+        let there = File::open(path_of(&self.name)).with_context(|| format!("open namespace {}", self.name))?;
+        setns(there, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter namespace {}", self.name))?;
+        let result = act();
+        setns(home, CloneFlags::CLONE_NEWNET).context("leave the namespace")?;
+        result
+    }
+
+    /// Runs lines of `ip -batch` inside.
+    pub(super) fn configure(&self, lines: &str) -> anyhow::Result<()> {
+        ip(&["-n", &self.name, "-batch", "-"], lines)
+    }
+
+    /// Sets what every later interface starts with. IPv6 would send packets of its own into the links.
+    pub(super) fn quieten(&self) -> anyhow::Result<()> {
+        self.inside(|| {
+            for (key, value) in [
+                ("ipv4/conf/all/rp_filter", "0"),
+                ("ipv4/conf/default/rp_filter", "0"),
+                ("ipv6/conf/all/disable_ipv6", "1"),
+                ("ipv6/conf/default/disable_ipv6", "1"),
+            ] {
+                let path = Path::new("/proc/sys/net").join(key);
+                // A kernel without IPv6 has nothing to silence.
+                if path.exists() {
+                    std::fs::write(&path, value).with_context(|| format!("write {value} to {}", path.display()))?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        if let Err(error) = ip(&["netns", "del", &self.name], "") {
+            eprintln!("bondbox-linksim: {error:#}");
+        }
+    }
+}
+
+/// Removes a namespace and ends the processes in it, which would keep its devices and ports.
+fn remove(name: &str) -> anyhow::Result<()> {
+    if !path_of(name).exists() {
+        return Ok(());
+    }
+    let pids = Command::new("ip").args(["netns", "pids", name]).output().context("run ip")?;
+    for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+        if let Ok(pid) = pid.parse::<i32>() {
+            // It may have ended by itself since.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+    ip(&["netns", "del", name], "")
+}
+
+fn path_of(name: &str) -> PathBuf {
+    Path::new("/run/netns").join(name)
+}
+
+fn ip(arguments: &[&str], input: &str) -> anyhow::Result<()> {
+    let mut child = Command::new("ip")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("run ip (Debian package iproute2)")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // When it refuses to read on, its message below says why.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().context("wait for ip")?;
+    if !output.status.success() {
+        bail!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
