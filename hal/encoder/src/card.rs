@@ -157,6 +157,8 @@ pub static CARDS: &[TraitCard] = &[
                 ("speed-preset", if large { "superfast" } else { "veryfast" }.into()),
                 ("bframes", "0".into()),
                 ("key-int-max", format.keyframe_interval().to_string()),
+                // A restless picture would be all keyframes, each several times the size of what it replaces.
+                ("option-string", "scenecut=0".into()),
                 ("vbv-buf-capacity", VBV_MS.to_string()),
                 ("byte-stream", "true".into()),
                 ("aud", "true".into()),
