@@ -1,17 +1,19 @@
 /**
  * Opens the built page in Chromium at three sizes, cuts a link, silences the gateway, and says
- * what it saw. Screenshots land in the folder given as the first argument.
+ * what it saw. Screenshots land in the folder given as the first argument, else in
+ * the system's temporary one. Build first.
  */
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { chromium } from 'playwright-core';
 
 import { serve } from './server.mjs';
 
-const folder = process.argv[2] ?? 'dist-look';
+const folder = process.argv[2] ?? join(tmpdir(), 'bondbox-page');
 await mkdir(folder, { recursive: true });
 const server = await serve({ dist: true, streams: ['unit-1', 'unit-2'] });
 const browser = await chromium.launch({
@@ -44,6 +46,11 @@ try {
     assert.ok(overflow <= 0, `the page is ${overflow} px too wide`);
     const tall = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
     console.log(name, 'scrolls by', tall);
+
+    await page.request.post(`${server.url}dev/encoder`);
+    await page.getByTestId('picture-held').waitFor({ timeout: 5000 });
+    await page.getByTestId('picture-held').waitFor({ state: 'detached', timeout: 5000 });
+    console.log(name, 'after a new clock', await watch(page, 2000));
 
     await page.request.post(`${server.url}dev/mute?ms=3000`);
     await page.waitForTimeout(2700);

@@ -1,9 +1,10 @@
 /**
  * The page without a gateway: Vite, invented statuses and a real live stream from GStreamer.
  *
- * `npm run dev-demo` serves it on port 5173 (`PORT`); `STREAMS=a,b` names the streams, and `DIST=1` serves what
- * was built instead of the sources. `POST /dev/mute?ms=3000` silences the events and ends the
- * streams, as a gateway that restarts does.
+ * `npm run dev-demo` serves it on port 5173 (`PORT`); `STREAMS=a,b` names the streams, and `DIST=1`
+ * serves what was built instead of the sources. `POST /dev/mute?ms=3000` silences the events and
+ * ends the streams, as a gateway that restarts does; `POST /dev/encoder` starts the picture anew
+ * on the same connection, with a clock that starts at zero.
  */
 
 import { spawn } from 'node:child_process';
@@ -33,16 +34,28 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
   }, EVENT_MS);
 
   const live = (response) => {
-    const child = spawn('gst-launch-1.0', PIPELINE, { stdio: ['ignore', 'pipe', 'ignore'] });
-    const end = () => {
-      child.kill('SIGKILL');
-      response.end();
-      players.delete(end);
+    let child;
+    const encode = () => {
+      child = spawn('gst-launch-1.0', PIPELINE, { stdio: ['ignore', 'pipe', 'ignore'] });
+      child.stdout.pipe(response, { end: false });
     };
-    players.add(end);
+    const player = {
+      end() {
+        child.kill('SIGKILL');
+        response.end();
+        players.delete(player);
+      },
+      restartEncoder() {
+        const dying = child;
+        dying.stdout.unpipe(response);
+        dying.kill('SIGKILL');
+        setTimeout(encode, 1500);
+      },
+    };
+    players.add(player);
     response.writeHead(200, { 'content-type': 'video/mp2t', 'cache-control': 'no-store' });
-    child.stdout.pipe(response);
-    response.on('close', end);
+    encode();
+    response.on('close', player.end);
   };
 
   const routes = async (request, response, next) => {
@@ -55,8 +68,11 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
     const verb = /^\/api\/demo\/links\/([^/]+)\/(cut|blackhole|restore)$/.exec(path);
     if (path === '/dev/mute') {
       mutedUntil = performance.now() + Number(url.searchParams.get('ms'));
-      for (const end of players) end();
+      for (const player of players) player.end();
       for (const listener of listeners) listener.end();
+      answer(200, {});
+    } else if (path === '/dev/encoder') {
+      for (const player of players) player.restartEncoder();
       answer(200, {});
     } else if (path.startsWith('/api') && muted()) {
       response.destroy();
@@ -93,7 +109,7 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
     url: `http://127.0.0.1:${server.address().port}/`,
     async close() {
       clearInterval(timer);
-      for (const end of players) end();
+      for (const player of players) player.end();
       for (const listener of listeners) listener.end();
       await vite?.close();
       server.closeAllConnections();

@@ -54,7 +54,7 @@ export class History {
       ),
     });
     // One sample older than the window stays, so that the lines reach its edge.
-    while ((this.#samples[1]?.at ?? at) < at - WINDOW_S) this.#samples.shift();
+    while ((this.#samples[1]?.at ?? at) <= at - WINDOW_S) this.#samples.shift();
   }
 
   /** How much a counter grew per second over the last `RATE_OVER_S`, `null` before two samples. */

@@ -62,7 +62,7 @@ export class Connection {
     let timer = silence();
     try {
       const answer = await fetch(this.#url, { signal: abort.signal, cache: 'no-store' });
-      if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status} ${answer.statusText}`);
+      if (!answer.ok || !answer.body) throw new Error(`the gateway answers HTTP ${answer.status}`);
       const reader = answer.body.getReader();
       for (let first = true; ; first = false) {
         const { done, value } = await reader.read();

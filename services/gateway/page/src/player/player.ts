@@ -36,6 +36,7 @@ export class Player {
   #chase = new Chase();
   #frames: number[] = [];
   #shownAt: number | null = null;
+  #decoded = 0;
   #startedAt = 0;
   #problem: string | null = null;
   #timer: ReturnType<typeof setInterval>;
@@ -111,12 +112,16 @@ export class Player {
   #onFrame = (): void => {
     const at = now();
     this.#held.hidden = true;
-    this.#problem = null;
-    this.#shownAt = at;
+    this.#onAlive();
     this.#frames.push(at);
     while (this.#frames[0]! < at - FRAME_RATE_OVER_S) this.#frames.shift();
     this.#frameRequest = this.#video.requestVideoFrameCallback(this.#onFrame);
   };
+
+  #onAlive(): void {
+    this.#problem = null;
+    this.#shownAt = now();
+  }
 
   #onWaiting = (): void => {
     // The first frames of a player always wait; only what runs dry later is a stall.
@@ -132,14 +137,25 @@ export class Player {
     const video = this.#video;
     const { buffered } = video;
     if (!this.#feed || buffered.length === 0) return;
+    // A picture that is scrolled out of sight is decoded, but no frame of it is announced.
+    const decoded = video.getVideoPlaybackQuality().totalVideoFrames;
+    if (decoded > this.#decoded) this.#onAlive();
+    this.#decoded = decoded;
     const end = buffered.end(buffered.length - 1);
     const start = buffered.start(buffered.length - 1);
-    if (video.currentTime < start) video.currentTime = start;
+    if (video.currentTime < start && leftToPlay(video) < HOLE_S) video.currentTime = start;
     if (video.paused) {
       // Before its first frame a player gathers its slack; later, nobody pauses live television
       // but the browser, in a tab that slept.
       const ready = end - start >= this.#chase.target || now() - this.#startedAt > SETTLE_S;
-      if (ready) video.play().catch(() => undefined);
+      if (ready) {
+        video.play().catch((error: unknown) => {
+          // Anything else means that the source was replaced meanwhile.
+          const refused = error instanceof DOMException && error.name === 'NotAllowedError';
+          if (refused) this.#problem = 'the browser waits for a click before it plays';
+        });
+      }
+      return;
     }
     const move = this.#chase.poll(now(), Math.max(0, end - video.currentTime));
     if ('jumpTo' in move) video.currentTime += move.jumpTo;
@@ -242,6 +258,15 @@ function loaderClass(attach: (deliver: (bytes: Uint8Array) => void) => void) {
 
 mpegts.LoggingControl.enableAll = false;
 
+/** Seconds up to the end of the stretch that is being played. */
+function leftToPlay({ buffered, currentTime }: HTMLVideoElement): number {
+  for (let range = 0; range < buffered.length; range += 1) {
+    const end = buffered.end(range);
+    if (buffered.start(range) <= currentTime && currentTime <= end) return end - currentTime;
+  }
+  return 0;
+}
+
 function now(): number {
   return performance.now() / 1000;
 }
@@ -250,4 +275,6 @@ const STEER_MS = 100;
 const SETTLE_S = 1;
 const FRAME_RATE_OVER_S = 2;
 const STUCK_S = 2;
+/** What is left before a hole in the buffer is jumped over: less than two frames. */
+const HOLE_S = 0.05;
 const STUCK_AHEAD_S = 0.5;
