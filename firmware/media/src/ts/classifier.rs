@@ -83,7 +83,11 @@ impl Video {
     }
 
     fn packet(&mut self, packet: &Packet<'_>) -> Priority {
-        if !packet.payload.is_empty() && self.continuity.check(packet) == Order::Gap {
+        // It carries a clock reference, and other packets do too.
+        if packet.payload.is_empty() {
+            return Priority::Standard;
+        }
+        if self.continuity.check(packet) == Order::Gap {
             self.forget();
             self.random_access = false;
         }
@@ -92,7 +96,7 @@ impl Video {
             self.random_access = packet.adaptation.random_access;
         }
         let other = if self.random_access { Priority::Reference } else { Priority::Standard };
-        if packet.scrambled || packet.payload.is_empty() {
+        if packet.scrambled {
             return other;
         }
         let mut means = self.open;

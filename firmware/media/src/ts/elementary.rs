@@ -58,7 +58,8 @@ impl Elementary {
             }
             Order::Next => {}
         }
-        if packet.scrambled {
+        // What claims to begin a unit must begin with one.
+        if packet.scrambled || packet.start && !packet.payload.starts_with(&annexb::START_CODE) {
             return self.lose(shared);
         }
         if packet.start {

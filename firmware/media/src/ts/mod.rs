@@ -13,6 +13,7 @@ mod reader;
 mod section;
 mod sync;
 mod tables;
+mod timeline;
 mod writer;
 
 pub use classifier::Classifier;

@@ -8,6 +8,7 @@ use super::clock::{REFERENCE_PER_TICK, Ticks};
 use super::packetize::{Marks, Output};
 use super::pes;
 use super::programme::{MAX_STREAMS, Programme, Stream, StreamKind, write_pat, write_pmt};
+use super::timeline::Timeline;
 use crate::{Codec, h264, h265, opus};
 
 /// Writes one programme.
@@ -238,39 +239,6 @@ struct Lane {
     output: Output,
 }
 
-/// Where the stream is in time. It does not go back when one track is behind another.
-#[derive(Clone, Copy, Debug)]
-struct Timeline {
-    now: Ticks,
-    /// When the last clock reference was written.
-    reference: Ticks,
-    /// When the tables were last written; `None` when they changed since.
-    tables: Option<Ticks>,
-}
-
-impl Timeline {
-    fn advanced(self, to: Ticks) -> Self {
-        Self { now: self.now.max(to), ..self }
-    }
-
-    /// With units every 40 ms, waiting for 100 would make it 120.
-    fn tables_due(&self) -> bool {
-        self.tables.is_none_or(|last| self.now.get() - last.get() > TABLES_INTERVAL - REFERENCE_INTERVAL)
-    }
-
-    fn reference_due(&self) -> bool {
-        self.now.get() - self.reference.get() >= REFERENCE_INTERVAL / 2
-    }
-
-    /// A time before now at which a reference had to be. A pause is not filled in afterwards.
-    fn missed_reference(&self) -> Option<Ticks> {
-        let behind = self.now.get() - self.reference.get();
-        (behind > PAUSE)
-            .then(|| self.now.offset(-REFERENCE_INTERVAL))
-            .or_else(|| (behind > REFERENCE_INTERVAL).then(|| self.reference.offset(REFERENCE_INTERVAL)))
-    }
-}
-
 fn check(tracks: &[Track]) -> Result<(), TracksError> {
     if !(1..=MAX_STREAMS).contains(&tracks.len()) {
         return Err(TracksError::Count(tracks.len()));
@@ -333,11 +301,5 @@ const OPUS_HEADER_LIMIT: usize = 2 + u16::MAX as usize / 255 + 1;
 /// not there in time; more is delay for every viewer.
 const BUFFER: i64 = 150 * 90;
 
-/// ISO/IEC 13818-1 asks for a reference every 100 ms; DVB (ETSI TS 101 154 §4.1.5.3) recommends 40.
-const REFERENCE_INTERVAL: i64 = 40 * 90;
-
-/// ETSI TR 101 290 (§5.2.1) calls 500 ms an error; a viewer who switches in waits for it.
-const TABLES_INTERVAL: i64 = 100 * 90;
-
-/// Longer than this without a unit, the source had stopped.
-const PAUSE: i64 = 90_000;
+#[cfg(test)]
+mod tests;
