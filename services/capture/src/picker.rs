@@ -1,0 +1,219 @@
+//! Which picture is encoded next.
+//!
+//! The source brings frames when it likes, the encoder wants one at every tick. Frames wait in a queue of two, enough to
+//! even out a source that is just as fast as the encoder; from a faster one the oldest are dropped, a slower one is
+//! repeated. When nothing came for [`PATIENCE`], or the source said that it is lost, the slate is shown.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_ipc::capture::Picture;
+use bondbox_units::Instant;
+
+/// Decides what is shown. `F` is a frame, cheap to clone.
+#[derive(Debug)]
+pub struct Picker<F> {
+    waiting: VecDeque<Frame<F>>,
+    shown: Option<Frame<F>>,
+    picture: Picture,
+    /// When the present source last gave a sign of life.
+    alive: Instant,
+    /// Whether a frame of the present source was shown.
+    fresh: bool,
+    losses: u64,
+}
+
+/// A frame, and when the source delivered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame<F> {
+    /// The picture.
+    pub frame: F,
+    /// When it came.
+    pub captured: Instant,
+}
+
+/// What to encode at a tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick<F> {
+    /// Nothing yet: the source has just started.
+    Nothing,
+    /// This frame, new or again.
+    Frame(Frame<F>),
+    /// There is no source.
+    Slate,
+}
+
+impl<F: Clone> Picker<F> {
+    /// A source starts now.
+    pub fn new(now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), shown: None, picture: Picture::Starting, alive: now, fresh: false, losses: 0 }
+    }
+
+    /// The source brought a frame.
+    pub fn on_frame(&mut self, now: Instant, frame: F) {
+        if self.waiting.len() == DEPTH {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Frame { frame, captured: now });
+        self.alive = now;
+    }
+
+    /// The source is gone and knows it: nobody has to wait for [`PATIENCE`].
+    pub fn on_loss(&mut self) {
+        self.waiting.clear();
+        self.shown = None;
+    }
+
+    /// The source begins again, as a looped file does: its last frame stays for [`PATIENCE`] more.
+    pub fn on_restart(&mut self, now: Instant) {
+        self.alive = now;
+    }
+
+    /// Another source takes over.
+    pub fn on_switch(&mut self, now: Instant) {
+        self.waiting.clear();
+        self.alive = now;
+        self.fresh = false;
+    }
+
+    /// What to encode now.
+    pub fn pick(&mut self, now: Instant) -> Pick<F> {
+        if let Some(next) = self.waiting.pop_front() {
+            self.picture = Picture::Live;
+            self.fresh = true;
+            self.shown = Some(next);
+        } else if now.since(self.alive) >= PATIENCE || (self.shown.is_none() && self.picture != Picture::Starting) {
+            self.losses += u64::from(self.picture == Picture::Live);
+            self.picture = Picture::Slate;
+            self.shown = None;
+        }
+        match (&self.shown, self.picture) {
+            (Some(frame), _) => Pick::Frame(frame.clone()),
+            (None, Picture::Starting) => Pick::Nothing,
+            (None, Picture::Stopped | Picture::Live | Picture::Slate) => Pick::Slate,
+        }
+    }
+
+    /// What was last picked.
+    pub fn picture(&self) -> Picture {
+        self.picture
+    }
+
+    /// Whether the present source, and not the one before a switch, is live.
+    pub fn is_live(&self) -> bool {
+        self.fresh && self.picture == Picture::Live
+    }
+
+    /// How often a live source was lost.
+    pub fn losses(&self) -> u64 {
+        self.losses
+    }
+}
+
+/// How long the last frame stands before the slate. With the frame it may take to notice, at 25 a second, the slate is
+/// there within 200 ms. A source slower than seven frames a second flickers.
+pub const PATIENCE: Duration = Duration::from_millis(150);
+
+const DEPTH: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(1_000 + millis)
+    }
+
+    fn frame(millis: u64, frame: u32) -> Pick<u32> {
+        Pick::Frame(Frame { frame, captured: at(millis) })
+    }
+
+    #[test]
+    fn a_source_that_falls_silent_is_a_slate_within_200_ms_and_live_again_by_itself() {
+        let mut picker = Picker::new(at(0));
+        picker.on_frame(at(1), 1);
+        let ticks: Vec<_> = (0..6).map(|tick| picker.pick(at(2 + 40 * tick))).collect();
+        let still = frame(1, 1);
+        assert_eq!(ticks[..4], [still.clone(), still.clone(), still.clone(), still]);
+        assert_eq!(ticks[4..], [Pick::Slate, Pick::Slate], "162 ms after the last frame");
+        assert_eq!((picker.picture(), picker.losses()), (Picture::Slate, 1));
+        picker.on_frame(at(900), 2);
+        assert_eq!(picker.pick(at(902)), frame(900, 2));
+        assert_eq!((picker.picture(), picker.losses()), (Picture::Live, 1));
+    }
+
+    #[test]
+    fn a_source_that_says_it_is_lost_is_a_slate_at_the_next_tick() {
+        let mut picker = Picker::new(at(0));
+        picker.on_frame(at(1), 1);
+        picker.pick(at(2));
+        picker.on_loss();
+        assert_eq!(picker.pick(at(42)), Pick::Slate);
+        assert_eq!(picker.losses(), 1);
+    }
+
+    #[test]
+    fn nothing_is_shown_while_the_source_starts_and_a_slate_when_it_does_not() {
+        let mut picker = Picker::<u32>::new(at(0));
+        assert_eq!(picker.pick(at(10)), Pick::Nothing);
+        assert_eq!(picker.pick(at(150)), Pick::Slate);
+        assert_eq!(picker.losses(), 0, "it never was live");
+    }
+
+    #[test]
+    fn a_source_as_fast_as_the_encoder_repeats_at_most_once_however_its_frames_jitter() {
+        let mut picker = Picker::new(at(0));
+        let (mut shown, mut came) = (Vec::new(), 0);
+        // Frames are due at the very instant of each tick; every other one is late, so that it misses its tick.
+        for tick in 0..200u64 {
+            let late = tick % 2 == 0;
+            if !late {
+                picker.on_frame(at(tick * 40), came);
+                came += 1;
+            }
+            if let Pick::Frame(pick) = picker.pick(at(tick * 40)) {
+                shown.push(pick.frame);
+            }
+            if late {
+                picker.on_frame(at(tick * 40 + 5), came);
+                came += 1;
+            }
+        }
+        let repeats = shown.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        let skips = shown.windows(2).filter(|pair| pair[1] > pair[0] + 1).count();
+        assert!(repeats <= 1 && skips == 0, "{repeats} repeats, {skips} skips");
+    }
+
+    #[test]
+    fn a_faster_source_is_thinned_and_never_delayed_by_more_than_the_queue() {
+        let mut picker = Picker::new(at(0));
+        for number in 0..10u32 {
+            picker.on_frame(at(u64::from(number)), number);
+        }
+        assert_eq!(picker.pick(at(10)), frame(8, 8));
+        assert_eq!(picker.pick(at(50)), frame(9, 9));
+    }
+
+    #[test]
+    fn the_old_picture_stands_while_the_source_is_switched_and_does_not_count_as_the_new_one() {
+        let mut picker = Picker::new(at(0));
+        picker.on_frame(at(1), 1);
+        picker.pick(at(2));
+        picker.on_switch(at(1_000));
+        assert_eq!(picker.pick(at(1_040)), frame(1, 1));
+        assert!(!picker.is_live());
+        picker.on_frame(at(1_100), 2);
+        picker.pick(at(1_120));
+        assert!(picker.is_live());
+        assert_eq!(picker.losses(), 0);
+    }
+
+    #[test]
+    fn a_looped_file_keeps_its_last_frame_while_it_begins_again() {
+        let mut picker = Picker::new(at(0));
+        picker.on_frame(at(0), 1);
+        picker.pick(at(1));
+        picker.on_restart(at(140));
+        assert_eq!(picker.pick(at(280)), frame(0, 1));
+    }
+}

@@ -1,0 +1,314 @@
+//! The reactor: takes units from the encoders, serves them, watches them, and does what clients ask.
+
+mod commands;
+mod tracks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bondbox_camera::V4l2;
+use bondbox_daemon::ipc::{Media, Peers, Server, Unit as Served};
+use bondbox_daemon::watchdog::Progress;
+use bondbox_daemon::{Context, clock};
+use bondbox_ipc::capture::{Capture, Counters, Picture, State};
+use bondbox_units::{Bitrate, Instant};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+
+use crate::air::{Air, Studio};
+use crate::feeder::{Numbering, Shelf};
+use crate::follow::WINDOW;
+use crate::meter::{KEPT, Meter};
+use crate::settings::Settings;
+use crate::source::{Planner, Role, Runner, VideoSource};
+use crate::still;
+use crate::unit::{Unit, VIDEO};
+use crate::watch::{Action, Watch};
+
+use commands::Pending;
+use tracks::Tracks;
+
+/// Runs until the daemon ends.
+///
+/// # Errors
+/// When no encoder works, or its output stands still and building it anew did not help.
+pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
+    gstreamer::init().context("GStreamer")?;
+    let (server, mut commands) = Server::<Capture>::bind(&daemon.run_dir, Peers::with(&settings.clients))?;
+    let media = server.media();
+    let mut service = Service::start(settings, &daemon, media.clone())?;
+    let wake = service.studio.wake.clone();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ready = false;
+    loop {
+        tokio::select! {
+            () = daemon.shutdown.wait() => return Ok(()),
+            () = wake.notified() => service.take_units(),
+            (command, responder) = commands.next() => service.command(command, responder),
+            () = media.keyframe_wanted() => service.keyframe_for_subscriber(),
+            _ = ticks.tick() => service.look_around()?,
+        }
+        server.set_state(service.state());
+        if !ready && service.counters.video_units > 0 {
+            ready = true;
+            daemon.ready(&format!("{} by {}", service.source, service.studio.card.factory));
+        }
+    }
+}
+
+struct Service {
+    settings: Settings,
+    studio: Studio,
+    media: Media,
+    progress: Progress,
+    source: VideoSource,
+    runners: Vec<Runner>,
+    air: Option<Air>,
+    target: Bitrate,
+    tracks: Tracks,
+    meter: Meter,
+    watch: Watch,
+    pending: Pending,
+    counters: Counters,
+    /// When the encoder was last asked for a keyframe on behalf of a subscriber.
+    keyframe_asked: Instant,
+    skipped: Skipped,
+    shown: Shown,
+}
+
+/// Figures of the state that change with every unit, refreshed at a pace that a reader can follow.
+#[derive(Default)]
+struct Shown {
+    at: Instant,
+    actual: Bitrate,
+    encode_delay_us: u32,
+}
+
+/// Frames the encoder was too slow for.
+#[derive(Default)]
+struct Skipped {
+    told: u64,
+    at: Instant,
+}
+
+impl Service {
+    fn start(settings: Settings, daemon: &Context, media: Media) -> anyhow::Result<Self> {
+        let now = clock::now();
+        let format = settings.format();
+        let choice = bondbox_encoder::choose(settings.wanted_encoder(), &format)?;
+        for passed in &choice.refused {
+            tracing::info!(reason = %passed, "an encoder was passed over");
+        }
+        let card = choice.card;
+        tracing::info!(encoder = card.factory, change = ?card.change, floor = %card.floor, ceiling = %card.ceiling, "encoder");
+        let studio = Studio {
+            format,
+            card,
+            ceiling: settings.ceiling(),
+            sound: settings.sound_codec(),
+            shelf: Arc::new(Shelf::new(now)),
+            numbering: Arc::new(Numbering::starting(now, format.rate)),
+            slate: still::slate(&format)?,
+            wake: Arc::new(Notify::new()),
+        };
+        let mut service = Self {
+            tracks: Tracks::new(&settings),
+            target: settings.start(),
+            source: settings.video_source(),
+            settings,
+            studio,
+            media,
+            progress: daemon.watchdog.output("video"),
+            runners: Vec::new(),
+            air: None,
+            meter: Meter::default(),
+            watch: Watch::Off,
+            pending: Pending::default(),
+            counters: Counters::default(),
+            keyframe_asked: Instant::ZERO,
+            skipped: Skipped::default(),
+            shown: Shown::default(),
+        };
+        service.open_source()?;
+        service.go_on_air(now)?;
+        Ok(service)
+    }
+
+    /// Ends the runners of the source before, and starts those of this one.
+    fn open_source(&mut self) -> anyhow::Result<()> {
+        self.runners.clear();
+        self.studio.numbering.draw(self.settings.numbers(&self.source));
+        let (video, sound) = (self.source.clone(), self.settings.sound_source());
+        let format = self.studio.format;
+        let role =
+            Role { name: video.to_string(), shelf: self.studio.shelf.clone(), loops: video.loops(), now: clock::now };
+        let separate = sound.plan(&video);
+        let planner: Planner = {
+            let sound = if self.studio.sound.is_some() { sound } else { crate::source::SoundSource::None };
+            Box::new(move || video.plan(&format, &sound, &V4l2).map_err(|error| error.to_string()))
+        };
+        self.runners.push(Runner::start(role.clone(), planner)?);
+        if let (Some(plan), Some(_)) = (separate, self.studio.sound) {
+            let role = Role { name: format!("sound of {}", role.name), loops: false, ..role };
+            self.runners.push(Runner::start(role, Box::new(move || Ok(Some(plan.clone()))))?);
+        }
+        Ok(())
+    }
+
+    fn go_on_air(&mut self, now: Instant) -> anyhow::Result<()> {
+        let air = self.studio.on_air(self.target)?;
+        if let Some(sound) = &air.sound {
+            tracing::info!(encoder = sound.name(), "sound encoder");
+        }
+        self.air = Some(air);
+        self.meter.clear();
+        self.tracks.interrupted();
+        self.skipped = Skipped::default();
+        self.progress.set_on_air(true);
+        self.watch = Watch::start(now);
+        Ok(())
+    }
+
+    fn go_off_air(&mut self) {
+        self.air = None;
+        self.meter.clear();
+        self.progress.set_on_air(false);
+        self.watch = Watch::Off;
+    }
+
+    fn take_units(&mut self) {
+        let Some(air) = &mut self.air else { return };
+        let (mut units, mut dropped) = (Vec::new(), Vec::new());
+        for inlet in &mut air.inlets {
+            while let Some(unit) = inlet.pop() {
+                units.push(unit);
+            }
+            dropped.push(inlet.take_dropped());
+        }
+        for unit in units {
+            self.serve(unit);
+        }
+        // Those dropped were younger than all that waited.
+        for (track, count) in dropped.into_iter().enumerate().filter(|&(_, count)| count > 0) {
+            tracing::warn!(track, count, "units were dropped: the reactor was too slow");
+            self.tracks.dropped(track, count);
+            self.counters.dropped_units += count;
+            self.force_keyframe();
+        }
+    }
+
+    fn serve(&mut self, unit: Unit) {
+        let now = clock::now();
+        let head = self.tracks.head(&unit);
+        if unit.track == VIDEO {
+            self.counters.video_units += 1;
+            self.meter.on_unit(unit.encoded, unit.data.len() as u64, unit.encoded.since(unit.captured));
+            self.watch.on_unit(now);
+            self.progress.bump();
+            self.pending.on_unit(unit.encoded, head.keyframe);
+        } else {
+            self.counters.audio_units += 1;
+        }
+        if let Err(error) = self.media.push(Served { head, data: unit.data }) {
+            tracing::error!(%error, "a unit is too large for anybody");
+            self.counters.dropped_units += 1;
+        }
+    }
+
+    fn force_keyframe(&self) -> bool {
+        self.air.as_ref().is_some_and(|air| air.video.force_keyframe())
+    }
+
+    /// Subscribers who come or catch up in a row share one keyframe.
+    fn keyframe_for_subscriber(&mut self) {
+        let now = clock::now();
+        if now.since(self.keyframe_asked) >= KEYFRAME_PAUSE {
+            self.keyframe_asked = now;
+            self.force_keyframe();
+        }
+    }
+
+    /// What has to be looked at without anything having come.
+    fn look_around(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        let failure = self.air.as_ref().and_then(Air::error);
+        if let Some(reason) = &failure {
+            tracing::error!(reason, "a pipeline failed");
+        }
+        let action = if failure.is_some() { self.watch.on_failure(now) } else { self.watch.check(now) };
+        match action {
+            Some(Action::Rebuild) => {
+                tracing::error!(encoder = self.studio.card.factory, "no video comes out: the pipelines are built anew");
+                self.counters.restarts += 1;
+                self.air = None;
+                self.go_back_on_air(now)?;
+            }
+            Some(Action::GiveUp) => {
+                anyhow::bail!("no video comes out of {}, though it was built anew", self.studio.card.factory)
+            }
+            None => {}
+        }
+        self.tell_skipped(now);
+        self.judge(now);
+        Ok(())
+    }
+
+    /// As [`Self::go_on_air`], but what the watch knows stays known.
+    fn go_back_on_air(&mut self, now: Instant) -> anyhow::Result<()> {
+        let watch = self.watch;
+        self.go_on_air(now)?;
+        self.watch = watch;
+        Ok(())
+    }
+
+    fn tell_skipped(&mut self, now: Instant) {
+        let Some(air) = &self.air else { return };
+        let skipped = air.feeder.skipped();
+        if skipped > self.skipped.told && now.since(self.skipped.at) >= SKIPPED_PAUSE {
+            tracing::warn!(frames = skipped - self.skipped.told, "the encoder is too slow: frames were skipped");
+            self.skipped = Skipped { told: skipped, at: now };
+        }
+    }
+
+    fn state(&mut self) -> State {
+        let now = clock::now();
+        if now.since(self.shown.at) >= WINDOW / 2 {
+            let delay = self.meter.delay(now).unwrap_or_default();
+            self.shown = Shown {
+                at: now,
+                actual: self.meter.rate(now, KEPT),
+                encode_delay_us: u32::try_from(delay.as_micros()).unwrap_or(u32::MAX),
+            };
+            self.counters.source_lost = self.studio.shelf.frames().losses();
+        }
+        let on_air = self.air.is_some();
+        let units = self.counters.video_units > 0;
+        State {
+            source: self.source.to_string(),
+            picture: match self.studio.shelf.frames().picture() {
+                _ if !on_air => Picture::Stopped,
+                _ if !units => Picture::Starting,
+                picture => picture,
+            },
+            encoder: self.studio.card.factory.into(),
+            target: self.target,
+            actual: self.shown.actual,
+            encode_delay_us: self.shown.encode_delay_us,
+            tracks: if on_air { self.tracks.list(&self.source) } else { Vec::new() },
+            // Units are counted on every change of something else; alone they would wake every watcher 70 times a second.
+            counters: Counters {
+                dropped_units: self.counters.dropped_units + self.media.dropped_units(),
+                ..self.counters
+            },
+        }
+    }
+}
+
+/// How often things are looked at that make no noise.
+const TICK: Duration = Duration::from_millis(50);
+/// Between keyframes for subscribers.
+const KEYFRAME_PAUSE: Duration = Duration::from_millis(500);
+/// Between two log lines about skipped frames.
+const SKIPPED_PAUSE: Duration = Duration::from_secs(10);

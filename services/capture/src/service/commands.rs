@@ -1,0 +1,177 @@
+//! Commands, and when they are answered: after their effect was seen.
+
+use std::time::Duration;
+
+use bondbox_camera::V4l2;
+use bondbox_daemon::clock;
+use bondbox_daemon::ipc::Responder;
+use bondbox_ipc::Refusal;
+use bondbox_ipc::capture::{Command, Done, Picture};
+use bondbox_units::{Bitrate, Instant};
+
+use super::Service;
+use crate::follow::{Follow, Verdict};
+use crate::source::VideoSource;
+
+/// Commands whose effect is awaited.
+#[derive(Default)]
+pub(super) struct Pending {
+    bitrate: Option<(Follow, Responder<Done>)>,
+    keyframes: Vec<Waiting>,
+    starts: Vec<Waiting>,
+    switch: Option<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    responder: Responder<Done>,
+}
+
+impl Pending {
+    /// A video unit came out.
+    pub(super) fn on_unit(&mut self, encoded: Instant, keyframe: bool) {
+        for waiting in self.starts.drain(..) {
+            waiting.responder.done(Done::Now);
+        }
+        // One that left the encoder before the command is not its effect.
+        if keyframe {
+            for waiting in self.keyframes.extract_if(.., |waiting| encoded > waiting.since) {
+                let after = encoded.since(waiting.since).as_millis();
+                waiting.responder.done(Done::Keyframe { after_ms: u32::try_from(after).unwrap_or(u32::MAX) });
+            }
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn command(&mut self, command: Command, responder: Responder<Done>) {
+        let now = clock::now();
+        match command {
+            Command::SetBitrate(bitrate) => self.set_bitrate(now, bitrate, responder),
+            Command::ForceKeyframe => {
+                if self.force_keyframe() {
+                    self.pending.keyframes.push(Waiting { since: now, responder });
+                } else {
+                    responder.refuse(Refusal::Unavailable(self.no_air("takes no request for a keyframe")));
+                }
+            }
+            Command::Start if self.air.is_some() => responder.done(Done::Now),
+            Command::Start => match self.go_on_air(now) {
+                Ok(()) => self.pending.starts.push(Waiting { since: now, responder }),
+                Err(error) => responder.refuse(Refusal::Unavailable(format!("{error:#}"))),
+            },
+            Command::Stop => {
+                self.go_off_air();
+                // Nothing can come any more: the queues went with the pipelines.
+                self.refuse_all("the unit was taken off the air");
+                responder.done(Done::Now);
+            }
+            Command::SetSource(source) => self.set_source(now, &source, responder),
+        }
+    }
+
+    /// Answers what has come true, and what has taken too long.
+    pub(super) fn judge(&mut self, now: Instant) {
+        if let Some((follow, responder)) = self.pending.bitrate.take() {
+            match follow.judge(now, &self.meter) {
+                None => self.pending.bitrate = Some((follow, responder)),
+                Some(Verdict::Follows(measured)) => {
+                    responder.done(Done::Bitrate { target: follow.told(), measured });
+                }
+                Some(Verdict::Ignores(measured)) => {
+                    let why = format!("{} was told {} and gives {measured}", self.studio.card.factory, follow.told());
+                    tracing::warn!(why, "a bitrate has no effect");
+                    responder.refuse(Refusal::NoEffect(why));
+                }
+            }
+        }
+        if let Some(waiting) = self.pending.switch.take() {
+            let shown = {
+                let frames = self.studio.shelf.frames();
+                frames.is_live() || (self.source == VideoSource::Slate && frames.picture() == Picture::Slate)
+            };
+            if shown {
+                waiting.responder.done(Done::Now);
+            } else if now.since(waiting.since) >= EFFECT {
+                let why = format!("{} shows no picture yet; it is tried again until it does", self.source);
+                waiting.responder.refuse(Refusal::NoEffect(why));
+            } else {
+                self.pending.switch = Some(waiting);
+            }
+        }
+        let late = |waiting: &mut Waiting| now.since(waiting.since) >= EFFECT;
+        for waiting in self.pending.keyframes.extract_if(.., late) {
+            waiting.responder.refuse(Refusal::NoEffect("no keyframe came out".into()));
+        }
+        for waiting in self.pending.starts.extract_if(.., late) {
+            waiting.responder.refuse(Refusal::NoEffect("no unit came out".into()));
+        }
+    }
+
+    fn set_bitrate(&mut self, now: Instant, bitrate: Bitrate, responder: Responder<Done>) {
+        let (floor, ceiling) = (self.studio.card.floor, self.studio.ceiling.min(self.studio.card.ceiling));
+        if !(floor..=ceiling).contains(&bitrate) {
+            let why = format!("the bitrate is {bitrate}, must be {floor} to {ceiling}");
+            return responder.refuse(Refusal::Invalid(why));
+        }
+        let Some(air) = &self.air else {
+            return responder.refuse(Refusal::Unavailable(self.no_air("takes no bitrate")));
+        };
+        // What it was told before that took effect, or may have.
+        let before = self.target;
+        let told = match air.video.set_bitrate(bitrate) {
+            Ok(Some(told)) => told,
+            Ok(None) => {
+                self.target = bitrate;
+                self.air = None;
+                if let Err(error) = self.go_back_on_air(now) {
+                    return responder.refuse(Refusal::Unavailable(format!("{error:#}")));
+                }
+                bitrate
+            }
+            Err(error) => return responder.refuse(Refusal::Unavailable(error.to_string())),
+        };
+        self.target = told;
+        if let Some((_, overtaken)) = self.pending.bitrate.replace((Follow::new(before, told, now), responder)) {
+            overtaken.refuse(Refusal::Unavailable(format!("replaced by {told} before it could be measured")));
+        }
+    }
+
+    fn set_source(&mut self, now: Instant, source: &str, responder: Responder<Done>) {
+        let source = match source.parse::<VideoSource>() {
+            Ok(source) => source,
+            Err(never) => match never {},
+        };
+        if let Err(error) = source.check(&V4l2) {
+            return responder.refuse(Refusal::Invalid(error.to_string()));
+        }
+        tracing::info!(%source, "the source is switched");
+        self.source = source;
+        self.runners.clear();
+        self.studio.shelf.frames().on_switch(now);
+        if let Err(error) = self.open_source() {
+            return responder.refuse(Refusal::Unavailable(format!("{error:#}")));
+        }
+        if let Some(overtaken) = self.pending.switch.replace(Waiting { since: now, responder }) {
+            overtaken.responder.refuse(Refusal::Unavailable("replaced by another source before it was live".into()));
+        }
+    }
+
+    fn no_air(&self, else_why: &str) -> String {
+        match self.air {
+            Some(_) => format!("{} {else_why}", self.studio.card.factory),
+            None => "the unit is off the air".into(),
+        }
+    }
+
+    fn refuse_all(&mut self, why: &str) {
+        let Pending { bitrate, keyframes, starts, switch } = std::mem::take(&mut self.pending);
+        let waiting = keyframes.into_iter().chain(starts).chain(switch).map(|waiting| waiting.responder);
+        for responder in bitrate.map(|(_, responder)| responder).into_iter().chain(waiting) {
+            responder.refuse(Refusal::Unavailable(why.into()));
+        }
+    }
+}
+
+/// Within this time an effect is seen, or it has failed.
+const EFFECT: Duration = Duration::from_secs(5);

@@ -1,0 +1,219 @@
+//! Which elements make up a source.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bondbox_camera::{Camera, Cameras, Encoding, Wanted};
+use bondbox_encoder::Format;
+use gstreamer as gst;
+
+/// Where the picture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VideoSource {
+    /// Colour bars with a running clock.
+    Test,
+    /// No source: the slate.
+    Slate,
+    /// A camera, by its device node.
+    Camera(PathBuf),
+    /// A file, played again and again.
+    File(PathBuf),
+}
+
+/// Where the sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SoundSource {
+    /// What belongs to the picture: a tone, the file's own, the default ALSA device beside a camera.
+    Default,
+    /// A tone.
+    Test,
+    /// Silence.
+    None,
+    /// An ALSA device by name, as `hw:1,0`.
+    Alsa(String),
+}
+
+/// A pipeline to be built: picture to `video`, sound to `sound`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// As `gst-launch-1.0` takes it.
+    pub line: String,
+    /// Properties of the element `in`, which may hold anything and so are not part of the line.
+    pub input: Vec<(&'static str, String)>,
+}
+
+/// Why there is no such source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Neither a known name, nor a device, nor a file.
+    #[error("{0} is no file that can be read, must be test, slate, /dev/videoN or a file")]
+    NoFile(String),
+    /// A device node that is not a camera.
+    #[error("{path} is no camera: {reason}")]
+    NoCamera {
+        /// As given.
+        path: String,
+        /// As the device says.
+        reason: String,
+    },
+}
+
+impl VideoSource {
+    /// Whether it can be opened now, as far as can be told without opening it.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    pub fn check(&self, cameras: &dyn Cameras) -> Result<(), SourceError> {
+        match self {
+            Self::Test | Self::Slate => Ok(()),
+            Self::Camera(path) => find(cameras, path).map(|_| ()),
+            Self::File(path) => match std::fs::File::open(path).and_then(|file| file.metadata()) {
+                Ok(found) if found.is_file() => Ok(()),
+                Ok(_) | Err(_) => Err(SourceError::NoFile(path.display().to_string())),
+            },
+        }
+    }
+
+    /// How to get frames of `format` from it, with the sound that comes along; `None` for the slate.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it is not there.
+    pub fn plan(
+        &self,
+        format: &Format,
+        sound: &SoundSource,
+        cameras: &dyn Cameras,
+    ) -> Result<Option<Plan>, SourceError> {
+        self.check(cameras)?;
+        let video = video_tail(format);
+        Ok(match self {
+            Self::Slate => None,
+            Self::Test => Some(Plan { line: format!("{} {video} sync=true", test_picture(format)), input: Vec::new() }),
+            Self::Camera(path) => {
+                let input = camera_input(&find(cameras, path)?, format);
+                let line = format!("v4l2src name=in {input} {video} sync=false");
+                Some(Plan { line, input: vec![("device", path.display().to_string())] })
+            }
+            Self::File(path) => {
+                let sound = match sound {
+                    SoundSource::Default => format!("in. {SOUND_TAIL} sync=true"),
+                    SoundSource::Test | SoundSource::None | SoundSource::Alsa(_) => String::new(),
+                };
+                let line = format!("uridecodebin name=in in. ! queue {video} sync=true {sound}");
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let uri = gst::glib::filename_to_uri(&path, None)
+                    .map_err(|_| SourceError::NoFile(path.display().to_string()))?;
+                Some(Plan { line, input: vec![("uri", uri.to_string())] })
+            }
+        })
+    }
+
+    /// Whether it begins again when it ends.
+    pub fn loops(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+impl SoundSource {
+    /// The pipeline for sound beside `video`; `None` for silence, or when the sound comes with the picture.
+    pub fn plan(&self, video: &VideoSource) -> Option<Plan> {
+        let alsa = |device: &str| Plan {
+            line: format!("alsasrc name=in {SOUND_TAIL} sync=false"),
+            input: vec![("device", device.to_owned())],
+        };
+        match (self, video) {
+            (Self::None, _) | (Self::Default, VideoSource::File(_) | VideoSource::Slate) => None,
+            (Self::Alsa(device), _) => Some(alsa(device)),
+            (Self::Default, VideoSource::Camera(_)) => Some(alsa("default")),
+            (Self::Test, _) | (Self::Default, VideoSource::Test) => {
+                let line = format!("{TONE} {SOUND_TAIL} sync=true");
+                Some(Plan { line, input: Vec::new() })
+            }
+        }
+    }
+}
+
+impl FromStr for VideoSource {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "test" => Self::Test,
+            "slate" => Self::Slate,
+            path if path.starts_with("/dev/") => Self::Camera(path.into()),
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl FromStr for SoundSource {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "default" => Self::Default,
+            "test" => Self::Test,
+            "none" => Self::None,
+            device => Self::Alsa(device.into()),
+        })
+    }
+}
+
+impl fmt::Display for VideoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Test => f.write_str("test"),
+            Self::Slate => f.write_str("slate"),
+            Self::Camera(path) | Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+fn find(cameras: &dyn Cameras, path: &Path) -> Result<Camera, SourceError> {
+    cameras
+        .describe(path)
+        .map_err(|error| SourceError::NoCamera { path: path.display().to_string(), reason: error.to_string() })
+}
+
+/// What follows `v4l2src`, so that it opens in the mode that suits best.
+fn camera_input(camera: &Camera, format: &Format) -> String {
+    let wanted = Wanted { width: format.width.into(), height: format.height.into(), rate: format.rate.into() };
+    let Some(mode) = camera.best_mode(&wanted) else {
+        // It lists no modes, as multi-planar devices cannot through our library: GStreamer asks it again.
+        return "! decodebin".into();
+    };
+    let size = format!("width={},height={},framerate={}/{}", mode.width, mode.height, mode.frames, mode.seconds);
+    match mode.encoding {
+        Encoding::Raw => format!("! video/x-raw,{size}"),
+        Encoding::Jpeg => format!("! image/jpeg,{size} ! jpegdec"),
+        Encoding::Other => "! decodebin".into(),
+    }
+}
+
+fn test_picture(format: &Format) -> String {
+    let Format { width, height, rate } = format;
+    let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={rate}/1");
+    // The clock needs Pango's plugin, which small images leave out.
+    let clock = match gst::ElementFactory::find("timeoverlay") {
+        Some(_) => format!("! timeoverlay {CLOCK}"),
+        None => String::new(),
+    };
+    format!("videotestsrc is-live=true pattern=smpte horizontal-speed=2 ! {raw} {clock}")
+}
+
+fn video_tail(format: &Format) -> String {
+    let Format { width, height, .. } = format;
+    format!(
+        "! videoconvert ! videoscale \
+         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! appsink name=video async=false max-buffers=2 drop=true"
+    )
+}
+
+/// Hours, minutes, seconds and milliseconds since the source was opened.
+const CLOCK: &str = "time-mode=running-time halignment=center valignment=top font-desc=\"Monospace 24\"";
+const TONE: &str = "audiotestsrc is-live=true wave=sine freq=440 volume=0.2 samplesperbuffer=480";
+const SOUND_TAIL: &str = "! queue ! audioconvert ! audioresample \
+     ! audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=2 \
+     ! appsink name=sound async=false max-buffers=100 drop=true";
