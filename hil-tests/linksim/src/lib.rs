@@ -13,6 +13,7 @@ pub mod child;
 pub mod control;
 pub mod emulator;
 pub mod model;
+pub mod realtime;
 pub mod scenario;
 
 pub use model::{Direction, DropReason, Event, Link, Network, Way};

@@ -15,7 +15,6 @@ mod lateness;
 mod nat;
 mod netns;
 mod pump;
-mod realtime;
 mod server;
 mod tun;
 
@@ -25,7 +24,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::Scenario;
-pub(crate) use pump::Emulator;
+pub use netns::enter as enter_netns;
+use pump::Emulator;
 
 /// Where, and how, to emulate a scenario.
 #[derive(Clone, Debug)]

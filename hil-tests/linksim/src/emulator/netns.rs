@@ -12,6 +12,12 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// Moves this thread into the namespace of this name, for good.
+pub fn enter(name: &str) -> anyhow::Result<()> {
+    let there = File::open(path_of(name)).with_context(|| format!("open namespace {name}"))?;
+    setns(there, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter namespace {name}"))
+}
+
 /// A namespace that exists as long as this does.
 #[derive(Debug)]
 pub(super) struct Netns {
@@ -40,8 +46,7 @@ impl Netns {
     /// Does something inside; this thread is back outside afterwards.
     pub(super) fn inside<R>(&self, act: impl FnOnce() -> anyhow::Result<R>) -> anyhow::Result<R> {
         let home = File::open("/proc/thread-self/ns/net").context("open this thread's namespace")?;
-        let there = File::open(path_of(&self.name)).with_context(|| format!("open namespace {}", self.name))?;
-        setns(there, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter namespace {}", self.name))?;
+        enter(&self.name)?;
         let result = act();
         setns(home, CloneFlags::CLONE_NEWNET).context("leave the namespace")?;
         result

@@ -16,10 +16,10 @@ use super::nat::Nat;
 use super::netns::Netns;
 use super::server::Server;
 use super::tun::Tun;
-use super::{GATEWAY_ADDRESS, Settings, gateway_link_address, realtime, unit_address};
+use super::{GATEWAY_ADDRESS, Settings, gateway_link_address, unit_address};
 use crate::control::{LinkStatus, Reply, Request, Status, WayStatus};
 use crate::model::{Delivery, Direction, Event, Loss, State};
-use crate::{Network, Way};
+use crate::{Network, Way, realtime};
 
 /// Everything an emulation holds. Dropping it takes all of it down, devices before namespaces.
 pub(crate) struct Emulator {
@@ -73,7 +73,7 @@ impl Emulator {
         let links = ends.pop().into_iter().flatten().zip(ends.pop().into_iter().flatten()).zip(names());
         let links = links.map(|((gateway, unit), name)| Ends::new(name, unit, gateway)).collect();
         let control = settings.control.as_deref().map(Server::listen).transpose()?;
-        let realtime = realtime::claim();
+        let realtime = realtime::claim(PRIORITY);
         if let Err(error) = &realtime {
             eprintln!("bondbox-linksim: no real-time priority, so packets may be late on a busy machine: {error}");
         }
@@ -304,3 +304,5 @@ const MAX_PACKET_BYTES: usize = 65_535;
 const BATCH: usize = 32;
 /// Before this process the kernel queues so many packets: a burst it cannot hold would be lost beside the model.
 const QUEUE_PACKETS: usize = 5_000;
+/// Above ordinary threads, below what the kernel runs for itself at 50.
+const PRIORITY: i32 = 10;
