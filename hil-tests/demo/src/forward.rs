@@ -1,0 +1,70 @@
+//! A door from the host to the gateway's page.
+//!
+//! The gateway lives in a network namespace without any way out. A browser on the host connects here, and each
+//! connection is carried on from inside that namespace: no address, route or device is added on either side, and
+//! nothing is left when this process ends.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::sched::{CloneFlags, setns};
+
+/// Carries connections to `localhost:port` on to `target` in `netns`, for as long as this process lives.
+///
+/// # Errors
+/// When the port is taken.
+pub(crate) fn forward(port: u16, netns: &str, target: SocketAddr) -> io::Result<()> {
+    let netns = Arc::new(File::open(crate::child::netns_path(netns))?);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .map_err(|error| io::Error::new(error.kind(), format!("port {port} of localhost: {error}")))?;
+    accept(listener, netns.clone(), target);
+    // Browsers try this one first where the host has it.
+    if let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+        accept(listener, netns, target);
+    }
+    Ok(())
+}
+
+fn accept(listener: TcpListener, netns: Arc<File>, target: SocketAddr) {
+    let open = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            if open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+                open.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let (netns, open) = (netns.clone(), open.clone());
+            std::thread::spawn(move || {
+                // While the gateway restarts the client sees its connection close, as it would without us.
+                let _ = carry(&client, &netns, target);
+                open.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+}
+
+fn carry(client: &TcpStream, netns: &File, target: SocketAddr) -> io::Result<()> {
+    // Of this thread only; the socket made next belongs to that namespace for good.
+    setns(netns, CloneFlags::CLONE_NEWNET)?;
+    let gateway = TcpStream::connect(target)?;
+    client.set_nodelay(true)?;
+    gateway.set_nodelay(true)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| copy(client, &gateway));
+        copy(&gateway, client);
+    });
+    Ok(())
+}
+
+/// Until one side ends; then neither waits for the other.
+fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+    let _ = io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Write);
+    let _ = from.shutdown(Shutdown::Read);
+}
+
+/// Some tabs of browsers, some players.
+const MAX_CONNECTIONS: usize = 64;

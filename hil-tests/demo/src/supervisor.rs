@@ -1,0 +1,199 @@
+//! The loop: waits for one thing, tells every service, until all are over.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Uid;
+
+use crate::Arguments;
+use crate::forward::forward;
+use crate::life::State;
+use crate::network::Network;
+use crate::plan::{PAGE, Plan, prepare};
+use crate::report::Report;
+use crate::service::Service;
+
+/// Runs the demonstration until it is ended.
+///
+/// # Errors
+/// When something cannot be started, or a service ends for good.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    anyhow::ensure!(Uid::effective().is_root(), "network namespaces need root: run it with sudo");
+    let _only = claim(&arguments.name)?;
+    // Before any thread starts, so that none of them takes a signal.
+    let signals = Signals::new()?;
+    let plan = Plan::new(arguments)?;
+    prepare(&plan)?;
+    let network = Network::start(&plan)?;
+    let result = supervise(arguments, &plan, &signals, network);
+    std::fs::remove_dir_all(&plan.run_dir)?;
+    result
+}
+
+fn supervise(arguments: &Arguments, plan: &Plan, signals: &Signals, mut network: Network) -> anyhow::Result<()> {
+    let services = plan.services(arguments)?.into_iter();
+    let now = Instant::now();
+    let services: Result<Vec<_>, _> =
+        services.map(|service| Service::new(service, &plan.run_dir, &plan.logs, now)).collect();
+    let mut services = services?;
+    forward(arguments.port, &plan.gateway_netns, PAGE)?;
+    let mut story = Story::new(arguments, plan, network.pid());
+    let mut ending = None;
+    loop {
+        let now = Instant::now();
+        for service in &mut services {
+            service.tick(now).with_context(|| service.name())?;
+        }
+        story.tell(&services)?;
+        let lost = if network.is_running()? {
+            services.iter().find(|service| service.state() == State::Over).map(Service::name)
+        } else {
+            Some("linksim")
+        };
+        if let (Some(name), None) = (lost, &ending) {
+            ending = Some(Err(anyhow::anyhow!("{name} ended for good, see {}/{name}.log", plan.logs.display())));
+            stop(&mut services)?;
+        }
+        if services.iter().all(|service| service.state() == State::Over) {
+            break;
+        }
+        wait(signals, &services, now)?;
+        match (signals.take_end()?, &ending) {
+            (false, _) => {}
+            (true, None) => {
+                eprintln!("demo: ending");
+                ending = Some(Ok(()));
+                stop(&mut services)?;
+            }
+            // Asked twice: dropping the services kills them.
+            (true, Some(_)) => break,
+        }
+    }
+    drop(services);
+    network.stop()?;
+    ending.unwrap_or(Ok(()))
+}
+
+/// Holds the name until this process ends, however it ends.
+fn claim(name: &str) -> anyhow::Result<UnixListener> {
+    let address = SocketAddr::from_abstract_name(format!("bondbox-demo-{name}"))?;
+    UnixListener::bind_addr(&address).with_context(|| format!("a demonstration named {name} runs already"))
+}
+
+fn stop(services: &mut [Service]) -> io::Result<()> {
+    let now = Instant::now();
+    services.iter_mut().try_for_each(|service| service.stop(now))
+}
+
+/// Until a signal, a word from a service, or the next deadline.
+fn wait(signals: &Signals, services: &[Service], now: Instant) -> anyhow::Result<()> {
+    let deadline = services.iter().filter_map(Service::deadline).min();
+    let time = deadline.map_or(LONGEST_WAIT, |deadline| deadline.saturating_duration_since(now).min(LONGEST_WAIT));
+    // Rounded up, so that the deadline has passed when we return.
+    let time = PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+    let sources = services.iter().map(|service| service.notifications().as_fd()).chain([signals.as_fd()]);
+    let mut sources: Vec<_> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    match poll(&mut sources, time) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error).context("poll"),
+    }
+}
+
+/// SIGINT, SIGTERM and SIGHUP end the demonstration; SIGCHLD wakes the loop.
+struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+            signals.add(signal);
+        }
+        signals.thread_block()?;
+        Ok(Self { fd: SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
+    }
+
+    /// Whether one that came asks for the end.
+    fn take_end(&self) -> anyhow::Result<bool> {
+        let mut end = false;
+        while let Some(signal) = self.fd.read_signal()? {
+            end |= signal.ssi_signo != Signal::SIGCHLD as u32;
+        }
+        Ok(end)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// What people and tests are told.
+struct Story<'a> {
+    plan: &'a Plan,
+    page: String,
+    stream: String,
+    linksim_pid: u32,
+    told: Option<serde_json::Value>,
+    welcomed: bool,
+}
+
+impl<'a> Story<'a> {
+    fn new(arguments: &Arguments, plan: &'a Plan, linksim_pid: u32) -> Self {
+        let page = format!("http://localhost:{}/", arguments.port);
+        let stream = format!("{page}live/{STREAM}.ts");
+        Self { plan, page, stream, linksim_pid, told: None, welcomed: false }
+    }
+
+    /// Writes `demo.json` when something changed, and once, when all is ready, where to look.
+    fn tell(&mut self, services: &[Service]) -> anyhow::Result<()> {
+        let report = Report {
+            page: &self.page,
+            stream: &self.stream,
+            logs: &self.plan.logs,
+            run_dir: &self.plan.run_dir,
+            unit_netns: &self.plan.unit_netns,
+            gateway_netns: &self.plan.gateway_netns,
+            linksim_control: &self.plan.linksim_control,
+            linksim_pid: self.linksim_pid,
+            links: &self.plan.links,
+            services: services.iter().map(|service| (service.name(), service.into())).collect(),
+        };
+        let now = Some(serde_json::to_value(&report)?);
+        if self.told != now {
+            report.write(&self.plan.run_dir)?;
+            self.told = now;
+        }
+        if !self.welcomed && services.iter().all(|service| matches!(service.state(), State::Ready { .. })) {
+            self.welcomed = true;
+            self.welcome();
+        }
+        Ok(())
+    }
+
+    fn welcome(&self) {
+        println!();
+        println!("  Picture, sound and links   {}", self.page);
+        println!("  Stream for VLC or ffplay   {}", self.stream);
+        println!("  Links                      {} ({})", self.plan.links.join(", "), self.plan.scenario.display());
+        println!("  Logs                       {}", self.plan.logs.display());
+        println!("  What runs, for tests       {}", self.plan.run_dir.join("demo.json").display());
+        println!("  Ctrl-C ends it.");
+        println!();
+    }
+}
+
+/// The unit's stream is called so at the gateway.
+const STREAM: &str = "demo";
+
+/// Only bounds the wait; every event wakes the loop.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
