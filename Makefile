@@ -1,0 +1,108 @@
+# The front door. Each target does its own set-up and can be the first one called.
+#
+#   make demo           a live picture over emulated links into a browser; SOURCE= SCENARIO= SIZE= RATE= PORT=
+#                       LATENCY_MS= HEADROOM= change it
+#   make test           every test but the smoke test
+#   make smoke          the whole product for two minutes, in a browser, while links and services die
+#   make bench          figures beside srt-live-transmit
+#   make linksim-proof  that the link emulator does what its scenarios say
+#   make lint, fmt      check, or repair, how code is written
+#   make page           the gateway's web page
+#   make setup          only what the others would install first
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+# Node of hil-tests/setup, where the system's is too old.
+export PATH := $(CURDIR)/target/node/node_modules/node/bin:$(HOME)/.cargo/bin:$(PATH)
+
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
+DEMO := bondbox-demo bondbox-linksim bondbox-capture bondbox-uplink bondbox-gateway
+DEMO_FLAGS := \
+	$(if $(SOURCE),--source '$(SOURCE)') \
+	$(if $(SCENARIO),--scenario '$(SCENARIO)') \
+	$(if $(SIZE),--size $(SIZE)) \
+	$(if $(RATE),--rate $(RATE)) \
+	$(if $(PORT),--port $(PORT)) \
+	$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS)) \
+	$(if $(HEADROOM),--headroom $(HEADROOM))
+PAGE := services/gateway/page
+SMOKE := hil-tests/smoke
+
+.PHONY: help
+help:
+	@sed -n 's/^#   //p' Makefile
+
+.PHONY: setup
+setup:
+	@hil-tests/setup build run test node
+
+.PHONY: demo
+demo: page
+	@hil-tests/setup build run
+	cargo build $(DEMO:%=-p %)
+	exec $(AS_ROOT) target/debug/bondbox-demo $(DEMO_FLAGS)
+
+.PHONY: test
+test: page-test rust-test
+
+.PHONY: rust-test
+rust-test:
+	@hil-tests/setup build run test
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --workspace --no-fail-fast && cargo test --workspace --doc; \
+	else \
+		cargo test --workspace --no-fail-fast; \
+	fi
+
+.PHONY: page-test
+page-test: $(PAGE)/node_modules
+	cd $(PAGE) && npm run --silent check && npm test --silent
+
+.PHONY: smoke
+smoke: page $(SMOKE)/node_modules
+	@hil-tests/setup build run test
+	cargo build $(DEMO:%=-p %)
+	$(AS_ROOT) $(SMOKE)/run
+
+.PHONY: bench
+bench:
+	@hil-tests/setup build run test
+	cargo build --release -p bondbox-bench $(DEMO:%=-p %)
+	$(AS_ROOT) target/release/bondbox-bench
+
+.PHONY: linksim-proof
+linksim-proof:
+	@hil-tests/setup build test
+	cargo build -p bondbox-linksim
+	$(AS_ROOT) target/debug/bondbox-linksim-prove
+
+.PHONY: lint
+lint: format clippy
+
+.PHONY: format
+format:
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	@hil-tests/setup build
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all
+
+.PHONY: page
+page: $(PAGE)/dist/index.html
+
+$(PAGE)/dist/index.html: $(PAGE)/node_modules $(PAGE)/index.html $(shell find $(PAGE)/src $(PAGE)/public -type f 2>/dev/null)
+	cd $(PAGE) && npm run --silent build
+	@touch $@
+
+%/node_modules: %/package-lock.json
+	@hil-tests/setup node
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
