@@ -194,6 +194,9 @@ impl<P: Protocol> Task<P> {
         loop {
             tokio::select! {
                 packet = buffer.receive(&socket) => self.handle(packet?, &mut reassembly, &mut waiting)?,
+                () = self.inbox.keyframe_wanted() => {
+                    packet::send(&socket, packet::encode(&Request::<P::Command>::Media), &[]).await?;
+                }
                 Some(order) = self.orders.recv() => {
                     // Whoever asked may have stopped waiting.
                     waiting.retain(|_, answer: &mut oneshot::Sender<_>| !answer.is_closed());

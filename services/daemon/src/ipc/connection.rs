@@ -115,7 +115,11 @@ async fn write<P: Protocol>(
                     continue;
                 }
                 Order::Media => {
-                    media.get_or_insert_with(|| shared.media.subscribe());
+                    // Asked again, it lost units on its side and waits for a keyframe.
+                    match &media {
+                        None => media = Some(shared.media.subscribe()),
+                        Some(_) => shared.media.want_keyframe(),
+                    }
                     continue;
                 }
                 Order::Answer(id, result) => (encode::<P>(Response::Answer { id, result }), Bytes::new()),

@@ -17,6 +17,7 @@ use super::queue::UnitQueue;
 pub(super) struct Inbox<P: Protocol> {
     waiting: Mutex<Waiting<P>>,
     ready: Notify,
+    keyframe_wanted: Notify,
 }
 
 struct Waiting<P: Protocol> {
@@ -34,7 +35,7 @@ enum Change {
 impl<P: Protocol> Inbox<P> {
     pub(super) fn new() -> Self {
         let waiting = Waiting { changes: VecDeque::new(), state: None, units: UnitQueue::default() };
-        Self { waiting: Mutex::new(waiting), ready: Notify::new() }
+        Self { waiting: Mutex::new(waiting), ready: Notify::new(), keyframe_wanted: Notify::new() }
     }
 
     pub(super) fn connected(&self, server: Hello) {
@@ -66,11 +67,25 @@ impl<P: Protocol> Inbox<P> {
     /// The next thing: changes of the connection first, then the state, then units.
     pub(super) async fn next(&self) -> Event<P> {
         loop {
-            if let Some(event) = self.waiting().take() {
+            if let Some(event) = self.take() {
                 return event;
             }
             self.ready.notified().await;
         }
+    }
+
+    /// Returns when a track was closed because its owner was slow, and there is room again.
+    pub(super) async fn keyframe_wanted(&self) {
+        self.keyframe_wanted.notified().await;
+    }
+
+    fn take(&self) -> Option<Event<P>> {
+        let mut waiting = self.waiting();
+        let event = waiting.take();
+        if event.is_none() && waiting.units.take_keyframe_wish() {
+            self.keyframe_wanted.notify_one();
+        }
+        event
     }
 
     fn put(&self, change: impl FnOnce(&mut Waiting<P>)) {

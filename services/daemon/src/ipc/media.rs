@@ -80,10 +80,14 @@ impl Media {
         self.inner.dropped_before.load(Ordering::Relaxed) + now
     }
 
+    pub(super) fn want_keyframe(&self) {
+        self.inner.keyframe_wanted.notify_one();
+    }
+
     pub(super) fn subscribe(&self) -> Subscriber {
         let queue = Arc::new(Queue::default());
         self.subscribers().push(queue.clone());
-        self.inner.keyframe_wanted.notify_one();
+        self.want_keyframe();
         Subscriber { queue, media: self.clone(), sending: None }
     }
 
@@ -123,7 +127,7 @@ impl Subscriber {
         let mut units = lock(&self.queue.units);
         let unit = units.pop();
         if unit.is_none() && units.take_keyframe_wish() {
-            self.media.inner.keyframe_wanted.notify_one();
+            self.media.want_keyframe();
         }
         unit
     }

@@ -344,6 +344,29 @@ async fn a_stalled_subscriber_loses_whole_units_with_what_depends_on_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_whose_owner_was_slow_asks_for_a_keyframe() {
+    let dir = run_dir();
+    let (server, _commands) = serve(&dir);
+    let media = server.media();
+    let mut client = connected(&dir, Want::StateAndMedia).await;
+    media.keyframe_wanted().await;
+    for n in 0..20 {
+        media.push(unit(0, n, 40 * n, n == 0)).unwrap();
+        settle().await;
+    }
+    assert_eq!((media.dropped_units(), client.dropped_units()), (0, 12));
+    for n in 0..8 {
+        let Event::Media(unit) = client.event().await else { panic!("no unit") };
+        assert_eq!(unit.head.sequence, n);
+    }
+    let slow_again = async { while !matches!(client.event().await, Event::Media(_)) {} };
+    tokio::join!(slow_again, async {
+        media.keyframe_wanted().await;
+        media.push(unit(0, 20, 800, true)).unwrap();
+    });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_comes_back_by_itself_and_marks_the_gap() {
     let dir = run_dir();
     let (server, commands) = serve(&dir);
