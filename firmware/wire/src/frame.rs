@@ -181,7 +181,9 @@ impl Frame<'_> {
 fn decode_body<'a>(first: u8, body: &mut Reader<'a>) -> Result<Frame<'a>, BodyError> {
     Ok(match first & KIND {
         kind::PADDING => Frame::Padding,
-        kind::MEDIA => Frame::Media(Media::decode(first & FIRST != 0, first & LAST != 0, body)?),
+        kind @ (kind::MEDIA | kind::MEDIA_AGAIN) => {
+            Frame::Media(Media::decode(first & FIRST != 0, first & LAST != 0, kind == kind::MEDIA_AGAIN, body)?)
+        }
         kind::ACK => Frame::Ack(Ack::decode(body)?),
         kind::LINK_REPORT => Frame::LinkReport(LinkReport::decode(body)?),
         kind::BITRATE => Frame::Bitrate(Bitrate::decode(body)?),
@@ -231,6 +233,7 @@ mod kind {
     pub(super) const KEYFRAME: u8 = 0x0d;
     pub(super) const CLOCK: u8 = 0x0e;
     pub(super) const TRACK: u8 = 0x0f;
+    pub(super) const MEDIA_AGAIN: u8 = 0x10;
 }
 
 /// Longest body of a control frame: a track with its label.

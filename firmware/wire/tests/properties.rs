@@ -142,7 +142,7 @@ proptest! {
         let mut sent = vec![];
         for (track, unit, header, offset, last, len) in units {
             let offset = if header.is_some() { 0 } else { offset };
-            let media = Media { track: TrackId(track), unit, offset, last, header, bytes: &payload[..len] };
+            let media = Media { track: TrackId(track), unit, offset, last, again: unit % 3 == 0, header, bytes: &payload[..len] };
             if media.encode(&mut writer).is_ok() {
                 sent.push(Ok(Frame::Media(media)));
             }

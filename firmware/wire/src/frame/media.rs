@@ -22,6 +22,8 @@ pub struct Media<'a> {
     pub offset: u32,
     /// `bytes` end the unit.
     pub last: bool,
+    /// These bytes were sent before; on the wire a kind of its own.
+    pub again: bool,
     /// There exactly when `offset` is 0.
     pub header: Option<UnitHeader>,
     /// The range.
@@ -73,7 +75,8 @@ impl<'a> Media<'a> {
         }
         let to_end = overhead + self.bytes.len() >= out.room();
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        out.u8(kind::MEDIA | flag(self.header.is_some(), FIRST) | flag(self.last, LAST) | flag(to_end, TO_END))?;
+        let kind = if self.again { kind::MEDIA_AGAIN } else { kind::MEDIA };
+        out.u8(kind | flag(self.header.is_some(), FIRST) | flag(self.last, LAST) | flag(to_end, TO_END))?;
         if !to_end {
             out.varint(body_len as u64)?;
         }
@@ -90,7 +93,7 @@ impl<'a> Media<'a> {
         Ok(())
     }
 
-    pub(super) fn decode(first: bool, last: bool, body: &mut Reader<'a>) -> Result<Self, BodyError> {
+    pub(super) fn decode(first: bool, last: bool, again: bool, body: &mut Reader<'a>) -> Result<Self, BodyError> {
         let track = TrackId(body.u8()?);
         let unit = u32::try_from(body.varint()?).map_err(|_| BodyError::Value)?;
         let (offset, header) = if first {
@@ -102,7 +105,7 @@ impl<'a> Media<'a> {
         if u64::from(offset) + bytes.len() as u64 > u64::from(u32::MAX) {
             return Err(BodyError::Value);
         }
-        Ok(Self { track, unit, offset, last, header, bytes })
+        Ok(Self { track, unit, offset, last, again, header, bytes })
     }
 }
 

@@ -1,0 +1,9 @@
+//! Who is who, and how datagrams are sealed.
+
+mod identity;
+mod keys;
+mod tls;
+
+pub use identity::{BadKey, Identity, PublicKey};
+pub(crate) use keys::SessionKeys;
+pub(crate) use tls::{GatewayTls, client};

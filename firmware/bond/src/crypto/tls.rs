@@ -1,0 +1,192 @@
+//! TLS 1.3 with pinned raw public keys (RFC 7250), as QUIC uses it (RFC 9001), inside our own handshake datagrams.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, RwLock};
+
+use rustls::client::AlwaysResolvesClientRawPublicKeys;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::quic::{ClientConnection, ServerConnection, Version};
+use rustls::server::AlwaysResolvesServerRawPublicKeys;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    version,
+};
+
+use super::{Identity, PublicKey};
+
+/// Starts a unit's handshake with the gateway that has `gateway` as its key.
+pub(crate) fn client(identity: &Identity, gateway: PublicKey, params: Vec<u8>) -> ClientConnection {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])
+        .expect("the provider speaks TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PinnedGateway { gateway, checker: Checker(provider()) }))
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(identity.certified())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.enable_sni = false;
+    let name = ServerName::try_from("gateway.invalid").expect("a valid name");
+    ClientConnection::new(Arc::new(config), Version::V1, name, params).expect("the suites speak QUIC")
+}
+
+/// A gateway's side of all handshakes.
+pub(crate) struct GatewayTls {
+    config: Arc<ServerConfig>,
+    units: Arc<RwLock<BTreeSet<PublicKey>>>,
+}
+
+impl GatewayTls {
+    pub(crate) fn new(identity: &Identity, units: impl IntoIterator<Item = PublicKey>) -> Self {
+        let units = Arc::new(RwLock::new(units.into_iter().collect()));
+        let verifier = PinnedUnits { units: Arc::clone(&units), checker: Checker(provider()) };
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])
+            .expect("the provider speaks TLS 1.3")
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(identity.certified())));
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // A session is resumed by its datagrams, not by tickets.
+        config.send_tls13_tickets = 0;
+        Self { config: Arc::new(config), units }
+    }
+
+    pub(crate) fn accept(&self, params: Vec<u8>) -> ServerConnection {
+        ServerConnection::new(Arc::clone(&self.config), Version::V1, params).expect("the suites speak QUIC")
+    }
+
+    /// Which units may open sessions from now on.
+    pub(crate) fn set_units(&self, units: impl IntoIterator<Item = PublicKey>) {
+        *self.units.write().expect("nobody panics while holding it") = units.into_iter().collect();
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Checks signatures against the raw key in the certificate's place.
+#[derive(Debug)]
+struct Checker(Arc<CryptoProvider>);
+
+impl Checker {
+    fn verify(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = SubjectPublicKeyInfoDer::from(cert.as_ref());
+        verify_tls13_signature_with_raw_key(message, &key, dss, &self.0.signature_verification_algorithms)
+    }
+}
+
+fn unknown_key() -> Error {
+    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}
+
+fn tls13_only<T>() -> Result<T, Error> {
+    Err(Error::General("only TLS 1.3 is spoken".into()))
+}
+
+#[derive(Debug)]
+struct PinnedGateway {
+    gateway: PublicKey,
+    checker: Checker,
+}
+
+impl ServerCertVerifier for PinnedGateway {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match PublicKey::from_spki(end_entity) {
+            Some(key) if key == self.gateway => Ok(ServerCertVerified::assertion()),
+            _ => Err(unknown_key()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        tls13_only()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.checker.verify(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct PinnedUnits {
+    units: Arc<RwLock<BTreeSet<PublicKey>>>,
+    checker: Checker,
+}
+
+impl ClientCertVerifier for PinnedUnits {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let units = self.units.read().expect("nobody panics while holding it");
+        match PublicKey::from_spki(end_entity) {
+            Some(key) if units.contains(&key) => Ok(ClientCertVerified::assertion()),
+            _ => Err(unknown_key()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        tls13_only()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.checker.verify(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+const ALPN: &[u8] = b"bondbox/1";

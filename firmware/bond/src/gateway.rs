@@ -1,0 +1,232 @@
+//! The gateway's end: handshakes, sessions of many units, and their paths, all behind one UDP port.
+//!
+//! Drive it like [`crate::Sender`]: feed datagrams, look at the clock at the deadline, drain transmits and events.
+
+mod endpoint;
+mod session;
+mod status;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bondbox_units::Instant;
+use bondbox_wire::envelope::Envelope;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+pub use status::{PathStatus, SessionStatus, TrackStatus, UnitReport};
+
+use crate::counters::Rejected;
+use crate::crypto::{GatewayTls, Identity, PublicKey};
+use crate::handshake::GatewayHandshake;
+use crate::receiver::Delivered;
+use crate::sender::TrackInfo;
+use session::Session;
+
+/// What a gateway is to do.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Who we are.
+    pub identity: Arc<Identity>,
+    /// Units that may open sessions.
+    pub units: Vec<PublicKey>,
+    /// From a unit's ingest to our output; `None` leaves it to the unit.
+    pub latency: Option<Duration>,
+}
+
+/// The way a datagram came, and its answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Our address, where the socket has several.
+    pub local: Option<IpAddr>,
+}
+
+/// A session, never used twice in one gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// A stream: what stays the same when its unit opens another session.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// The unit.
+    pub unit: PublicKey,
+    /// The name that the unit gave it.
+    pub name: String,
+}
+
+/// What happened at the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayEvent {
+    /// A unit opened a session.
+    SessionOpened {
+        /// The session.
+        session: SessionId,
+        /// Its stream.
+        stream: StreamKey,
+        /// The session that it replaces.
+        replaces: Option<SessionId>,
+        /// From the unit's ingest to our output.
+        latency: Duration,
+    },
+    /// The unit said what a track is.
+    Track {
+        /// The session.
+        session: SessionId,
+        /// The track.
+        info: TrackInfo,
+    },
+    /// A unit is due.
+    Unit {
+        /// The session.
+        session: SessionId,
+        /// The unit.
+        unit: Delivered,
+    },
+    /// A session is over.
+    SessionClosed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The unit closed it.
+    ByUnit,
+    /// The unit opened another one for the same stream.
+    Replaced,
+    /// Nothing came for a minute.
+    Silent,
+    /// The unit's key is no longer among those that may open sessions.
+    Revoked,
+}
+
+/// The receiving engine for all units.
+pub struct Gateway {
+    config: GatewayConfig,
+    tls: GatewayTls,
+    rng: ChaCha8Rng,
+    half_open: BTreeMap<[u8; 8], HalfOpen>,
+    sessions: BTreeMap<SessionId, Session>,
+    /// By the index in a DATA datagram: the session and its path's id; by that in a JOIN: the session and 0.
+    indices: HashMap<u32, (SessionId, u32)>,
+    next_session: u64,
+    outbox: VecDeque<(Route, Vec<u8>)>,
+    events: VecDeque<GatewayEvent>,
+    resets_at: Instant,
+    resets_left: u32,
+    rejected: Rejected,
+}
+
+/// A handshake under way. Kept for a while after it is over, to answer datagrams that are repeated.
+struct HalfOpen {
+    handshake: GatewayHandshake,
+    session_index: u32,
+    /// Bytes that may still be sent on each way: never more than thrice what came.
+    allowance: HashMap<Route, usize>,
+}
+
+impl Gateway {
+    /// A gateway without sessions. `seed` feeds the indices it draws; they must differ from run to run, not be secret.
+    pub fn new(now: Instant, config: GatewayConfig, seed: u64) -> Self {
+        let tls = GatewayTls::new(&config.identity, config.units.iter().copied());
+        Self {
+            config,
+            tls,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            half_open: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            indices: HashMap::new(),
+            next_session: 1,
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            resets_at: now,
+            resets_left: 0,
+            rejected: Rejected::default(),
+        }
+    }
+
+    /// Sets which units may open sessions. Sessions of others end at once.
+    pub fn set_units(&mut self, units: Vec<PublicKey>) {
+        self.tls.set_units(units.iter().copied());
+        let revoked = self.sessions.iter().filter(|(_, session)| !units.contains(&session.stream.unit));
+        let revoked: Vec<_> = revoked.map(|(id, _)| *id).collect();
+        self.config.units = units;
+        revoked.into_iter().for_each(|id| self.close(id, CloseReason::Revoked));
+    }
+
+    /// Takes in a datagram; it is opened in place.
+    pub fn handle_datagram(&mut self, now: Instant, route: Route, datagram: &mut [u8]) {
+        match Envelope::decode(datagram) {
+            Ok(Envelope::Handshake(piece)) => {
+                let len = datagram.len();
+                self.on_handshake(now, route, len, &piece);
+            }
+            Ok(Envelope::Join { session, path, sealed }) => self.on_join(now, route, session, path, sealed, datagram),
+            Ok(Envelope::Data { index, sealed }) => self.on_data(now, route, index, sealed, datagram),
+            Ok(Envelope::Reset { .. }) => self.rejected.stray_reset += 1,
+            Err(error) => self.rejected.on_envelope_error(error),
+        }
+    }
+
+    /// Looks at the clock: lets units out, ends what has timed out.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.half_open.retain(|_, half| now - half.handshake.started < HALF_OPEN_FOR);
+        let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= SESSION_SILENCE);
+        let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
+        silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
+        for (id, session) in &mut self.sessions {
+            while let Some(unit) = session.receiver.poll(now) {
+                self.events.push_back(GatewayEvent::Unit { session: *id, unit });
+            }
+        }
+    }
+
+    /// Writes the next datagram to send into `buffer`, which has room for [`bondbox_wire::MAX_DATAGRAM`] bytes, and gives
+    /// its way and length.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        if let Some((route, datagram)) = self.outbox.pop_front() {
+            buffer[..datagram.len()].copy_from_slice(&datagram);
+            return Some((route, datagram.len()));
+        }
+        self.sessions.values_mut().find_map(|session| session.poll_transmit(now, buffer))
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<GatewayEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Gateway::handle_timeout`] and [`Gateway::poll_transmit`] again at the latest.
+    pub fn deadline(&self, now: Instant) -> Instant {
+        let sessions = self.sessions.values().filter_map(|session| session.deadline(now)).min();
+        sessions.unwrap_or(Instant::FAR_FUTURE).min(now + HOUSEKEEPING)
+    }
+
+    /// Datagrams that were not taken, by reason.
+    pub const fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+
+    fn close(&mut self, id: SessionId, reason: CloseReason) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        self.indices.retain(|_, (session, _)| *session != id);
+        // Who is revoked is told, so that it stops; a unit that went silent or moved on needs no word.
+        if reason == CloseReason::Revoked {
+            self.outbox.extend(session.farewell());
+        }
+        self.events.push_back(GatewayEvent::SessionClosed { session: id, reason });
+    }
+}
+
+const HALF_OPEN_FOR: Duration = Duration::from_secs(3);
+/// A session survives a tunnel of a minute.
+const SESSION_SILENCE: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_millis(500);

@@ -1,0 +1,391 @@
+//! One unit's session at the gateway: its paths and their acknowledgements, around the receiver of its media.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bondbox_units::{Instant, LinkId, TrackId};
+use bondbox_wire::envelope::{Address, Sealed};
+use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkAccept, LinkJoin, LinkReport, LinkState, TrackKind};
+use bondbox_wire::{MIN_DATAGRAM, ReplayWindow, Writer};
+
+use super::{Route, StreamKey};
+use crate::counters::Rejected;
+use crate::crypto::SessionKeys;
+use crate::packet::{Heading, seal};
+use crate::receiver::{AckState, Receiver};
+use crate::sender::TrackInfo;
+use crate::window::WindowSum;
+
+/// A session of one unit.
+pub(super) struct Session {
+    keys: SessionKeys,
+    pub(super) stream: StreamKey,
+    pub(super) latency: Duration,
+    pub(super) opened: Instant,
+    /// It has been told to those who drain events.
+    pub(super) announced: bool,
+    pub(super) paths: BTreeMap<u32, Path>,
+    pub(super) receiver: Receiver,
+    pub(super) reports: BTreeMap<LinkId, Report>,
+    pub(super) encoder: Option<Bitrate>,
+    pub(super) tracks: BTreeMap<TrackId, TrackInfo>,
+    clocked: bool,
+    horizon_at: Instant,
+    outbox: VecDeque<(u32, Outgoing)>,
+    pub(super) received: WindowSum<10>,
+    pub(super) received_bytes: u64,
+    last_arrival: Instant,
+}
+
+/// One link's way here.
+pub(super) struct Path {
+    peer_index: Option<u32>,
+    own_index: u32,
+    route: Route,
+    replay: ReplayWindow,
+    next_pn: u64,
+    pub(super) ack: AckState,
+    pub(super) received: WindowSum<10>,
+    pub(super) packets: u64,
+}
+
+/// The unit's word on one of its links.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) name: String,
+    pub(super) path: u32,
+    pub(super) state: LinkState,
+    pub(super) numbers: Numbers,
+    pub(super) at: Instant,
+}
+
+/// The numbers of a [`LinkReport`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub(super) capacity_bps: u64,
+    pub(super) rtt_us: u64,
+    pub(super) delay_us: u64,
+    pub(super) queue_us: u64,
+    pub(super) loss_ppm: u64,
+    pub(super) packets_sent: u64,
+    pub(super) packets_lost: u64,
+    pub(super) bytes_repaired: u64,
+}
+
+enum Outgoing {
+    Accept { join_sent: Instant, received: Instant },
+    Pong(u64),
+    Keyframe(TrackId),
+    Close,
+}
+
+/// What a frame meant for those above.
+pub(super) enum Arrival {
+    Taken,
+    Track(TrackInfo),
+    Left(u32),
+    Closed,
+    Rejected(Count),
+}
+
+/// Counts a datagram that was not taken.
+pub(super) type Count = fn(&mut Rejected);
+
+impl Session {
+    pub(super) fn new(now: Instant, stream: StreamKey, latency: Duration, keys: SessionKeys) -> Self {
+        Self {
+            keys,
+            stream,
+            latency,
+            opened: now,
+            announced: false,
+            paths: BTreeMap::new(),
+            receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now }),
+            reports: BTreeMap::new(),
+            encoder: None,
+            tracks: BTreeMap::new(),
+            clocked: false,
+            horizon_at: now,
+            outbox: VecDeque::new(),
+            received: WindowSum::default(),
+            received_bytes: 0,
+            last_arrival: now,
+        }
+    }
+
+    pub(super) const fn last_arrival(&self) -> Instant {
+        self.last_arrival
+    }
+
+    /// Whether a path has proven that the unit is there.
+    pub(super) fn is_joined(&self) -> bool {
+        self.paths.values().any(|path| path.peer_index.is_some())
+    }
+
+    /// Opens a JOIN datagram; the path begins with the first whose tag holds. Gives whether it did now.
+    pub(super) fn open_path<'a>(
+        &mut self,
+        now: Instant,
+        route: Route,
+        path: u32,
+        own_index: u32,
+        sealed: Sealed,
+        datagram: &'a mut [u8],
+    ) -> Result<(&'a [u8], bool), Count> {
+        if self.paths.contains_key(&path) {
+            return self.open(now, route, path, sealed, datagram).map(|plain| (plain, false));
+        }
+        if path == 0 || self.paths.len() >= MAX_PATHS {
+            return Err(|rejected| rejected.unexpected_join += 1);
+        }
+        let fresh = Path {
+            peer_index: None,
+            own_index,
+            route,
+            replay: ReplayWindow::new(),
+            next_pn: 0,
+            ack: AckState::default(),
+            received: WindowSum::default(),
+            packets: 0,
+        };
+        self.paths.insert(path, fresh);
+        let opened = self.open(now, route, path, sealed, datagram).map(|plain| (plain, true));
+        if opened.is_err() {
+            self.paths.remove(&path);
+        }
+        opened
+    }
+
+    /// Opens a datagram of a path and takes note of it.
+    pub(super) fn open<'a>(
+        &mut self,
+        now: Instant,
+        route: Route,
+        path_id: u32,
+        sealed: Sealed,
+        datagram: &'a mut [u8],
+    ) -> Result<&'a [u8], Count> {
+        let Some(path) = self.paths.get_mut(&path_id) else { return Err(|rejected| rejected.unknown_index += 1) };
+        let pn = sealed.packet_number(path.replay.expected());
+        if !path.replay.is_new(pn) {
+            return Err(|rejected| rejected.replayed += 1);
+        }
+        let size = datagram.len() as u64;
+        let (header, payload) = datagram.split_at_mut(sealed.header_len);
+        let Some(len) = self.keys.open(now, sealed.phase, path_id, pn, header, payload) else {
+            return Err(|rejected| rejected.bad_tag += 1);
+        };
+        // A NAT may move the unit: the newest packet tells where it is.
+        if pn >= path.replay.expected() {
+            path.route = route;
+        }
+        path.replay.accept(pn);
+        path.ack.on_packet(now, pn);
+        path.packets += 1;
+        path.received.add(now, size);
+        self.received.add(now, size);
+        self.received_bytes += size;
+        self.last_arrival = now;
+        Ok(&payload[..len])
+    }
+
+    /// The unit wants the path answered.
+    pub(super) fn on_join(&mut self, now: Instant, path_id: u32, join: &LinkJoin<'_>) {
+        let Some(path) = self.paths.get_mut(&path_id) else { return };
+        path.peer_index = Some(join.index);
+        if !self.clocked {
+            // A first guess, late by one way: the unit's word follows within a round trip.
+            self.clocked = true;
+            self.receiver.on_clock(now, Clock { sender: join.sent, receiver: now });
+        }
+        self.send(path_id, Outgoing::Accept { join_sent: join.sent, received: now });
+    }
+
+    /// Takes in a frame that came on an open path.
+    pub(super) fn on_frame(&mut self, now: Instant, path: u32, frame: &Frame<'_>) -> Arrival {
+        match frame {
+            Frame::Media(media) => {
+                let taken = self.receiver.on_media(now, media);
+                return taken.map_or(Arrival::Rejected(|rejected| rejected.out_of_bounds += 1), |()| Arrival::Taken);
+            }
+            Frame::Clock(clock) => self.receiver.on_clock(now, *clock),
+            Frame::LinkReport(report) => self.on_report(now, report),
+            Frame::Bitrate(encoder) => self.encoder = Some(*encoder),
+            Frame::Ping(token) => self.send(path, Outgoing::Pong(*token)),
+            Frame::Track(track) => return self.on_track(track),
+            Frame::LinkLeave { path } => {
+                self.paths.remove(path);
+                return Arrival::Left(*path);
+            }
+            Frame::Close { .. } => return Arrival::Closed,
+            Frame::Unknown { .. } => return Arrival::Rejected(|rejected| rejected.unknown_frame += 1),
+            // Padding carries nothing, and the rest is said by gateways only.
+            _ => {}
+        }
+        Arrival::Taken
+    }
+
+    fn on_track(&mut self, track: &bondbox_wire::frame::Track<'_>) -> Arrival {
+        let info = TrackInfo {
+            track: track.track,
+            kind: track.kind,
+            width: track.width,
+            height: track.height,
+            rate: track.rate,
+            channels: track.channels,
+            label: track.label.to_owned(),
+        };
+        if self.tracks.get(&info.track) == Some(&info)
+            || (self.tracks.len() >= MAX_TRACKS && !self.tracks.contains_key(&info.track))
+        {
+            return Arrival::Taken;
+        }
+        self.tracks.insert(info.track, info.clone());
+        Arrival::Track(info)
+    }
+
+    fn on_report(&mut self, now: Instant, report: &LinkReport<'_>) {
+        if self.reports.len() >= MAX_PATHS && !self.reports.contains_key(&report.link) {
+            return;
+        }
+        let numbers = Numbers {
+            capacity_bps: report.capacity_bps,
+            rtt_us: report.rtt_us,
+            delay_us: report.delay_us,
+            queue_us: report.queue_us,
+            loss_ppm: report.loss_ppm,
+            packets_sent: report.packets_sent,
+            packets_lost: report.packets_lost,
+            bytes_repaired: report.bytes_repaired,
+        };
+        let report = (
+            report.link,
+            Report { name: report.name.to_owned(), path: report.path, state: report.state, numbers, at: now },
+        );
+        self.reports.insert(report.0, report.1);
+    }
+
+    fn send(&mut self, path: u32, outgoing: Outgoing) {
+        if self.outbox.len() < MAX_OUTBOX {
+            self.outbox.push_back((path, outgoing));
+        }
+    }
+
+    /// Writes the next datagram of this session.
+    pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        self.ask_for_keyframe(now);
+        while let Some((path, outgoing)) = self.outbox.pop_front() {
+            let sent = self.transmit(now, path, buffer, |own_index, writer| {
+                let frame = match outgoing {
+                    Outgoing::Accept { join_sent, received } => {
+                        Frame::LinkAccept(LinkAccept { index: own_index, join_sent, received })
+                    }
+                    Outgoing::Pong(token) => Frame::Pong(token),
+                    Outgoing::Keyframe(track) => Frame::Keyframe { track },
+                    Outgoing::Close => Frame::Close { reason: 0 },
+                };
+                let _ = frame.encode(writer);
+            });
+            if sent.is_some() {
+                return sent;
+            }
+        }
+        self.transmit_ack(now, buffer).or_else(|| self.transmit_ack_copy(now, buffer))
+    }
+
+    /// When to poll again: a unit or an acknowledgement is due.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let acks = self.paths.values().flat_map(|path| [path.ack.due(), path.ack.copy_due()]).flatten().min();
+        let outbox = (!self.outbox.is_empty()).then_some(now);
+        [acks, outbox, self.receiver.deadline(now)].into_iter().flatten().min()
+    }
+
+    /// The last word to a unit.
+    pub(super) fn farewell(mut self) -> Vec<(Route, Vec<u8>)> {
+        let paths: Vec<_> = self.paths.keys().copied().collect();
+        paths.iter().for_each(|path| self.send(*path, Outgoing::Close));
+        let mut buffer = [0; MIN_DATAGRAM];
+        let now = self.last_arrival;
+        let mut datagrams = vec![];
+        while !self.outbox.is_empty() {
+            let Some((route, len)) = self.poll_transmit(now, &mut buffer) else { break };
+            datagrams.push((route, buffer[..len].to_vec()));
+        }
+        datagrams
+    }
+
+    fn ask_for_keyframe(&mut self, now: Instant) {
+        let Some(track) = self.receiver.keyframe_wanted(now) else { return };
+        let picture =
+            self.tracks.get(&track).is_some_and(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+        if let Some(path) = self.freshest(None).filter(|_| picture) {
+            self.send(path, Outgoing::Keyframe(track));
+        }
+    }
+
+    fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let due = |path: &Path| path.ack.due().is_some_and(|due| due <= now) && path.peer_index.is_some();
+        let id = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id)?;
+        self.transmit_ack_of(now, id, id, buffer)
+    }
+
+    /// A link that has gone quiet may have lost its last acknowledgement: it is told again over another.
+    fn transmit_ack_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let due = |path: &Path| path.ack.copy_due().is_some_and(|due| due <= now);
+        let id = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id)?;
+        let over = self.freshest(Some(id)).unwrap_or(id);
+        self.transmit_ack_of(now, id, over, buffer)
+    }
+
+    fn transmit_ack_of(&mut self, now: Instant, of: u32, over: u32, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let mut ack = std::mem::take(&mut self.paths.get_mut(&of)?.ack);
+        let horizons: Vec<_> = if now >= self.horizon_at { self.receiver.horizons().collect() } else { vec![] };
+        if !horizons.is_empty() {
+            self.horizon_at = now + HORIZON_INTERVAL;
+        }
+        let sent = self.transmit(now, over, buffer, |_, writer| {
+            let _ = ack.encode(now, of, of != over, writer);
+            for (track, unit) in horizons {
+                let _ = Frame::Horizon { track, unit }.encode(writer);
+            }
+        });
+        if sent.is_none() {
+            // Without a way to say it there is nothing to wait for.
+            ack.forget_due();
+        }
+        self.paths.get_mut(&of)?.ack = ack;
+        sent
+    }
+
+    /// The path that something arrived on last.
+    fn freshest(&self, but: Option<u32>) -> Option<u32> {
+        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.peer_index.is_some());
+        open.max_by_key(|(_, path)| path.ack.last_arrival()).map(|(id, _)| *id)
+    }
+
+    fn transmit(
+        &mut self,
+        now: Instant,
+        path_id: u32,
+        buffer: &mut [u8],
+        fill: impl FnOnce(u32, &mut Writer<'_>),
+    ) -> Option<(Route, usize)> {
+        let path = self.paths.get_mut(&path_id)?;
+        let to = Address::Path(path.peer_index?);
+        // Return packets are not acknowledged, so their numbers travel as if nothing was.
+        let heading =
+            Heading { path: path_id, to, pn: path.next_pn, acknowledged: path.next_pn.checked_sub(ASSUMED_KNOWN) };
+        path.next_pn += 1;
+        let (route, own_index) = (path.route, path.own_index);
+        let len = seal(now, &mut self.keys, heading, &mut buffer[..MIN_DATAGRAM], |writer| fill(own_index, writer));
+        Some((route, len))
+    }
+}
+
+/// Links of a unit, and paths of those that left and rejoined.
+const MAX_PATHS: usize = 32;
+const MAX_TRACKS: usize = 16;
+const MAX_OUTBOX: usize = 64;
+const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
+/// A unit that missed this many packets in a row reads the next number wrong; 32 s of acknowledgements pass before that.
+const ASSUMED_KNOWN: u64 = 4_000;

@@ -1,0 +1,93 @@
+//! The gateway's side.
+
+use bondbox_units::Instant;
+use bondbox_wire::handshake::Handshake;
+use bondbox_wire::{Full, Writer};
+use rustls::quic::{KeyChange, ServerConnection};
+
+use super::params::{GatewayParams, UnitParams};
+use super::stream::{Incoming, Outgoing};
+use super::unit::encode;
+use crate::crypto::{GatewayTls, PublicKey, SessionKeys};
+
+/// A handshake under way: half open until [`GatewayHandshake::handle`] gives a session.
+pub(crate) struct GatewayHandshake {
+    id: [u8; 8],
+    tls: ServerConnection,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// When its first datagram came.
+    pub(crate) started: Instant,
+    keys: Option<SessionKeys>,
+    done: bool,
+}
+
+/// A unit that has proven itself.
+pub(crate) struct Accepted {
+    pub(crate) keys: SessionKeys,
+    pub(crate) unit: PublicKey,
+    pub(crate) params: UnitParams,
+}
+
+/// Why a handshake ended without a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandshakeRefused {
+    /// The unit's key is not among those that may open sessions.
+    UnknownUnit,
+    /// Its bytes are no handshake of this protocol.
+    Malformed,
+}
+
+impl GatewayHandshake {
+    pub(crate) fn new(now: Instant, id: [u8; 8], tls: &GatewayTls, params: GatewayParams) -> Self {
+        Self {
+            id,
+            tls: tls.accept(params.encode()),
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            started: now,
+            keys: None,
+            done: false,
+        }
+    }
+
+    /// Takes in a datagram; gives the unit once it has proven itself.
+    pub(crate) fn handle(&mut self, datagram: &Handshake<'_>) -> Result<Option<Accepted>, HandshakeRefused> {
+        self.outgoing.on_acknowledged(datagram.acknowledged);
+        self.incoming.on_piece(datagram, MAX_HALF_OPEN);
+        while let Some(message) = self.incoming.next_message() {
+            self.tls.read_hs(message).map_err(|error| match error {
+                rustls::Error::InvalidCertificate(_) => HandshakeRefused::UnknownUnit,
+                _ => HandshakeRefused::Malformed,
+            })?;
+            while let Some(change) = self.tls.write_hs(&mut self.outgoing.bytes) {
+                if let KeyChange::OneRtt { keys, next } = change {
+                    self.keys = Some(SessionKeys::new(keys, next));
+                }
+            }
+        }
+        // The gateway has its keys after its own flight; the unit is proven only by its Finished message.
+        if self.done || self.tls.is_handshaking() {
+            return Ok(None);
+        }
+        self.done = true;
+        let keys = self.keys.take().ok_or(HandshakeRefused::Malformed)?;
+        let unit = self.tls.peer_certificates().and_then(|certs| PublicKey::from_spki(certs.first()?));
+        let params = self.tls.quic_transport_parameters().and_then(UnitParams::decode);
+        let (unit, params) = unit.zip(params).ok_or(HandshakeRefused::Malformed)?;
+        Ok(Some(Accepted { keys, unit, params }))
+    }
+
+    /// The pieces that answer a datagram.
+    pub(crate) fn answer(&self) -> impl Iterator<Item = usize> + use<> {
+        self.outgoing.pieces()
+    }
+
+    /// Writes one datagram.
+    pub(crate) fn encode(&self, piece: usize, out: &mut Writer<'_>) -> Result<(), Full> {
+        encode(&self.outgoing, &self.incoming, self.id, &[], piece, out)
+    }
+}
+
+/// TLS bytes that an unproven unit may make us keep; a hybrid hello has 1.5 kB.
+const MAX_HALF_OPEN: usize = 4 * 1024;

@@ -1,0 +1,118 @@
+//! What each side tells the other inside the TLS handshake, in the place of QUIC's transport parameters.
+//!
+//! A list of (id varint, length varint, value), as RFC 9000 §18; unknown ids are skipped.
+
+use std::time::Duration;
+
+use bondbox_wire::{Reader, Writer};
+
+/// From the unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnitParams {
+    /// The stream's name; with the unit's key it says which stream this is.
+    pub(crate) stream: String,
+    /// The latency that the unit would like.
+    pub(crate) latency: Duration,
+}
+
+/// From the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GatewayParams {
+    /// Names the session in JOIN datagrams.
+    pub(crate) session_index: u32,
+    /// The latency that holds; `None` leaves it to the unit.
+    pub(crate) latency: Option<Duration>,
+}
+
+impl UnitParams {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let stream = &self.stream[..self.stream.floor_char_boundary(MAX_STREAM_NAME)];
+        encode(&[(STREAM, stream.as_bytes()), (LATENCY, &millis(self.latency))])
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut params = Self { stream: String::new(), latency: Duration::ZERO };
+        decode(bytes, |id, value| {
+            match id {
+                STREAM if value.len() <= MAX_STREAM_NAME => params.stream = str::from_utf8(value).ok()?.to_owned(),
+                STREAM => return None,
+                LATENCY => params.latency = Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into()),
+                _ => {}
+            }
+            Some(())
+        })?;
+        (!params.stream.is_empty()).then_some(params)
+    }
+}
+
+impl GatewayParams {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let session = self.session_index.to_be_bytes();
+        match self.latency.map(millis) {
+            Some(latency) => encode(&[(SESSION, &session), (LATENCY, &latency)]),
+            None => encode(&[(SESSION, &session)]),
+        }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (mut session_index, mut latency) = (None, None);
+        decode(bytes, |id, value| {
+            match id {
+                SESSION => session_index = Some(u32::from_be_bytes(value.try_into().ok()?)),
+                LATENCY => latency = Some(Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into())),
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(Self { session_index: session_index?, latency })
+    }
+}
+
+fn millis(duration: Duration) -> [u8; 4] {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+fn encode(params: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut buffer = [0; 256];
+    let mut writer = Writer::new(&mut buffer);
+    for (id, value) in params {
+        let put =
+            writer.varint(*id).and_then(|()| writer.varint(value.len() as u64)).and_then(|()| writer.bytes(value));
+        put.expect("a name of at most 64 bytes and a few numbers fit");
+    }
+    writer.written().to_vec()
+}
+
+fn decode<'a>(bytes: &'a [u8], mut take: impl FnMut(u64, &'a [u8]) -> Option<()>) -> Option<()> {
+    let mut reader = Reader::new(bytes);
+    while !reader.is_empty() {
+        let id = reader.varint().ok()?;
+        let len = usize::try_from(reader.varint().ok()?).ok()?;
+        take(id, reader.bytes(len).ok()?)?;
+    }
+    Some(())
+}
+
+/// Longest name of a stream, in bytes.
+pub(crate) const MAX_STREAM_NAME: usize = 64;
+
+const STREAM: u64 = 1;
+const LATENCY: u64 = 2;
+const SESSION: u64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn params_read_back_and_unknown_ones_are_skipped() {
+        let unit = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600) };
+        let mut bytes = unit.encode();
+        bytes.extend([0x3f, 2, 9, 9]);
+        assert_eq!(UnitParams::decode(&bytes), Some(unit));
+        let gateway = GatewayParams { session_index: 77, latency: Some(Duration::from_secs(1)) };
+        assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway));
+        assert_eq!(GatewayParams::decode(&[1, 2, 3]), None);
+        assert_eq!(UnitParams::decode(&[]), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Which bytes of a unit are there.
+
+use std::ops::Range;
+
+/// A set of byte positions, kept as ranges that do not touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RangeSet {
+    ranges: Vec<Range<u32>>,
+}
+
+impl RangeSet {
+    /// Adds `range`; gives how many of its positions are new.
+    pub(crate) fn insert(&mut self, range: Range<u32>) -> u32 {
+        if range.is_empty() {
+            return 0;
+        }
+        // All ranges that overlap or touch it melt into one.
+        let from = self.ranges.partition_point(|r| r.end < range.start);
+        let to = self.ranges.partition_point(|r| r.start <= range.end);
+        let held: u32 = self.ranges[from..to].iter().map(|r| overlap(r, &range)).sum();
+        let start = self.ranges[from..to].first().map_or(range.start, |r| r.start.min(range.start));
+        let end = self.ranges[from..to].last().map_or(range.end, |r| r.end.max(range.end));
+        let new = range.end - range.start - held;
+        self.ranges.splice(from..to, std::iter::once(start..end));
+        new
+    }
+
+    /// Whether all of `range` is there.
+    pub(crate) fn contains(&self, range: &Range<u32>) -> bool {
+        range.is_empty() || self.ranges.iter().any(|r| r.start <= range.start && range.end <= r.end)
+    }
+
+    /// The parts of `range` that are missing.
+    pub(crate) fn missing(&self, range: Range<u32>) -> Vec<Range<u32>> {
+        let mut gaps = vec![];
+        let mut at = range.start;
+        for held in self.ranges.iter().filter(|r| overlap(r, &range) > 0) {
+            if at < held.start {
+                gaps.push(at..held.start);
+            }
+            at = at.max(held.end);
+        }
+        if at < range.end {
+            gaps.push(at..range.end);
+        }
+        gaps
+    }
+
+    /// Ranges held, for bounds on memory.
+    pub(crate) const fn pieces(&self) -> usize {
+        self.ranges.len()
+    }
+}
+
+fn overlap(a: &Range<u32>, b: &Range<u32>) -> u32 {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_set_of_positions(inserts in prop::collection::vec((0..60_u32, 0..20_u32), 0..30), probe in (0..60_u32, 0..20_u32)) {
+            let mut ranges = RangeSet::default();
+            let mut slow = std::collections::BTreeSet::new();
+            for (start, len) in inserts {
+                let new = (start..start + len).filter(|at| slow.insert(*at)).count();
+                prop_assert_eq!(ranges.insert(start..start + len) as usize, new);
+            }
+            let probe = probe.0..probe.0 + probe.1;
+            prop_assert_eq!(ranges.contains(&probe), probe.clone().all(|at| slow.contains(&at)));
+            let missing: Vec<_> = ranges.missing(probe.clone()).into_iter().flatten().collect();
+            prop_assert_eq!(missing, probe.filter(|at| !slow.contains(at)).collect::<Vec<_>>());
+        }
+    }
+}

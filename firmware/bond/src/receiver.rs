@@ -1,0 +1,124 @@
+//! The gateway's end of one session: acknowledges what arrives, puts units together and lets each out at its time.
+//!
+//! [`crate::gateway::Gateway`] owns one for each session and feeds it.
+
+mod ack;
+mod assembly;
+mod clock;
+mod playout;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bondbox_units::{Instant, Priority, TrackId};
+use bondbox_wire::frame::{Clock, Media};
+use bytes::Bytes;
+
+pub(crate) use ack::AckState;
+pub use playout::TrackCounters;
+
+use clock::ClockMap;
+use playout::Playout;
+
+/// A unit that arrived in full and is due now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The track.
+    pub track: TrackId,
+    /// Counts the track's units; a gap is a lost unit.
+    pub unit: u32,
+    /// When to show it, on the receiver's clock, latency included; as `due` for opaque tracks.
+    pub pts: Instant,
+    /// When to decode it.
+    pub dts: Instant,
+    /// When it was due here.
+    pub due: Instant,
+    /// What it means to lose it.
+    pub priority: Priority,
+    /// Decoding can start here.
+    pub keyframe: bool,
+    /// Something before it is missing, here or at the source.
+    pub discontinuity: bool,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+/// Puts the units of one session together.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    clock: ClockMap,
+    latency: Duration,
+    tracks: BTreeMap<TrackId, Playout>,
+    held: usize,
+}
+
+/// Media that was not taken: more than a session may hold, or far from what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfBounds;
+
+impl Receiver {
+    /// `clock` is a first guess.
+    pub(crate) fn new(now: Instant, latency: Duration, clock: Clock) -> Self {
+        Self { clock: ClockMap::new(now, clock), latency, tracks: BTreeMap::new(), held: 0 }
+    }
+
+    /// The sender's word on how the clocks map.
+    pub(crate) fn on_clock(&mut self, now: Instant, clock: Clock) {
+        self.clock.on_clock(now, clock);
+    }
+
+    /// Takes in bytes of a unit.
+    pub(crate) fn on_media(&mut self, now: Instant, media: &Media<'_>) -> Result<(), OutOfBounds> {
+        if !self.tracks.contains_key(&media.track) && self.tracks.len() >= MAX_TRACKS {
+            return Err(OutOfBounds);
+        }
+        let track = self.tracks.entry(media.track).or_default();
+        let before = track.held();
+        if self.held + media.bytes.len() > MAX_HELD {
+            return Err(OutOfBounds);
+        }
+        let result = track.on_media(now, media, &self.clock, self.latency);
+        self.held = self.held + track.held() - before;
+        result
+    }
+
+    /// The next unit that is due.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Delivered> {
+        self.clock.slew(now);
+        // Tracks share no queue: each unit leaves at its own instant.
+        for (id, track) in &mut self.tracks {
+            let before = track.held();
+            let delivered = track.poll(now, *id, &self.clock, self.latency);
+            self.held = self.held + track.held() - before;
+            if delivered.is_some() {
+                return delivered;
+            }
+        }
+        None
+    }
+
+    /// When the next unit is due.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.tracks.values().filter_map(|track| track.deadline(now, &self.clock, self.latency)).min()
+    }
+
+    /// A track whose picture is damaged until the next keyframe, at most once a second.
+    pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<TrackId> {
+        self.tracks.iter_mut().find_map(|(id, track)| track.keyframe_wanted(now).then_some(*id))
+    }
+
+    /// The first unit of each track that still matters.
+    pub(crate) fn horizons(&self) -> impl Iterator<Item = (TrackId, u32)> {
+        self.tracks.iter().filter_map(|(id, track)| Some((*id, track.horizon()?)))
+    }
+
+    /// Counters of each track.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (TrackId, TrackCounters)> {
+        self.tracks.iter().map(|(id, track)| (*id, track.counters))
+    }
+}
+
+/// Bytes that the units of one session may hold: 2 s of 50 Mbit/s.
+const MAX_HELD: usize = 12 << 20;
+
+const MAX_TRACKS: usize = 16;

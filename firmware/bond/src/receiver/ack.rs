@@ -1,0 +1,117 @@
+//! What arrived on one path, and when to say so.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_units::Instant;
+use bondbox_wire::frame::{AckBuilder, Acked};
+use bondbox_wire::{Full, Writer};
+
+/// Packets of one path that the sender may not know to have arrived.
+#[derive(Debug, Default)]
+pub(crate) struct AckState {
+    /// Newest number first.
+    arrived: VecDeque<Acked>,
+    /// Packets since the last acknowledgement.
+    unsaid: u32,
+    /// An acknowledgement is due then.
+    due: Option<Instant>,
+    last_arrival: Instant,
+    /// A copy over another path is due when this one stays quiet.
+    copy_due: Option<Instant>,
+}
+
+impl AckState {
+    /// Takes note of a packet.
+    pub(crate) fn on_packet(&mut self, now: Instant, pn: u64) {
+        let next = self.arrived.front().map_or(0, |newest| newest.pn + 1);
+        let at = self.arrived.partition_point(|packet| packet.pn > pn);
+        self.arrived.insert(at, Acked { pn, received: now });
+        while self.arrived.len() > MAX_KEPT
+            || self.arrived.len() > 1 && self.arrived.back().is_some_and(|oldest| now - oldest.received > KEEP)
+        {
+            self.arrived.pop_back();
+        }
+        self.unsaid += 1;
+        self.last_arrival = now;
+        let gap = pn != next;
+        let wait = if gap {
+            Duration::ZERO
+        } else if self.unsaid >= BUSY {
+            FAST
+        } else {
+            SLOW
+        };
+        self.due = Some(self.due.map_or(now + wait, |due| due.min(now + wait)));
+        self.copy_due = Some(now + QUIET);
+    }
+
+    /// When the next acknowledgement is due on its own path.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// When a copy is due on another path.
+    pub(crate) const fn copy_due(&self) -> Option<Instant> {
+        self.copy_due
+    }
+
+    /// Says nothing until another packet arrives.
+    pub(crate) const fn forget_due(&mut self) {
+        (self.due, self.copy_due) = (None, None);
+    }
+
+    /// When the last packet arrived.
+    pub(crate) const fn last_arrival(&self) -> Instant {
+        self.last_arrival
+    }
+
+    /// Writes the acknowledgement for `path`; `copy` when it goes over another.
+    pub(crate) fn encode(&mut self, now: Instant, path: u32, copy: bool, out: &mut Writer<'_>) -> Result<(), Full> {
+        if copy {
+            self.copy_due = None;
+        } else {
+            self.due = None;
+            self.unsaid = 0;
+        }
+        let delay = self.arrived.front().map_or(Duration::ZERO, |newest| now - newest.received);
+        AckBuilder::new(path, delay.as_micros() as u64).encode(self.arrived.iter().copied(), out)
+    }
+}
+
+/// As long as acknowledgements may all be lost without harm.
+const KEEP: Duration = Duration::from_millis(150);
+const MAX_KEPT: usize = 1_024;
+const SLOW: Duration = Duration::from_millis(25);
+const FAST: Duration = Duration::from_millis(10);
+/// Packets within one slow interval that make a path busy.
+const BUSY: u32 = 16;
+const QUIET: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_told_at_once_and_order_at_leisure() {
+        let mut ack = AckState::default();
+        ack.on_packet(Instant::from_millis(10), 0);
+        assert_eq!(ack.due(), Some(Instant::from_millis(35)));
+        ack.on_packet(Instant::from_millis(12), 1);
+        assert_eq!(ack.due(), Some(Instant::from_millis(35)));
+        ack.on_packet(Instant::from_millis(14), 3);
+        assert_eq!(ack.due(), Some(Instant::from_millis(14)));
+    }
+
+    #[test]
+    fn packets_out_of_order_are_kept_in_order_and_the_old_go() {
+        let mut ack = AckState::default();
+        for (ms, pn) in [(0, 5), (1, 4), (2, 9), (3, 7)] {
+            ack.on_packet(Instant::from_millis(ms), pn);
+        }
+        let order: Vec<_> = ack.arrived.iter().map(|packet| packet.pn).collect();
+        assert_eq!(order, [9, 7, 5, 4]);
+        ack.on_packet(Instant::from_millis(10_000), 10);
+        assert_eq!(ack.arrived.len(), 1);
+    }
+}

@@ -1,0 +1,286 @@
+//! The unit's end: takes units, and spreads them over its links.
+//!
+//! Drive it like this: feed it with [`Sender::push`], [`Sender::handle_datagram`], [`Sender::add_link`]; after each input,
+//! and at [`Sender::deadline`] after [`Sender::handle_timeout`], call [`Sender::poll_transmit`] until it gives nothing, and
+//! [`Sender::poll_event`] likewise.
+
+mod delay;
+mod encoder;
+mod link;
+mod liveness;
+mod path;
+mod rate;
+mod schedule;
+mod session;
+mod status;
+mod store;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
+use bondbox_wire::envelope::Envelope;
+use bondbox_wire::frame::{TrackKind, UnitHeader};
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+pub use encoder::Headroom;
+pub use status::{LinkStatus, SenderStatus, SessionState};
+
+use crate::counters::Rejected;
+use crate::crypto::{Identity, PublicKey};
+use crate::window::WindowSum;
+use encoder::EncoderTarget;
+use link::Link;
+use session::{Opening, Session};
+use store::Store;
+
+/// What a sender is to do.
+#[derive(Clone, Debug)]
+pub struct SenderConfig {
+    /// Who we are.
+    pub identity: Arc<Identity>,
+    /// Who we talk to: the key pinned at pairing.
+    pub gateway: PublicKey,
+    /// The stream's name, at most 64 bytes; with our key it says which stream this is.
+    pub stream: String,
+    /// From ingest to the gateway's output. The gateway may set another.
+    pub latency: Duration,
+    /// How much of the links' capacity is kept free.
+    pub headroom: Headroom,
+    /// Least and most that the encoder may be told.
+    pub encoder_range: (Bitrate, Bitrate),
+    /// What the encoder is told first.
+    pub encoder_start: Bitrate,
+}
+
+/// A track's description, for the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// Its id.
+    pub track: TrackId,
+    /// What its units are.
+    pub kind: TrackKind,
+    /// Picture width in pixels, 0 without picture.
+    pub width: u16,
+    /// Picture height in pixels, 0 without picture.
+    pub height: u16,
+    /// Frames a second times 1,000, or samples a second; 0 when unknown.
+    pub rate: u32,
+    /// Sound channels, 0 without sound.
+    pub channels: u8,
+    /// For people, at most 64 bytes.
+    pub label: String,
+}
+
+/// A unit to send: an access unit, or a datagram of an opaque track.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// The track.
+    pub track: TrackId,
+    /// When to show it; `None` for opaque tracks.
+    pub pts: Option<Instant>,
+    /// When to decode it; `None` is as `pts`.
+    pub dts: Option<Instant>,
+    /// What it means to lose it.
+    pub priority: Priority,
+    /// Decoding can start here.
+    pub keyframe: bool,
+    /// Something before it is missing at the source.
+    pub discontinuity: bool,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+/// What happened at the sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SenderEvent {
+    /// Media can flow; units wait this long at the gateway.
+    SessionOpened {
+        /// The latency that holds.
+        latency: Duration,
+    },
+    /// Nothing was acknowledged on any link for a second.
+    SessionDark,
+    /// Something was acknowledged again.
+    SessionBack,
+    /// The gateway is not who was pinned, or refused us.
+    HandshakeFailed {
+        /// For people.
+        reason: String,
+    },
+    /// What the encoder may produce from now on.
+    TargetBitrate(Bitrate),
+    /// The gateway needs a keyframe on this track.
+    KeyframeWanted(TrackId),
+    /// A link joined, fell silent or came back.
+    LinkChanged {
+        /// The link.
+        link: LinkId,
+        /// Its new state.
+        state: bondbox_wire::frame::LinkState,
+    },
+    /// A link that was removed has nothing in flight any more.
+    LinkLeft(LinkId),
+}
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Over this link.
+    pub link: LinkId,
+    /// Bytes at the front of the buffer.
+    pub len: usize,
+}
+
+/// The sending engine.
+pub struct Sender {
+    config: SenderConfig,
+    rng: ChaCha8Rng,
+    links: BTreeMap<LinkId, Link>,
+    tracks: BTreeMap<TrackId, TrackInfo>,
+    store: Store,
+    session: Option<Session>,
+    opening: Opening,
+    encoder: EncoderTarget,
+    encode_delay: Duration,
+    produced: WindowSum<10>,
+    events: VecDeque<SenderEvent>,
+    next_tick: Instant,
+    rejected: Rejected,
+    units_in: u64,
+    sessions: u64,
+    dark: bool,
+}
+
+impl Sender {
+    /// A sender without links. `seed` feeds the ids it draws; they must differ from run to run, not be secret.
+    pub fn new(now: Instant, config: SenderConfig, seed: u64) -> Self {
+        let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
+        Self {
+            config,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            links: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            store: Store::default(),
+            session: None,
+            opening: Opening::Waiting { until: now },
+            encoder,
+            encode_delay: Duration::ZERO,
+            produced: WindowSum::default(),
+            events: VecDeque::new(),
+            next_tick: now,
+            rejected: Rejected::default(),
+            units_in: 0,
+            sessions: 0,
+            dark: false,
+        }
+    }
+
+    /// Sends over this link too. Its name is for people, at most 15 bytes.
+    pub fn add_link(&mut self, now: Instant, id: LinkId, name: &str) {
+        self.links.insert(id, Link::new(name));
+        for session in self.session.iter_mut().chain(self.opening.session()) {
+            session.join(now, id, &mut self.rng);
+        }
+        self.next_tick = now;
+    }
+
+    /// Sends over this link no more. What is in flight on it is sent on others if it is not acknowledged.
+    pub fn remove_link(&mut self, now: Instant, id: LinkId) {
+        if self.links.remove(&id).is_none() {
+            return;
+        }
+        for session in self.session.iter_mut().chain(self.opening.session()) {
+            session.leave(id, &mut self.store);
+        }
+        self.events.push_back(SenderEvent::LinkLeft(id));
+        self.next_tick = now;
+    }
+
+    /// Tells the gateway what a track is, now and in each new session.
+    pub fn set_track(&mut self, info: TrackInfo) {
+        if self.tracks.insert(info.track, info.clone()) != Some(info)
+            && let Some(session) = &mut self.session
+        {
+            session.tracks_told = false;
+        }
+    }
+
+    /// Tells how long units took from the camera to here, for the gateway's page.
+    pub const fn set_encode_delay(&mut self, delay: Duration) {
+        self.encode_delay = delay;
+    }
+
+    /// Takes a unit in: it is due at the gateway's output one latency from now.
+    pub fn push(&mut self, now: Instant, unit: Unit) {
+        let offset = |to: Option<Instant>, from: Instant| {
+            to.map_or(0, |to| to.micros_since(from).clamp(i32::MIN.into(), i32::MAX.into()) as i32)
+        };
+        let header = UnitHeader {
+            priority: unit.priority,
+            keyframe: unit.keyframe,
+            discontinuity: unit.discontinuity,
+            ingest_low: now.as_micros() as u32,
+            pts_offset: offset(unit.pts, now),
+            dts_offset: unit.pts.map_or(0, |pts| offset(unit.dts, pts)),
+        };
+        self.units_in += 1;
+        self.produced.add(now, unit.payload.len() as u64);
+        let deadline = now + self.latency();
+        self.store.push(unit.track, header, unit.payload, deadline);
+    }
+
+    /// Takes in a datagram that came over `link`; it is opened in place.
+    pub fn handle_datagram(&mut self, now: Instant, link: LinkId, datagram: &mut [u8]) {
+        match Envelope::decode(datagram) {
+            Ok(Envelope::Handshake(piece)) => self.on_handshake(now, &piece),
+            Ok(Envelope::Reset { index }) => self.on_reset(now, index),
+            Ok(Envelope::Data { index, sealed }) => self.on_data(now, link, index, sealed, datagram),
+            Ok(Envelope::Join { .. }) => self.rejected.unexpected_join += 1,
+            Err(error) => self.rejected.on_envelope_error(error),
+        }
+    }
+
+    /// Looks at the clock.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        self.drive_opening(now);
+        self.drive_session(now);
+    }
+
+    /// Writes the next datagram to send into `buffer`, which has room for [`bondbox_wire::MAX_DATAGRAM`] bytes.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        self.transmit_opening(now, buffer).or_else(|| self.transmit_session(now, buffer))
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<SenderEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Sender::handle_timeout`] and [`Sender::poll_transmit`] again at the latest.
+    pub fn deadline(&self, now: Instant) -> Instant {
+        let paced = self.session.as_ref().and_then(|session| session.next_ready(now, &self.store));
+        // Timers of all links fire together, once a millisecond.
+        paced.map_or(self.next_tick, |at| at.max(now + COALESCE).min(self.next_tick))
+    }
+
+    /// Datagrams that were not taken, by reason.
+    pub const fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+
+    fn latency(&self) -> Duration {
+        self.session.as_ref().map_or(self.config.latency, |session| session.latency)
+    }
+}
+
+/// Timers that are not about pacing need no finer grain.
+const TICK: Duration = Duration::from_millis(5);
+const COALESCE: Duration = Duration::from_millis(1);

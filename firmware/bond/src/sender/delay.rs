@@ -1,0 +1,160 @@
+//! One-way delay of one path, and the queue that stands in it.
+//!
+//! Acknowledgements bring the receiver's time of each packet; that less the send time is the delay plus the unknown but
+//! steady difference of the clocks. Above the least of it, the *base*, stands the queue: the number that decides.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_units::Instant;
+
+/// Delay of a path, relative to the clocks' difference. All values in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Delay {
+    base: Option<i64>,
+    smoothed: f64,
+    recent: VecDeque<(Instant, i64)>,
+    last: Instant,
+    quiet: Option<Quiet>,
+    busy_since: Option<Instant>,
+    drain_until: Option<Instant>,
+}
+
+/// A stretch in which the path was paced so low that its queue must have drained.
+#[derive(Debug)]
+struct Quiet {
+    since: Instant,
+    least: i64,
+}
+
+impl Delay {
+    /// Takes in `received - sent` of a packet.
+    pub(crate) fn on_sample(&mut self, now: Instant, relative: i64) {
+        match self.base {
+            None => (self.base, self.smoothed) = (Some(relative), relative as f64),
+            Some(base) => {
+                self.base = Some(base.min(relative));
+                self.smoothed += (relative as f64 - self.smoothed) / 8.0;
+            }
+        }
+        self.recent.push_back((now, relative));
+        while self.recent.len() > 1 && self.recent.front().is_some_and(|(at, _)| now - *at > STANDING_WINDOW) {
+            self.recent.pop_front();
+        }
+        self.last = now;
+        if let Some(quiet) = &mut self.quiet {
+            quiet.least = quiet.least.min(relative);
+        }
+    }
+
+    /// Tells whether the path is paced at no more than 0.6 of what it delivers, with `round_trip` as its base.
+    ///
+    /// The base falls at once but rises only here: after a round trip and 100 ms of such calm the queue is gone, and what
+    /// delay is left is the path's own, as after a handover to a farther cell.
+    pub(crate) fn on_calm(&mut self, now: Instant, calm: bool, round_trip: Duration) {
+        if !calm {
+            self.quiet = None;
+            return;
+        }
+        match &self.quiet {
+            None => self.quiet = Some(Quiet { since: now, least: i64::MAX }),
+            Some(quiet) if now - quiet.since >= round_trip + CALM => {
+                if quiet.least != i64::MAX {
+                    self.base = self.base.map(|base| base.max(quiet.least));
+                }
+                self.quiet = Some(Quiet { since: now, least: i64::MAX });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Whether to drain on purpose: a queue above half the target for 8 s may be no queue but a base that rose.
+    pub(crate) fn wants_drain(&mut self, now: Instant, round_trip: Duration) -> bool {
+        if let Some(until) = self.drain_until {
+            if now < until {
+                return true;
+            }
+            (self.drain_until, self.busy_since) = (None, None);
+        }
+        if self.standing() <= TARGET / 2 {
+            self.busy_since = None;
+            return false;
+        }
+        let since = *self.busy_since.get_or_insert(now);
+        if now - since >= DRAIN_AFTER {
+            self.drain_until = Some(now + round_trip + CALM * 2);
+        }
+        self.drain_until.is_some()
+    }
+
+    /// The least delay seen, clocks' difference included.
+    pub(crate) const fn base(&self) -> Option<i64> {
+        self.base
+    }
+
+    /// Delay of a packet that would be sent now, clocks' difference included. With `idle` the queue drains by itself.
+    pub(crate) fn expected(&self, now: Instant, idle: bool) -> i64 {
+        let base = self.base.unwrap_or(0);
+        let drained = if idle { (now - self.last).as_micros() as i64 } else { 0 };
+        base.max(self.smoothed as i64 - drained)
+    }
+
+    /// The queue that stands even in the emptiest moment of the last 50 ms.
+    pub(crate) fn standing(&self) -> Duration {
+        let least = self.recent.iter().map(|(_, relative)| *relative).min();
+        let queue = least.zip(self.base).map_or(0, |(least, base)| least - base);
+        Duration::from_micros(queue.max(0).unsigned_abs())
+    }
+}
+
+/// The standing queue to aim at: short enough for a 300 ms budget, long enough to keep a jittery link busy.
+pub(crate) const TARGET: Duration = Duration::from_millis(80);
+
+/// Jitter of LTE scheduling is gone over this long.
+const STANDING_WINDOW: Duration = Duration::from_millis(50);
+const CALM: Duration = Duration::from_millis(100);
+const DRAIN_AFTER: Duration = Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn feed(delay: &mut Delay, from_ms: u64, to_ms: u64, relative: i64) {
+        (from_ms..to_ms).step_by(5).for_each(|ms| delay.on_sample(Instant::from_millis(ms), relative));
+    }
+
+    #[test]
+    fn a_queue_stands_above_the_base() {
+        let mut delay = Delay::default();
+        feed(&mut delay, 0, 100, 1_000_000);
+        feed(&mut delay, 100, 200, 1_040_000);
+        assert_eq!(delay.standing(), Duration::from_millis(40));
+        delay.on_sample(Instant::from_millis(200), 1_001_000);
+        assert_eq!(delay.standing(), Duration::from_millis(1), "one packet without queue proves that none stands");
+    }
+
+    #[test]
+    fn the_base_rises_only_after_calm() {
+        let mut delay = Delay::default();
+        feed(&mut delay, 0, 100, 0);
+        feed(&mut delay, 100, 5_000, 60_000);
+        assert_eq!(delay.base(), Some(0));
+        delay.on_calm(Instant::from_millis(5_000), true, RTT);
+        feed(&mut delay, 5_000, 5_150, 60_000);
+        delay.on_calm(Instant::from_millis(5_150), true, RTT);
+        assert_eq!(delay.base(), Some(60_000));
+    }
+
+    #[test]
+    fn a_queue_of_8_seconds_asks_for_a_drain_that_ends() {
+        let mut delay = Delay::default();
+        feed(&mut delay, 0, 100, 0);
+        feed(&mut delay, 100, 200, 60_000);
+        assert!(!delay.wants_drain(Instant::from_millis(200), RTT));
+        assert!(delay.wants_drain(Instant::from_millis(8_300), RTT));
+        assert!(delay.wants_drain(Instant::from_millis(8_400), RTT));
+        assert!(!delay.wants_drain(Instant::from_millis(8_600), RTT));
+    }
+}

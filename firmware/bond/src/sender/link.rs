@@ -1,0 +1,34 @@
+//! What outlives the sessions of a link.
+
+use bondbox_wire::frame::{LinkState, MAX_LINK_NAME};
+
+/// A link as configured, with its counters.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    /// As last told by an event.
+    pub(crate) state: LinkState,
+    pub(crate) packets_sent: u64,
+    pub(crate) packets_lost: u64,
+    pub(crate) bytes_sent: u64,
+    /// Media bytes that went over it for the second time.
+    pub(crate) bytes_repaired: u64,
+}
+
+impl Link {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name[..name.floor_char_boundary(MAX_LINK_NAME)].to_owned(),
+            state: LinkState::Joining,
+            packets_sent: 0,
+            packets_lost: 0,
+            bytes_sent: 0,
+            bytes_repaired: 0,
+        }
+    }
+
+    pub(crate) const fn on_sent(&mut self, len: usize) {
+        self.packets_sent += 1;
+        self.bytes_sent += len as u64;
+    }
+}

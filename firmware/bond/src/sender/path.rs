@@ -1,0 +1,468 @@
+//! One link's way to the gateway within one session: packet numbers, what is in flight, how fast and how late it is.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant};
+use bondbox_wire::frame::Ack;
+use bondbox_wire::{MAX_DATAGRAM, MIN_DATAGRAM, ReplayWindow};
+
+use super::delay::{Delay, TARGET};
+use super::liveness::{Health, Liveness};
+use super::rate::{Capacity, Delivered, Load};
+use super::store::Chunk;
+use crate::window::WindowSum;
+
+/// Bytes of IPv4 and UDP around a datagram.
+pub(crate) const IP_UDP: usize = 28;
+
+/// Chunks in one packet at most.
+pub(crate) const MAX_CHUNKS: usize = 6;
+
+pub(crate) type Chunks = heapless::Vec<Chunk, MAX_CHUNKS>;
+
+/// What a packet was sent for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) chunks: Chunks,
+    /// It tells what the tracks are.
+    pub(crate) tracks: bool,
+    /// It is larger than what is known to pass.
+    pub(crate) mtu_probe: bool,
+}
+
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    size: u32,
+    content: Content,
+    /// The path waited for something to send.
+    limited: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    InFlight,
+    /// Taken for lost; an acknowledgement may prove that wrong.
+    Lost,
+    Done,
+}
+
+/// What an acknowledgement, or the lack of one, tells about a packet.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Arrived(Content),
+    Lost(Content),
+}
+
+/// A path of a session.
+#[derive(Debug)]
+pub(crate) struct Path {
+    /// Its id in the session.
+    pub(crate) id: u32,
+    /// What the gateway calls us by on it.
+    pub(crate) own_index: u32,
+    /// What we call the gateway by on it; `None` until it answered our join.
+    pub(crate) peer_index: Option<u32>,
+    pub(crate) replay: ReplayWindow,
+    pub(crate) delay: Delay,
+    pub(crate) capacity: Capacity,
+    pub(crate) liveness: Liveness,
+    pub(crate) mtu: Mtu,
+    sent: VecDeque<Sent>,
+    /// Number of `sent[0]`.
+    base: u64,
+    largest_acknowledged: Option<u64>,
+    in_flight: u64,
+    min_rtt: Option<Duration>,
+    reorder: Duration,
+    pacing: Pacing,
+    delivered: WindowSum<10>,
+    lost: WindowSum<20>,
+    outgoing: WindowSum<20>,
+    /// When a packet last went out.
+    pub(crate) last_sent: Instant,
+}
+
+impl Path {
+    pub(crate) fn new(now: Instant, id: u32, own_index: u32, guess: Bitrate) -> Self {
+        Self {
+            id,
+            own_index,
+            peer_index: None,
+            replay: ReplayWindow::new(),
+            delay: Delay::default(),
+            capacity: Capacity::new(now, guess),
+            liveness: Liveness::new(now),
+            mtu: Mtu::default(),
+            sent: VecDeque::new(),
+            base: 0,
+            largest_acknowledged: None,
+            in_flight: 0,
+            min_rtt: None,
+            reorder: Duration::ZERO,
+            pacing: Pacing { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER },
+            delivered: WindowSum::default(),
+            lost: WindowSum::default(),
+            outgoing: WindowSum::default(),
+            last_sent: now,
+        }
+    }
+
+    /// The number of the next packet.
+    pub(crate) fn next_pn(&self) -> u64 {
+        self.base + self.sent.len() as u64
+    }
+
+    pub(crate) const fn largest_acknowledged(&self) -> Option<u64> {
+        self.largest_acknowledged
+    }
+
+    /// Least round trip; 100 ms while none is known.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.min_rtt.unwrap_or(Duration::from_millis(100))
+    }
+
+    /// Whether media may go on it.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.peer_index.is_some() && self.liveness.health() == Health::Up
+    }
+
+    /// Takes a round trip measured on this very path.
+    pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
+        self.min_rtt = Some(self.min_rtt.map_or(rtt, |least| least.min(rtt)));
+    }
+
+    /// Records a packet of `size` datagram bytes.
+    pub(crate) fn on_sent(&mut self, now: Instant, size: usize, content: Content) {
+        let size = (size + IP_UDP) as u32;
+        let limited = self.pacing.next + QUANTUM < now;
+        self.pacing.on_sent(now, size, self.pace(now));
+        self.in_flight += u64::from(size);
+        self.outgoing.add(now, u64::from(size));
+        self.last_sent = now;
+        self.sent.push_back(Sent { at: now, size, content, limited, state: State::InFlight });
+    }
+
+    /// Takes in an acknowledgement of this path that came on the path itself or, not `same_link`, on another.
+    /// Gives what became of packets, and the health that new proof ended.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, same_link: bool) -> (Vec<Verdict>, Option<Health>) {
+        if ack.largest >= self.next_pn() {
+            return (vec![], None);
+        }
+        let due = self.proof_due();
+        let mut verdicts = vec![];
+        let mut delivered = vec![];
+        let newest = self.largest_acknowledged.is_none_or(|largest| ack.largest > largest);
+        for packet in ack.packets() {
+            let Some(index) = packet.pn.checked_sub(self.base).map(|i| i as usize) else { break };
+            let Some(sent) = self.sent.get_mut(index) else { continue };
+            match std::mem::replace(&mut sent.state, State::Done) {
+                State::Done => continue,
+                State::InFlight => self.in_flight -= u64::from(sent.size),
+                // Taken for lost too early: the path reorders.
+                State::Lost => self.reorder = (self.reorder * 2).max(MIN_REORDER),
+            }
+            delivered.push(Delivered {
+                sent: sent.at,
+                received: packet.received,
+                size: sent.size,
+                limited: sent.limited,
+            });
+            if sent.content.mtu_probe {
+                self.mtu.on_probe_arrived();
+            }
+            if sent.size as usize > MIN_DATAGRAM + IP_UDP {
+                self.mtu.on_large_arrived();
+            }
+            verdicts.push(Verdict::Arrived(std::mem::take(&mut sent.content)));
+        }
+        self.largest_acknowledged = self.largest_acknowledged.max(Some(ack.largest));
+        if delivered.is_empty() {
+            return (verdicts, None);
+        }
+        if newest
+            && same_link
+            && let Some(sent) = self.sent.get((ack.largest.saturating_sub(self.base)) as usize)
+        {
+            self.on_round_trip((now - sent.at).saturating_sub(Duration::from_micros(ack.delay_us)));
+        }
+        delivered.reverse();
+        for packet in &delivered {
+            self.delay.on_sample(now, packet.received.micros_since(packet.sent));
+            self.delivered.add(now, u64::from(packet.size));
+        }
+        self.capacity.on_delivered(now, delivered, self.load(now));
+        self.detect_losses(now, &mut verdicts);
+        self.forget_done(now);
+        let before = self.liveness.on_progress(now, due);
+        if before == Health::Silent {
+            self.capacity.on_readmitted(now);
+        }
+        self.pacing.adapt(self.delay.standing(), self.loss(now));
+        (verdicts, Some(before))
+    }
+
+    /// Looks at the clock; gives the health when it got worse.
+    pub(crate) fn on_time(&mut self, now: Instant) -> Option<Health> {
+        let calm = self.outgoing.rate(now) <= self.capacity.estimate(now).scaled(0.6);
+        let round_trip = self.round_trip();
+        self.delay.on_calm(now, calm, round_trip);
+        self.pacing.draining = self.delay.wants_drain(now, round_trip);
+        self.pacing.end_probe_if_over(now);
+        let health = self.liveness.on_time(now, self.proof_due());
+        self.give_up_old(now);
+        health
+    }
+
+    /// Nobody waits any longer for packets that were in flight for an age.
+    fn give_up_old(&mut self, now: Instant) {
+        for sent in self.sent.iter_mut().take_while(|sent| now - sent.at > FORGET_IN_FLIGHT) {
+            if sent.state == State::InFlight {
+                sent.state = State::Lost;
+                self.in_flight -= u64::from(sent.size);
+            }
+        }
+        self.forget_done(now);
+    }
+
+    /// Everything in flight that carries media.
+    pub(crate) fn chunks_in_flight(&self) -> impl Iterator<Item = &Chunk> {
+        self.sent.iter().filter(|sent| sent.state == State::InFlight).flat_map(|sent| &sent.content.chunks)
+    }
+
+    /// When the next packet may leave: pacing, and no more in flight than the path takes with its queue at the target.
+    pub(crate) fn ready_at(&self, now: Instant) -> Instant {
+        let excess = self.in_flight.saturating_sub(self.window(now));
+        let drained = if excess > 0 {
+            now + self.capacity.estimate(now).time_for(excess).max(MIN_WAIT).min(MAX_WAIT)
+        } else {
+            now
+        };
+        self.pacing.next.max(drained)
+    }
+
+    /// The rate at which packets leave.
+    pub(crate) fn pace(&self, now: Instant) -> Bitrate {
+        self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(MIN_PACE)
+    }
+
+    /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.
+    pub(crate) fn expected_delay(&self, now: Instant) -> i64 {
+        let measured = self.delay.expected(now, self.in_flight == 0);
+        let held = self.capacity.estimate(now).time_for(self.in_flight).min(MAX_WAIT * 10);
+        let queue = held.saturating_sub(self.round_trip() + ACK_INTERVAL);
+        measured.max(self.delay.base().unwrap_or(0) + queue.as_micros() as i64)
+    }
+
+    /// Whether filler may be sent to find out what the path can do, and `wanted` is more than it proved.
+    pub(crate) fn wants_filler(&mut self, now: Instant, wanted: Bitrate) -> bool {
+        if self.pacing.mode == Mode::Startup && self.capacity.estimate(now) >= wanted {
+            self.pacing.mode = Mode::Cruise;
+        }
+        self.pacing.mode != Mode::Cruise && self.pacing.filler > 0 && self.is_usable()
+    }
+
+    /// `size` bytes of filler are about to be sent.
+    pub(crate) const fn take_filler(&mut self, size: usize) {
+        self.pacing.filler = self.pacing.filler.saturating_sub(size as u32);
+        if self.pacing.filler == 0 {
+            self.pacing.mode = Mode::Cruise;
+        }
+    }
+
+    /// Whether the path is finding out what it can do.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.pacing.mode != Mode::Cruise
+    }
+
+    /// Starts to find out whether the path can do more than it proved.
+    pub(crate) fn start_probe(&mut self, now: Instant) {
+        self.pacing.mode = Mode::Probe { until: now + self.round_trip() + PROBE_TIME };
+        self.pacing.filler = PROBE_FILLER;
+    }
+
+    /// Delivered over the last second.
+    pub(crate) fn delivered_rate(&self, now: Instant) -> Bitrate {
+        self.delivered.rate(now)
+    }
+
+    /// Share of packets sent in the last 2 s that were lost.
+    pub(crate) fn loss(&self, now: Instant) -> f64 {
+        self.lost.sum(now) as f64 / self.outgoing.sum(now).max(1) as f64
+    }
+
+    fn load(&self, now: Instant) -> Load {
+        // A fifth of the target is more than jitter leaves standing; a path that drops a tenth polices or has a shallow buffer.
+        if self.delay.standing() > TARGET / 5 || self.loss(now) > 0.1 { Load::Full } else { Load::Open }
+    }
+
+    fn window(&self, now: Instant) -> u64 {
+        let hold = self.round_trip() + ACK_INTERVAL + TARGET.mul_f64(1.5);
+        let gain = if self.pacing.mode == Mode::Startup { 2.0 } else { 1.2 };
+        self.capacity.estimate(now).scaled(gain).bytes_in(hold).max(MIN_WINDOW)
+    }
+
+    /// Since when an acknowledgement is due: a round trip after the oldest packet in flight left.
+    fn proof_due(&self) -> Option<Instant> {
+        let oldest = self.sent.iter().find(|sent| sent.state == State::InFlight)?;
+        Some(oldest.at + self.round_trip())
+    }
+
+    /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
+    fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>) {
+        let Some(largest) = self.largest_acknowledged else { return };
+        let Some(newest_sent) = self.sent.get((largest.saturating_sub(self.base)) as usize).map(|sent| sent.at) else {
+            return;
+        };
+        let patience = self.reorder.min(self.round_trip() / 4);
+        for (i, sent) in self.sent.iter_mut().enumerate() {
+            if self.base + i as u64 >= largest {
+                break;
+            }
+            if sent.state == State::InFlight && newest_sent - sent.at >= patience {
+                sent.state = State::Lost;
+                self.in_flight -= u64::from(sent.size);
+                self.lost.add(now, u64::from(sent.size));
+                if sent.size as usize > MIN_DATAGRAM + IP_UDP {
+                    self.mtu.on_large_lost();
+                }
+                // The content stays: a late acknowledgement may still prove that it arrived.
+                verdicts.push(Verdict::Lost(sent.content.clone()));
+            }
+        }
+    }
+
+    fn forget_done(&mut self, now: Instant) {
+        while let Some(oldest) = self.sent.front() {
+            let old = now - oldest.at > FORGET_LOST;
+            let forget = oldest.state == State::Done || (oldest.state == State::Lost && old);
+            // The largest acknowledged stays: loss is told by it.
+            if !forget || Some(self.base) == self.largest_acknowledged {
+                break;
+            }
+            self.sent.pop_front();
+            self.base += 1;
+        }
+    }
+}
+
+/// When packets leave.
+#[derive(Debug)]
+struct Pacing {
+    next: Instant,
+    mode: Mode,
+    /// A queue that may be none is let run dry.
+    draining: bool,
+    /// Bytes of filler that may still be sent in this mode.
+    filler: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The rate doubles until a queue stands.
+    Startup,
+    /// A little more than was proven, for a while.
+    Probe { until: Instant },
+    /// At what was proven.
+    Cruise,
+}
+
+impl Pacing {
+    fn gain(&self, standing: Duration) -> f64 {
+        match self.mode {
+            _ if self.draining => 0.6,
+            Mode::Startup => 2.0,
+            Mode::Probe { .. } => 1.5,
+            Mode::Cruise => {
+                // A little more than proven on an empty queue, as much at the target, less above it.
+                let fill = standing.as_secs_f64() / TARGET.as_secs_f64();
+                (1.0 + 0.2 * (1.0 - fill)).clamp(0.7, 1.2)
+            }
+        }
+    }
+
+    fn adapt(&mut self, standing: Duration, loss: f64) {
+        if standing > TARGET / 2 || loss > 0.1 {
+            self.mode = Mode::Cruise;
+        }
+    }
+
+    fn end_probe_if_over(&mut self, now: Instant) {
+        if let Mode::Probe { until } = self.mode
+            && now >= until
+        {
+            self.mode = Mode::Cruise;
+        }
+    }
+
+    fn on_sent(&mut self, now: Instant, size: u32, pace: Bitrate) {
+        // Timers fire up to a millisecond late: what was missed by that may be caught up.
+        self.next = self.next.max(now.earlier_by(QUANTUM)) + pace.time_for(u64::from(size));
+    }
+}
+
+/// The largest datagram that passes.
+#[derive(Debug, Default)]
+pub(crate) struct Mtu {
+    large: bool,
+    large_lost: u8,
+    probes: u8,
+    probe_at: Instant,
+}
+
+impl Mtu {
+    /// Largest datagram to send, in bytes.
+    pub(crate) const fn datagram(&self) -> usize {
+        if self.large { MAX_DATAGRAM } else { MIN_DATAGRAM }
+    }
+
+    /// Whether to send a probe now.
+    pub(crate) fn wants_probe(&mut self, now: Instant) -> bool {
+        if self.large || self.probes >= MAX_PROBES || now < self.probe_at {
+            return false;
+        }
+        self.probes += 1;
+        self.probe_at = now + PROBE_INTERVAL;
+        true
+    }
+
+    const fn on_probe_arrived(&mut self) {
+        self.large = true;
+        self.large_lost = 0;
+    }
+
+    const fn on_large_arrived(&mut self) {
+        self.large_lost = 0;
+    }
+
+    /// Large datagrams that vanish while small ones pass mean that a path has changed.
+    const fn on_large_lost(&mut self) {
+        self.large_lost = self.large_lost.saturating_add(1);
+        if self.large && self.large_lost >= MAX_LARGE_LOST {
+            self.large = false;
+            self.probes = 0;
+        }
+    }
+}
+
+const QUANTUM: Duration = Duration::from_millis(2);
+const ACK_INTERVAL: Duration = Duration::from_millis(25);
+const MIN_REORDER: Duration = Duration::from_millis(1);
+const MIN_WAIT: Duration = Duration::from_millis(1);
+const MAX_WAIT: Duration = Duration::from_millis(100);
+const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;
+const MIN_PACE: Bitrate = Bitrate::from_kbps(100);
+/// Later than this nobody waits for proof that a packet was not lost after all.
+const FORGET_LOST: Duration = Duration::from_secs(5);
+const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
+/// Enough to double from 1 Mbit/s to 30 Mbit/s.
+const STARTUP_FILLER: u32 = 600_000;
+/// A standby link is proven anew by this much.
+const PROBE_FILLER: u32 = 40_000;
+const PROBE_TIME: Duration = Duration::from_millis(150);
+const MAX_PROBES: u8 = 8;
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// In a row, all other packets between them having arrived.
+const MAX_LARGE_LOST: u8 = 12;

@@ -1,0 +1,154 @@
+//! What one path delivers.
+//!
+//! A sample is delivered bytes ÷ max(send span, receive span) over the last 100 ms or 20 packets, whichever is more, so that
+//! neither a burst at the sender nor one out of a modem's buffer reads as speed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant};
+
+/// A packet that arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivered {
+    /// On the sender's clock.
+    pub(crate) sent: Instant,
+    /// On the receiver's clock.
+    pub(crate) received: Instant,
+    /// With IP and UDP headers, in bytes.
+    pub(crate) size: u32,
+    /// There was less to send than the path would have taken.
+    pub(crate) limited: bool,
+}
+
+/// How busy the path was when a sample was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// A queue stands in it, or it drops a good part: what it delivers is all that it has.
+    Full,
+    /// It may have more.
+    Open,
+}
+
+/// Capacity of a path as proven.
+#[derive(Debug)]
+pub(crate) struct Capacity {
+    window: VecDeque<Delivered>,
+    proven: Bitrate,
+    proven_at: Instant,
+}
+
+impl Capacity {
+    /// Starts from a guess.
+    pub(crate) const fn new(now: Instant, guess: Bitrate) -> Self {
+        Self { window: VecDeque::new(), proven: guess, proven_at: now }
+    }
+
+    /// Takes in packets that one acknowledgement named for the first time, oldest first.
+    pub(crate) fn on_delivered(&mut self, now: Instant, packets: impl IntoIterator<Item = Delivered>, load: Load) {
+        self.window.extend(packets);
+        let Some(newest) = self.window.back().map(|packet| packet.received) else { return };
+        while self.window.len() > MIN_PACKETS
+            && self.window.front().is_some_and(|oldest| newest.since(oldest.received) > MIN_SPAN)
+        {
+            self.window.pop_front();
+        }
+        let Some((sample, limited)) = self.sample() else { return };
+        match load {
+            Load::Full => {
+                let proven = self.proven.as_bps() as f64;
+                self.proven = Bitrate::from_bps((proven + (sample.as_bps() as f64 - proven) * GAIN) as u64);
+                self.proven_at = now;
+            }
+            Load::Open if sample > self.estimate(now) => (self.proven, self.proven_at) = (sample, now),
+            Load::Open if !limited && sample >= self.proven.scaled(0.9) => self.proven_at = now,
+            Load::Open => {}
+        }
+    }
+
+    /// The path was silent: what it can do now is unknown, half is a fair start.
+    pub(crate) fn on_readmitted(&mut self, now: Instant) {
+        self.window.clear();
+        (self.proven, self.proven_at) = (self.proven.scaled(0.5), now);
+    }
+
+    /// What the path delivers at most. Decays to half the last proof over 60 s, never lower.
+    pub(crate) fn estimate(&self, now: Instant) -> Bitrate {
+        let age = (now - self.proven_at).as_secs_f64() / DECAY.as_secs_f64();
+        self.proven.scaled(1.0 - 0.5 * age.min(1.0))
+    }
+
+    /// How long ago it was proven.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now - self.proven_at
+    }
+
+    fn sample(&self) -> Option<(Bitrate, bool)> {
+        if self.window.len() < MIN_PACKETS / 2 {
+            return None;
+        }
+        let (first, last) = self.window.front().zip(self.window.back())?;
+        // The first packet opens the span, so its bytes were delivered before it.
+        let bytes: u64 = self.window.iter().skip(1).map(|packet| u64::from(packet.size)).sum();
+        let span = last.sent.since(first.sent).max(last.received.since(first.received));
+        let limited = self.window.iter().any(|packet| packet.limited);
+        Some((Bitrate::from_bytes_in(bytes, span.max(MIN_SAMPLE_SPAN))?, limited))
+    }
+}
+
+const MIN_SPAN: Duration = Duration::from_millis(100);
+const MIN_PACKETS: usize = 20;
+const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
+const DECAY: Duration = Duration::from_secs(60);
+/// Acknowledgements come every 10 to 25 ms: a step is followed to 90 % within about 100 ms of its window.
+const GAIN: f64 = 0.25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets(from_ms: u64, count: u64, every_us: u64, received_every_us: u64) -> Vec<Delivered> {
+        let start = from_ms * 1_000;
+        let packet = |i| Delivered {
+            sent: Instant::from_micros(start + i * every_us),
+            received: Instant::from_micros(start + 50_000 + i * received_every_us),
+            size: 1_250,
+            limited: false,
+        };
+        (0..count).map(packet).collect()
+    }
+
+    fn capacity() -> Capacity {
+        Capacity::new(Instant::ZERO, Bitrate::from_kbps(500))
+    }
+
+    #[test]
+    fn a_burst_out_of_a_buffer_is_not_speed() {
+        let mut capacity = capacity();
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open);
+        let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
+        assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn a_full_path_is_followed_down_and_an_open_one_is_not() {
+        let mut capacity = capacity();
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
+        capacity.on_delivered(Instant::from_millis(400), packets(200, 30, 4_000, 4_000), Load::Open);
+        assert!(capacity.estimate(Instant::from_millis(400)).as_bps() > 9_000_000);
+        for step in 0..12 {
+            let from = 400 + step * 40;
+            capacity.on_delivered(Instant::from_millis(from), packets(from, 10, 4_000, 4_000), Load::Full);
+        }
+        let estimate = capacity.estimate(Instant::from_millis(900)).as_bps();
+        assert!((2_300_000..3_200_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn a_proof_decays_to_half_and_no_further() {
+        let mut capacity = capacity();
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
+        let at = |s| capacity.estimate(Instant::from_millis(200) + Duration::from_secs(s)).as_bps();
+        assert!(at(30) < at(0) * 8 / 10 && at(60) * 2 <= at(0) + 1 && at(600) == at(60));
+    }
+}

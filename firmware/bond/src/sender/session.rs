@@ -1,0 +1,218 @@
+//! Sessions of the sender: opening one, joining links to it, sending and receiving in it.
+
+mod opening;
+mod receive;
+mod transmit;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant, LinkId};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+pub(super) use opening::Opening;
+
+use super::path::Path;
+use super::schedule::Candidate;
+use super::store::{Again, Store};
+use super::{Sender, SenderEvent, status};
+use crate::crypto::SessionKeys;
+use crate::handshake::GatewayParams;
+
+/// A session: keys, and a path for each link.
+pub(crate) struct Session {
+    keys: SessionKeys,
+    index: u32,
+    pub(super) latency: Duration,
+    pub(super) paths: BTreeMap<LinkId, Path>,
+    joins: BTreeMap<LinkId, Join>,
+    next_path: u32,
+    /// The gateway has said that it knows the tracks.
+    pub(super) tracks_told: bool,
+    tracks_at: Instant,
+    report_at: Instant,
+    clock_at: Instant,
+    encoder_at: Instant,
+    probe_at: Instant,
+    pongs: Vec<(LinkId, u64)>,
+    progress: Instant,
+    /// Difference of the clocks as told by the answers to joins, and the round trip it was measured with.
+    joined_offset: Option<(Duration, i64)>,
+    pub(super) wanted: Bitrate,
+}
+
+/// When to ask again to join.
+struct Join {
+    at: Instant,
+    interval: Duration,
+}
+
+impl Session {
+    fn new(now: Instant, keys: SessionKeys, params: GatewayParams, wish: Duration) -> Self {
+        Self {
+            keys,
+            index: params.session_index,
+            latency: params.latency.unwrap_or(wish),
+            paths: BTreeMap::new(),
+            joins: BTreeMap::new(),
+            next_path: 1,
+            tracks_told: false,
+            tracks_at: now,
+            report_at: now,
+            clock_at: now,
+            encoder_at: now,
+            probe_at: now + PROBE_INTERVAL,
+            pongs: vec![],
+            progress: now,
+            joined_offset: None,
+            wanted: Bitrate::ZERO,
+        }
+    }
+
+    /// Opens a path over `link`. Path ids are never used twice.
+    pub(super) fn join(&mut self, now: Instant, link: LinkId, rng: &mut ChaCha8Rng) {
+        let path = Path::new(now, self.next_path, rng.next_u32(), FIRST_GUESS);
+        self.next_path += 1;
+        self.paths.insert(link, path);
+        self.joins.insert(link, Join { at: now, interval: JOIN_INTERVAL });
+    }
+
+    /// Closes the path over `link`.
+    pub(super) fn leave(&mut self, link: LinkId, store: &mut Store) {
+        self.joins.remove(&link);
+        if let Some(path) = self.paths.remove(&link) {
+            path.chunks_in_flight().for_each(|chunk| store.send_again(Again::Rescue, chunk));
+        }
+    }
+
+    /// The receiver's clock less ours: the least delay seen, less half the least round trip.
+    pub(super) fn clock_offset(&self) -> Option<i64> {
+        let joined = || self.paths.values().filter(|path| path.peer_index.is_some());
+        let least = joined().filter_map(|path| path.delay.base()).min();
+        let rtt = joined().map(Path::round_trip).min();
+        match least.zip(rtt) {
+            Some((least, rtt)) => Some(least - (rtt / 2).as_micros() as i64),
+            None => self.joined_offset.map(|(_, offset)| offset),
+        }
+    }
+
+    /// When a path can take a packet that waits.
+    pub(super) fn next_ready(&self, now: Instant, store: &Store) -> Option<Instant> {
+        let probing = |path: &&Path| path.is_probing() && path.is_usable();
+        let any = !store.is_idle();
+        let ready = |path: &Path| path.ready_at(now);
+        self.paths.values().filter(|path| any && path.is_usable() || probing(path)).map(ready).min()
+    }
+
+    /// The least time from leaving to arriving over any usable link.
+    fn least_delay(&self) -> Option<Duration> {
+        let offset = self.clock_offset()?;
+        let usable = self.paths.values().filter(|path| path.is_usable());
+        let least = usable.filter_map(|path| path.delay.base()).min()?;
+        Some(Duration::from_micros((least - offset).max(0).unsigned_abs()))
+    }
+
+    fn candidates(&self, now: Instant) -> heapless::Vec<Candidate, MAX_LINKS> {
+        let usable = self.paths.iter().filter(|(_, path)| path.is_usable());
+        let candidate = |(link, path): (&LinkId, &Path)| Candidate {
+            link: *link,
+            free: path.ready_at(now),
+            delay: path.expected_delay(now),
+            pace: path.pace(now),
+            room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
+        };
+        usable.map(candidate).take(MAX_LINKS).collect()
+    }
+}
+
+impl Sender {
+    /// Everything in an open session that depends on the clock.
+    pub(super) fn drive_session(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else {
+            self.store.expire(now);
+            return;
+        };
+        for path in session.paths.values_mut() {
+            if path.on_time(now) == Some(super::liveness::Health::Silent) {
+                path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, chunk));
+            }
+        }
+        let reach = session.least_delay().unwrap_or_default();
+        self.store.expire(now + reach);
+        if now >= session.encoder_at {
+            session.encoder_at = now + ENCODER_INTERVAL;
+            self.steer_encoder(now);
+        }
+        self.start_probes(now);
+        self.watch_darkness(now);
+        self.tell_link_changes();
+    }
+
+    fn steer_encoder(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        let usable = session.paths.values().filter(|path| path.is_usable());
+        let links: Vec<_> = usable.map(|path| path.capacity.estimate(now)).collect();
+        let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
+        let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
+        let actual = self.produced.rate(now);
+        if let Some(target) = self.encoder.update(now, &links, actual, backlog, session.latency) {
+            self.events.push_back(SenderEvent::TargetBitrate(target));
+        }
+        session.wanted =
+            if self.encoder.is_hungry(&links) { self.config.encoder_range.1.scaled(WANTED) } else { Bitrate::ZERO };
+    }
+
+    /// One link at a time is proven anew: the one whose proof is oldest.
+    fn start_probes(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        if now < session.probe_at || session.paths.values().any(Path::is_probing) {
+            return;
+        }
+        let hungry = session.wanted > Bitrate::ZERO;
+        let due = if hungry { HUNGRY_PROOF } else { STANDBY_PROOF };
+        let usable = session.paths.values_mut().filter(|path| path.is_usable() && path.capacity.age(now) >= due);
+        if let Some(path) = usable.max_by_key(|path| path.capacity.age(now)) {
+            path.start_probe(now);
+            session.probe_at = now + PROBE_INTERVAL;
+        }
+    }
+
+    fn watch_darkness(&mut self, now: Instant) {
+        let Some(session) = &self.session else { return };
+        let dark = now - session.progress >= DARK_AFTER;
+        if dark != self.dark {
+            self.dark = dark;
+            self.events.push_back(if dark { SenderEvent::SessionDark } else { SenderEvent::SessionBack });
+        }
+    }
+
+    fn tell_link_changes(&mut self) {
+        for (id, link) in &mut self.links {
+            let state = status::state(self.session.as_ref().and_then(|session| session.paths.get(id)));
+            if std::mem::replace(&mut link.state, state) != state {
+                self.events.push_back(SenderEvent::LinkChanged { link: *id, state });
+            }
+        }
+    }
+}
+
+/// Links of one unit at most.
+const MAX_LINKS: usize = 16;
+
+/// Most that envelope and media frame take of a datagram.
+const ENVELOPE_AND_FRAME: usize = 25 + 24;
+
+/// Less than any modem worth having.
+const FIRST_GUESS: Bitrate = Bitrate::from_kbps(1_000);
+
+/// With this much of the encoder's ceiling on each link, losing the best one costs nothing.
+const WANTED: f64 = 1.2;
+
+const JOIN_INTERVAL: Duration = Duration::from_millis(200);
+const MAX_JOIN_INTERVAL: Duration = Duration::from_secs(1);
+const ENCODER_INTERVAL: Duration = Duration::from_millis(50);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const HUNGRY_PROOF: Duration = Duration::from_secs(4);
+const STANDBY_PROOF: Duration = Duration::from_secs(30);
+const DARK_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,154 @@
+//! Opening a session, and another one beside it when the old one has gone silent or the gateway forgot it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bondbox_units::{Instant, LinkId};
+use bondbox_wire::Writer;
+use bondbox_wire::frame::TrackKind;
+use bondbox_wire::handshake::Handshake;
+use rand_chacha::rand_core::Rng;
+
+use super::super::{Sender, SenderEvent, Transmit};
+use super::Session;
+use crate::handshake::{UnitHandshake, UnitParams};
+
+/// A session in the making.
+pub(crate) enum Opening {
+    /// None is needed.
+    Idle,
+    /// One is needed, not before this.
+    Waiting {
+        /// See above.
+        until: Instant,
+    },
+    /// Under way.
+    Attempt(Box<Attempt>),
+}
+
+pub(crate) struct Attempt {
+    handshake: UnitHandshake,
+    /// Pieces that wait to be sent on each link.
+    pieces: BTreeMap<LinkId, VecDeque<usize>>,
+    /// There when the gateway has proven itself and the first link is yet to be accepted.
+    session: Option<Session>,
+    progress: Instant,
+}
+
+impl Opening {
+    /// The session that waits for its first link.
+    pub(crate) fn session(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::Attempt(attempt) => attempt.session.as_mut(),
+            Self::Idle | Self::Waiting { .. } => None,
+        }
+    }
+}
+
+impl Sender {
+    /// Begins, repeats and gives up attempts.
+    pub(in super::super) fn drive_opening(&mut self, now: Instant) {
+        match &mut self.opening {
+            Opening::Idle if self.session.is_none() || self.dark => self.opening = Opening::Waiting { until: now },
+            Opening::Idle => {}
+            Opening::Waiting { until } if now >= *until => self.begin(now),
+            Opening::Waiting { .. } => {}
+            Opening::Attempt(attempt) if now - attempt.progress >= GIVE_UP => self.begin(now),
+            Opening::Attempt(attempt) => {
+                if now >= attempt.handshake.deadline() {
+                    let pieces: VecDeque<_> = attempt.handshake.send(now).into();
+                    attempt.pieces = self.links.keys().map(|link| (*link, pieces.clone())).collect();
+                }
+            }
+        }
+    }
+
+    /// The old session lives after all, unless the gateway has said that it knows it no more.
+    pub(super) fn on_old_session_alive(&mut self) {
+        if self.dark && matches!(&self.opening, Opening::Attempt(_) | Opening::Waiting { .. }) {
+            self.opening = Opening::Idle;
+        }
+    }
+
+    /// The gateway does not know a path of ours.
+    pub(in super::super) fn on_reset(&mut self, now: Instant, index: u32) {
+        let known = |session: &Session| {
+            session.index == index || session.paths.values().any(|path| path.peer_index == Some(index))
+        };
+        if !self.session.as_ref().is_some_and(known) {
+            self.rejected.stray_reset += 1;
+        } else if matches!(self.opening, Opening::Idle) {
+            self.begin(now);
+        }
+    }
+
+    /// Takes in the gateway's part of a handshake.
+    pub(in super::super) fn on_handshake(&mut self, now: Instant, piece: &Handshake<'_>) {
+        let Opening::Attempt(attempt) = &mut self.opening else { return };
+        match attempt.handshake.handle(now, piece) {
+            Ok(None) => {}
+            Ok(Some((keys, params))) => {
+                let mut session = Session::new(now, keys, params, self.config.latency);
+                self.links.keys().for_each(|link| session.join(now, *link, &mut self.rng));
+                attempt.session = Some(session);
+                attempt.progress = now;
+                self.next_tick = now;
+            }
+            Err(error) => {
+                let counter = match error {
+                    rustls::Error::InvalidCertificate(_) => &mut self.rejected.wrong_gateway,
+                    _ => &mut self.rejected.failed_handshake,
+                };
+                *counter += 1;
+                self.events.push_back(SenderEvent::HandshakeFailed { reason: error.to_string() });
+                self.opening = Opening::Waiting { until: now + RETRY };
+            }
+        }
+    }
+
+    /// Writes what an attempt has to send.
+    pub(in super::super) fn transmit_opening(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let Opening::Attempt(attempt) = &mut self.opening else { return None };
+        for (link, pieces) in &mut attempt.pieces {
+            let Some(piece) = pieces.pop_front() else { continue };
+            let mut writer = Writer::new(buffer);
+            attempt.handshake.encode(piece, &mut writer).ok()?;
+            let len = writer.len();
+            if let Some(link) = self.links.get_mut(link) {
+                link.on_sent(len);
+            }
+            return Some(Transmit { link: *link, len });
+        }
+        attempt.session.as_mut().and_then(|session| session.transmit_join(now, &mut self.links, buffer))
+    }
+
+    /// The first link of a new session was accepted: it takes over.
+    pub(super) fn promote(&mut self, now: Instant) {
+        let Opening::Attempt(attempt) = std::mem::replace(&mut self.opening, Opening::Idle) else { return };
+        let Some(session) = attempt.session else { return };
+        self.sessions += 1;
+        self.dark = false;
+        self.store.restart();
+        self.events.push_back(SenderEvent::SessionOpened { latency: session.latency });
+        let pictures = self.tracks.values().filter(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+        self.events.extend(pictures.map(|info| SenderEvent::KeyframeWanted(info.track)));
+        self.session = Some(session);
+        self.next_tick = now;
+    }
+
+    fn begin(&mut self, now: Instant) {
+        let mut id = [0; 8];
+        self.rng.fill_bytes(&mut id);
+        let params = UnitParams { stream: self.config.stream.clone(), latency: self.config.latency };
+        let handshake = UnitHandshake::new(now, id, &self.config.identity, self.config.gateway, &params);
+        let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, progress: now };
+        self.opening = Opening::Attempt(Box::new(attempt));
+        self.next_tick = now;
+    }
+}
+
+/// As long as the gateway keeps a half-open handshake.
+const GIVE_UP: Duration = Duration::from_secs(3);
+
+/// Between attempts that were refused.
+const RETRY: Duration = Duration::from_secs(1);

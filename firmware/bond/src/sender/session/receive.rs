@@ -1,0 +1,130 @@
+//! What comes from the gateway in a session.
+
+use std::time::Duration;
+
+use bondbox_units::{Instant, LinkId};
+use bondbox_wire::envelope::Sealed;
+use bondbox_wire::frame::{Ack, Frame, Frames, LinkAccept};
+
+use super::super::path::Verdict;
+use super::super::store::Again;
+use super::super::{Sender, SenderEvent};
+use super::{Opening, Session};
+
+impl Sender {
+    /// Opens a datagram and takes in its frames.
+    pub(in super::super) fn on_data(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        index: u32,
+        sealed: Sealed,
+        datagram: &mut [u8],
+    ) {
+        let ours = |session: &Session| session.paths.get(&link).is_some_and(|path| path.own_index == index);
+        let new = self.opening.session().is_some_and(|session| ours(session));
+        let session = if new { self.opening.session() } else { self.session.as_mut().filter(|session| ours(session)) };
+        let Some(session) = session else {
+            self.rejected.unknown_index += 1;
+            return;
+        };
+        let Some(path) = session.paths.get_mut(&link) else { return };
+        let pn = sealed.packet_number(path.replay.expected());
+        if !path.replay.is_new(pn) {
+            self.rejected.replayed += 1;
+            return;
+        }
+        let (header, payload) = datagram.split_at_mut(sealed.header_len);
+        let Some(len) = session.keys.open(now, sealed.phase, path.id, pn, header, payload) else {
+            self.rejected.bad_tag += 1;
+            return;
+        };
+        path.replay.accept(pn);
+        for frame in Frames::new(&payload[..len]) {
+            match frame {
+                Ok(frame) => self.on_frame(now, link, new, &frame),
+                Err(error) => self.rejected.on_frame_error(error),
+            }
+        }
+    }
+
+    fn on_frame(&mut self, now: Instant, link: LinkId, new: bool, frame: &Frame<'_>) {
+        match frame {
+            Frame::LinkAccept(accept) => self.on_accept(now, link, new, accept),
+            Frame::Ack(ack) => self.on_ack(now, link, ack),
+            Frame::Ping(token) => {
+                if let Some(session) = &mut self.session
+                    && session.pongs.len() < MAX_PONGS
+                {
+                    session.pongs.push((link, *token));
+                }
+            }
+            Frame::Keyframe { track } => self.events.push_back(SenderEvent::KeyframeWanted(*track)),
+            Frame::Horizon { track, unit } => self.store.on_horizon(*track, *unit),
+            Frame::Close { .. } if !new => {
+                self.session = None;
+                self.opening = Opening::Waiting { until: now + REOPEN };
+                self.next_tick = now;
+            }
+            Frame::Unknown { .. } => self.rejected.unknown_frame += 1,
+            // Padding carries nothing, and the rest is said by units only.
+            _ => {}
+        }
+    }
+
+    fn on_accept(&mut self, now: Instant, link: LinkId, new: bool, accept: &LinkAccept) {
+        let session = if new { self.opening.session() } else { self.session.as_mut() };
+        let Some((session, path)) = session.and_then(|session| {
+            let path = session.paths.remove(&link)?;
+            Some((session, path))
+        }) else {
+            return;
+        };
+        let mut path = path;
+        let rtt = now - accept.join_sent;
+        path.on_round_trip(rtt);
+        path.peer_index.get_or_insert(accept.index);
+        path.delay.on_sample(now, accept.received.micros_since(accept.join_sent));
+        let _ = path.liveness.on_progress(now, None);
+        session.paths.insert(link, path);
+        session.joins.remove(&link);
+        session.progress = now;
+        let offset = accept.received.micros_since(accept.join_sent) - (rtt / 2).as_micros() as i64;
+        if session.joined_offset.is_none_or(|(least, _)| rtt < least) {
+            session.joined_offset = Some((rtt, offset));
+        }
+        if new {
+            self.promote(now);
+        }
+        self.next_tick = now;
+    }
+
+    fn on_ack(&mut self, now: Instant, link: LinkId, ack: &Ack<'_>) {
+        let Some(session) = &mut self.session else { return };
+        let of_path = session.paths.iter_mut().find(|(_, path)| path.id == ack.path);
+        let Some((acknowledged, path)) = of_path.map(|(id, path)| (*id, path)) else { return };
+        let (verdicts, progress) = path.on_ack(now, ack, acknowledged == link);
+        let Some(stats) = self.links.get_mut(&acknowledged) else { return };
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Arrived(content) => {
+                    session.tracks_told |= content.tracks;
+                    content.chunks.iter().for_each(|chunk| self.store.on_acknowledged(chunk));
+                }
+                Verdict::Lost(content) => {
+                    stats.packets_lost += 1;
+                    content.chunks.iter().for_each(|chunk| self.store.send_again(Again::Repair, chunk));
+                }
+            }
+        }
+        if progress.is_some() {
+            session.progress = now;
+            self.on_old_session_alive();
+        }
+    }
+}
+
+const MAX_PONGS: usize = 16;
+
+/// A gateway that closes a session has a reason that seldom goes away at once.
+const REOPEN: Duration = Duration::from_secs(2);

@@ -1,0 +1,303 @@
+//! What goes to the gateway in a session.
+
+use std::collections::BTreeMap;
+
+use bondbox_units::{Instant, LinkId, TrackId};
+use bondbox_wire::Writer;
+use bondbox_wire::envelope::Address;
+use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, Media, Track};
+use std::time::Duration;
+
+use super::super::link::Link;
+use super::super::liveness::Health;
+use super::super::path::{Content, Path};
+use super::super::schedule::{Pick, Source, in_order, pick};
+use super::super::store::{Chunk, Store};
+use super::super::{Sender, TrackInfo, Transmit};
+use super::{MAX_JOIN_INTERVAL, Session};
+use crate::packet::{Heading, seal};
+
+impl Sender {
+    /// Writes the next datagram of the open session.
+    pub(in super::super) fn transmit_session(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let session = self.session.as_mut()?;
+        session
+            .transmit_join(now, &mut self.links, buffer)
+            .or_else(|| self.transmit_pong(now, buffer))
+            .or_else(|| self.transmit_report(now, buffer))
+            .or_else(|| self.transmit_probe(now, buffer))
+            .or_else(|| self.transmit_media(now, buffer))
+            .or_else(|| self.transmit_filler(now, buffer))
+    }
+
+    fn transmit_pong(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let session = self.session.as_mut()?;
+        let (link, token) = session.pongs.pop()?;
+        session.transmit(now, link, &mut self.links, buffer, |_, writer| {
+            Frame::Pong(token).encode(writer).ok().map(|()| Content::default())
+        })
+    }
+
+    /// Clock, encoder, links and tracks, on the link that delivers first.
+    fn transmit_report(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let session = self.session.as_ref()?;
+        let (report, clock) = (now >= session.report_at, now >= session.clock_at);
+        let tracks = !session.tracks_told && !self.tracks.is_empty() && now >= session.tracks_at;
+        if !(report || clock || tracks) {
+            return None;
+        }
+        let usable = session.paths.iter().filter(|(_, path)| path.is_usable());
+        let (link, _) = usable.min_by_key(|(_, path)| path.expected_delay(now))?;
+        let (link, offset) = (*link, session.clock_offset()?);
+        let encoder = Bitrate {
+            target_bps: self.encoder.target().as_bps(),
+            actual_bps: self.produced.rate(now).as_bps(),
+            encode_delay_us: self.encode_delay.as_micros() as u64,
+        };
+        let links: Vec<_> =
+            self.links.iter().map(|(id, link)| (self.link_status(now, *id, link), self.path_id(*id))).collect();
+        let session = self.session.as_mut()?;
+        session.clock_at = now + CLOCK_INTERVAL;
+        if report {
+            session.report_at = now + REPORT_INTERVAL;
+        }
+        if tracks {
+            session.tracks_at = now + TRACKS_INTERVAL;
+        }
+        let infos = &self.tracks;
+        session.transmit(now, link, &mut self.links, buffer, |_, writer| {
+            // What finds no room waits for the next report.
+            let mut put = |frame: Frame<'_>| frame.encode(writer).is_ok();
+            put(Frame::Clock(Clock { sender: now, receiver: now.offset_micros(offset) }));
+            let told = tracks && infos.values().all(|info| put(Frame::Track(track_frame(info))));
+            if report {
+                put(Frame::Bitrate(encoder));
+                for (link, path) in &links {
+                    put(Frame::LinkReport(link.report(*path)));
+                }
+            }
+            Some(Content { tracks: told, ..Content::default() })
+        })
+    }
+
+    fn path_id(&self, link: LinkId) -> u32 {
+        self.session.as_ref().and_then(|session| session.paths.get(&link)).map_or(0, |path| path.id)
+    }
+
+    /// One packet now and then on links that are overdue or idle, and one that finds out how large packets may be.
+    fn transmit_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let session = self.session.as_mut()?;
+        let due = session.paths.iter_mut().find_map(|(link, path)| {
+            path.peer_index?;
+            let idle = now - path.last_sent;
+            match path.liveness.health() {
+                Health::Up if path.mtu.wants_probe(now) => Some((*link, Probe::Mtu)),
+                Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
+                Health::Suspect | Health::Silent if idle >= OVERDUE_PROBE => Some((*link, Probe::Useful)),
+                Health::Up | Health::Suspect | Health::Silent => None,
+            }
+        });
+        let (link, probe) = due?;
+        let store = &self.store;
+        let limit = if probe == Probe::Mtu { bondbox_wire::MAX_DATAGRAM } else { session.paths[&link].mtu.datagram() };
+        let buffer = &mut buffer[..limit];
+        session.transmit_any(now, link, &mut self.links, buffer, |_, writer| {
+            let mut content = Content { mtu_probe: probe == Probe::Mtu, ..Content::default() };
+            Frame::Ping(now.as_micros()).encode(writer).ok()?;
+            match probe {
+                Probe::Mtu => Frame::Padding.encode(writer).ok()?,
+                // A copy: the bytes keep their place in the queue, for this link may be dead.
+                Probe::Useful => {
+                    if let Some((_, chunk)) = in_order(store).next() {
+                        put_chunk(store, chunk, true, writer, &mut content);
+                    }
+                }
+                Probe::Ping => {}
+            }
+            Some(content)
+        })
+    }
+
+    fn transmit_media(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        if self.store.is_idle() {
+            return None;
+        }
+        let session = self.session.as_mut()?;
+        let mut candidates = session.candidates(now);
+        let picked = pick(now, &mut candidates, &self.store)?;
+        let store = &mut self.store;
+        let mut again = 0;
+        let sent = session.transmit(now, picked.link, &mut self.links, buffer, |_, writer| {
+            let (content, repaired) = take(store, picked, writer);
+            again = repaired;
+            Some(content)
+        });
+        if let Some(link) = self.links.get_mut(&picked.link) {
+            link.bytes_repaired += again;
+        }
+        sent
+    }
+
+    /// Padding on a link that is finding out what it can do.
+    fn transmit_filler(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let session = self.session.as_mut()?;
+        let wanted = session.wanted.max(self.config.encoder_start);
+        let mut ready = session.paths.iter_mut().filter(|(_, path)| path.ready_at(now) <= now);
+        let link = *ready.find_map(|(link, path)| path.wants_filler(now, wanted).then_some(link))?;
+        let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
+            Frame::Ping(now.as_micros()).encode(writer).ok()?;
+            Frame::Padding.encode(writer).ok().map(|()| Content::default())
+        })?;
+        if let Some(path) = session.paths.get_mut(&link) {
+            path.take_filler(sent.len);
+        }
+        Some(sent)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Mtu,
+    Ping,
+    Useful,
+}
+
+impl Session {
+    /// Asks the gateway to accept a link.
+    pub(super) fn transmit_join(
+        &mut self,
+        now: Instant,
+        links: &mut BTreeMap<LinkId, Link>,
+        buffer: &mut [u8],
+    ) -> Option<Transmit> {
+        let (link, join) = self.joins.iter_mut().find(|(_, join)| now >= join.at)?;
+        let link = *link;
+        join.at = now + join.interval;
+        join.interval = join.interval.mul_f64(1.5).min(MAX_JOIN_INTERVAL);
+        let name = links.get(&link)?.name.clone();
+        self.transmit_any(now, link, links, buffer, |path, writer| {
+            let join = LinkJoin { index: path.own_index, sent: now, link, name: &name };
+            Frame::LinkJoin(join).encode(writer).ok().map(|()| Content::default())
+        })
+    }
+
+    /// Sends a packet within what is known to pass.
+    fn transmit(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        links: &mut BTreeMap<LinkId, Link>,
+        buffer: &mut [u8],
+        fill: impl FnOnce(&Path, &mut Writer<'_>) -> Option<Content>,
+    ) -> Option<Transmit> {
+        let limit = self.paths.get(&link)?.mtu.datagram();
+        self.transmit_any(now, link, links, &mut buffer[..limit], fill)
+    }
+
+    fn transmit_any(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        links: &mut BTreeMap<LinkId, Link>,
+        buffer: &mut [u8],
+        fill: impl FnOnce(&Path, &mut Writer<'_>) -> Option<Content>,
+    ) -> Option<Transmit> {
+        let path = self.paths.get_mut(&link)?;
+        let to = match path.peer_index {
+            Some(index) => Address::Path(index),
+            None => Address::NewPath { session: self.index, path: path.id },
+        };
+        let heading = Heading { path: path.id, to, pn: path.next_pn(), acknowledged: path.largest_acknowledged() };
+        let mut content = None;
+        let len = seal(now, &mut self.keys, heading, buffer, |writer| content = fill(path, writer));
+        path.on_sent(now, len, content.unwrap_or_default());
+        if let Some(link) = links.get_mut(&link) {
+            link.on_sent(len);
+        }
+        Some(Transmit { link, len })
+    }
+}
+
+/// Moves bytes from the queues into a packet: those picked, then what follows them while there is room.
+/// Gives how many go out for the second time, too.
+fn take(store: &mut Store, picked: Pick, writer: &mut Writer<'_>) -> (Content, u64) {
+    let mut content = Content::default();
+    let mut repaired = 0;
+    let (mut source, mut from) = (picked.source, Some(picked.from));
+    loop {
+        let waiting = match source {
+            Source::Again(i) => store.waiting_again().get(i).map(|(_, _, chunk)| chunk),
+            Source::First(i) => store.waiting_first().get(i),
+        };
+        let Some(mut chunk) = waiting.cloned() else { break };
+        chunk.range.start = from.take().unwrap_or(chunk.range.start);
+        let again = matches!(source, Source::Again(_));
+        let before = content.chunks.len();
+        put_chunk(store, &chunk, again, writer, &mut content);
+        let Some(sent) = content.chunks.get(before).map(|sent| sent.range.clone()) else { break };
+        let whole = sent.end == chunk.range.end;
+        match source {
+            Source::Again(i) => {
+                repaired += u64::from(sent.end - sent.start);
+                store.take_again(i, &sent);
+            }
+            Source::First(i) => {
+                let split = store.waiting_first().get(i).is_some_and(|waiting| waiting.range.start < sent.start);
+                store.take_first(i, &sent);
+                source = Source::First(i + usize::from(split));
+            }
+        }
+        if !whole || content.chunks.is_full() || writer.room() < MIN_USEFUL {
+            break;
+        }
+    }
+    (content, repaired)
+}
+
+/// Writes as much of `chunk` as finds room, and notes it in `content`.
+fn put_chunk(store: &Store, chunk: &Chunk, again: bool, writer: &mut Writer<'_>, content: &mut Content) {
+    let Some(unit) = store.unit(chunk) else { return };
+    let header = (chunk.range.start == 0).then_some(&unit.header);
+    let left = (chunk.range.end - chunk.range.start) as usize;
+    let overhead = Media::overhead(chunk.unit, chunk.range.start, header, left.min(writer.room()));
+    // The frame that ends a packet needs no length; the two bytes that saves are not worth another round.
+    let Some(room) = writer.room().checked_sub(overhead) else { return };
+    if room == 0 && left > 0 {
+        return;
+    }
+    let end = chunk.range.start + left.min(room) as u32;
+    let media = Media {
+        track: chunk.track,
+        unit: chunk.unit,
+        offset: chunk.range.start,
+        last: end == unit.len(),
+        again,
+        header: header.copied(),
+        bytes: &unit.payload[chunk.range.start as usize..end as usize],
+    };
+    if media.encode(writer).is_ok() {
+        let _ = content.chunks.push(Chunk { range: chunk.range.start..end, ..chunk.clone() });
+    }
+}
+
+fn track_frame(info: &TrackInfo) -> Track<'_> {
+    Track {
+        track: TrackId(info.track.0),
+        kind: info.kind,
+        width: info.width,
+        height: info.height,
+        rate: info.rate,
+        channels: info.channels,
+        label: &info.label,
+    }
+}
+
+/// Less room is not worth another frame.
+const MIN_USEFUL: usize = 64;
+
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+const CLOCK_INTERVAL: Duration = Duration::from_millis(200);
+const TRACKS_INTERVAL: Duration = Duration::from_millis(200);
+/// Carrier NATs forget a binding after a few seconds without traffic.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+const OVERDUE_PROBE: Duration = Duration::from_millis(80);

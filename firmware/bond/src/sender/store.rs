@@ -1,0 +1,276 @@
+//! Units on their way: what is still to be sent, what was acknowledged, what is past its time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use bondbox_units::{Instant, TrackId};
+use bondbox_wire::frame::UnitHeader;
+use bytes::Bytes;
+
+use crate::ranges::RangeSet;
+
+/// Bytes of one unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) track: TrackId,
+    pub(crate) unit: u32,
+    pub(crate) range: Range<u32>,
+}
+
+/// A unit that was pushed and is neither acknowledged nor past its time.
+#[derive(Debug)]
+pub(crate) struct StoredUnit {
+    pub(crate) header: UnitHeader,
+    pub(crate) payload: Bytes,
+    /// When it must be there, on the sender's clock.
+    pub(crate) deadline: Instant,
+    acknowledged: RangeSet,
+}
+
+impl StoredUnit {
+    pub(crate) fn len(&self) -> u32 {
+        self.payload.len() as u32
+    }
+}
+
+/// Why bytes go out a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Again {
+    /// They were lost.
+    Repair,
+    /// Their link fell silent.
+    Rescue,
+}
+
+/// All units of all tracks.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    units: BTreeMap<(TrackId, u32), StoredUnit>,
+    next: BTreeMap<TrackId, u32>,
+    first: VecDeque<Chunk>,
+    first_bytes: u64,
+    again: Vec<(Again, Instant, Chunk)>,
+    /// Units that were acknowledged in full.
+    pub(crate) acknowledged: u64,
+    /// Units given up before that.
+    pub(crate) expired: u64,
+}
+
+impl Store {
+    /// Adds a unit behind all others and gives its number on the track.
+    pub(crate) fn push(&mut self, track: TrackId, header: UnitHeader, payload: Bytes, deadline: Instant) -> u32 {
+        let next = self.next.entry(track).or_default();
+        let unit = *next;
+        *next = next.wrapping_add(1);
+        let stored = StoredUnit { header, payload, deadline, acknowledged: RangeSet::default() };
+        self.first_bytes += u64::from(stored.len());
+        self.first.push_back(Chunk { track, unit, range: 0..stored.len() });
+        self.units.insert((track, unit), stored);
+        unit
+    }
+
+    /// Bytes of first copies that were not sent yet.
+    pub(crate) const fn backlog(&self) -> u64 {
+        self.first_bytes
+    }
+
+    /// Bytes of all stored units.
+    pub(crate) fn unit(&self, chunk: &Chunk) -> Option<&StoredUnit> {
+        self.units.get(&(chunk.track, chunk.unit))
+    }
+
+    /// Whether anything waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.first.is_empty() && self.again.is_empty()
+    }
+
+    /// The unit that waits longest for its first copy.
+    pub(crate) fn oldest_waiting(&self) -> Option<&StoredUnit> {
+        self.unit(self.first.front()?)
+    }
+
+    /// Marks bytes as arrived; the unit goes when all of it has.
+    pub(crate) fn on_acknowledged(&mut self, chunk: &Chunk) {
+        let key = (chunk.track, chunk.unit);
+        let Some(unit) = self.units.get_mut(&key) else { return };
+        unit.acknowledged.insert(chunk.range.clone());
+        if unit.acknowledged.contains(&(0..unit.len())) {
+            self.units.remove(&key);
+            self.acknowledged += 1;
+            self.again.retain(|(_, _, waiting)| (waiting.track, waiting.unit) != key);
+        }
+    }
+
+    /// Queues bytes for a second time unless they arrived, wait already, or their unit is gone.
+    pub(crate) fn send_again(&mut self, why: Again, chunk: &Chunk) {
+        let Some(unit) = self.units.get(&(chunk.track, chunk.unit)) else { return };
+        // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
+        let empty =
+            unit.len() == 0 && !self.again.iter().any(|(_, _, w)| (w.track, w.unit) == (chunk.track, chunk.unit));
+        let mut wanted = unit.acknowledged.missing(chunk.range.clone());
+        wanted.extend(empty.then_some(0..0));
+        for (_, _, waiting) in self.again.iter().filter(|(_, _, w)| (w.track, w.unit) == (chunk.track, chunk.unit)) {
+            wanted = wanted.into_iter().flat_map(|range| without(range, &waiting.range)).collect();
+        }
+        let deadline = unit.deadline;
+        for range in wanted {
+            let at = self.again.partition_point(|(w, d, _)| (*w, *d) <= (why, deadline));
+            self.again.insert(at, (why, deadline, Chunk { range, ..chunk.clone() }));
+        }
+    }
+
+    /// Bytes that wait for their second time, most urgent kind and deadline first.
+    pub(crate) fn waiting_again(&self) -> &[(Again, Instant, Chunk)] {
+        &self.again
+    }
+
+    /// Bytes that wait for their first copy, in order.
+    pub(crate) fn waiting_first(&self) -> &VecDeque<Chunk> {
+        &self.first
+    }
+
+    /// Takes `range` out of the second-time chunk at `index`.
+    pub(crate) fn take_again(&mut self, index: usize, range: &Range<u32>) {
+        let (why, deadline, chunk) = self.again.remove(index);
+        for (i, left) in without(chunk.range.clone(), range).enumerate() {
+            self.again.insert(index + i, (why, deadline, Chunk { range: left, ..chunk.clone() }));
+        }
+    }
+
+    /// Takes `range` out of the first-copy chunk at `index`.
+    pub(crate) fn take_first(&mut self, index: usize, range: &Range<u32>) {
+        let Some(chunk) = self.first.get_mut(index) else { return };
+        self.first_bytes -= u64::from(range.end - range.start);
+        let whole = chunk.range.clone();
+        if range.start == whole.start && range.end < whole.end {
+            chunk.range.start = range.end;
+            return;
+        }
+        let rest = Chunk { range: range.end..whole.end, ..chunk.clone() };
+        chunk.range.end = range.start;
+        if !rest.range.is_empty() {
+            self.first.insert(index + 1, rest);
+        }
+        if whole.start == range.start {
+            self.first.remove(index);
+        }
+    }
+
+    /// Gives up every unit whose deadline is before `now`.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let late: Vec<_> = self.units.iter().filter(|(_, unit)| unit.deadline < now).map(|(key, _)| *key).collect();
+        self.give_up(&late);
+    }
+
+    /// Forgets units; `keys` are in order.
+    fn give_up(&mut self, keys: &[(TrackId, u32)]) {
+        if keys.is_empty() {
+            return;
+        }
+        for key in keys {
+            self.units.remove(key);
+        }
+        let gone = |chunk: &Chunk| keys.binary_search(&(chunk.track, chunk.unit)).is_ok();
+        self.first.retain(|chunk| !gone(chunk));
+        self.first_bytes = self.first.iter().map(|chunk| u64::from(chunk.range.end - chunk.range.start)).sum();
+        self.again.retain(|(_, _, chunk)| !gone(chunk));
+        self.expired += keys.len() as u64;
+    }
+
+    /// The gateway has no use for units of `track` before `unit`.
+    pub(crate) fn on_horizon(&mut self, track: TrackId, unit: u32) {
+        let past: Vec<_> = self.units.range((track, 0)..(track, unit)).map(|(key, _)| *key).collect();
+        self.give_up(&past);
+    }
+
+    /// Everything that the gateway may not have is to be sent from the start: it is a new one.
+    pub(crate) fn restart(&mut self) {
+        self.again.clear();
+        self.first.clear();
+        self.first_bytes = 0;
+        for ((track, unit), stored) in &mut self.units {
+            stored.acknowledged = RangeSet::default();
+            self.first_bytes += u64::from(stored.len());
+            self.first.push_back(Chunk { track: *track, unit: *unit, range: 0..stored.len() });
+        }
+        // Tracks share one queue in the order of their ingest.
+        let units = &self.units;
+        let deadline = |chunk: &Chunk| units.get(&(chunk.track, chunk.unit)).map(|unit| unit.deadline);
+        self.first.make_contiguous().sort_by_key(deadline);
+    }
+}
+
+fn without(range: Range<u32>, hole: &Range<u32>) -> impl Iterator<Item = Range<u32>> + use<> {
+    let before = range.start..range.end.min(hole.start);
+    let after = range.start.max(hole.end)..range.end;
+    let halves = if hole.end <= range.start || range.end <= hole.start { [range, 0..0] } else { [before, after] };
+    halves.into_iter().filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use bondbox_units::Priority;
+
+    use super::*;
+
+    const TRACK: TrackId = TrackId(0);
+
+    fn store(lens: &[usize]) -> Store {
+        let header = UnitHeader {
+            priority: Priority::Standard,
+            keyframe: false,
+            discontinuity: false,
+            ingest_low: 0,
+            pts_offset: 0,
+            dts_offset: 0,
+        };
+        let mut store = Store::default();
+        for (i, len) in lens.iter().enumerate() {
+            store.push(TRACK, header, Bytes::from(vec![0; *len]), Instant::from_millis(100 * i as u64));
+        }
+        store
+    }
+
+    fn chunk(unit: u32, range: Range<u32>) -> Chunk {
+        Chunk { track: TRACK, unit, range }
+    }
+
+    #[test]
+    fn bytes_can_be_taken_out_of_the_middle_and_none_is_forgotten() {
+        let mut store = store(&[1_000]);
+        store.take_first(0, &(300..500));
+        store.take_first(1, &(500..600));
+        store.take_first(0, &(0..100));
+        let left: Vec<_> = store.waiting_first().iter().map(|chunk| chunk.range.clone()).collect();
+        assert_eq!(left, [100..300, 600..1_000]);
+        assert_eq!(store.backlog(), 600);
+        store.take_first(0, &(100..300));
+        store.take_first(0, &(600..1_000));
+        assert!(store.is_idle());
+    }
+
+    #[test]
+    fn what_arrived_or_waits_already_is_not_queued_again() {
+        let mut store = store(&[1_000, 1_000]);
+        store.on_acknowledged(&chunk(0, 200..400));
+        store.send_again(Again::Rescue, &chunk(0, 0..500));
+        store.send_again(Again::Repair, &chunk(0, 100..600));
+        let waiting: Vec<_> = store.waiting_again().iter().map(|(why, _, chunk)| (*why, chunk.range.clone())).collect();
+        assert_eq!(waiting, [(Again::Repair, 500..600), (Again::Rescue, 0..200), (Again::Rescue, 400..500)]);
+        store.on_acknowledged(&chunk(0, 0..1_000));
+        assert!(store.waiting_again().is_empty());
+        assert_eq!(store.acknowledged, 1);
+    }
+
+    #[test]
+    fn a_unit_past_its_time_leaves_all_queues() {
+        let mut store = store(&[100, 100]);
+        store.take_first(0, &(0..100));
+        store.send_again(Again::Repair, &chunk(0, 0..50));
+        store.expire(Instant::from_millis(50));
+        assert!(store.waiting_again().is_empty());
+        assert_eq!((store.expired, store.backlog()), (1, 100));
+        store.expire(Instant::from_millis(500));
+        assert_eq!((store.expired, store.backlog()), (2, 0));
+    }
+}
