@@ -217,6 +217,16 @@ impl AdtsSplitter {
     }
 }
 
+/// Where in `bytes` the first frame begins that another of its kind follows, or that ends where they end. Never 0 when
+/// they begin with no valid header.
+pub(crate) fn find_frame(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(0xff, bytes).find(|&at| {
+        let Ok(header) = AdtsHeader::parse(&bytes[at..]) else { return false };
+        let Some(after) = bytes.get(at + header.frame_len..) else { return false };
+        after.is_empty() || AdtsHeader::parse(after).is_ok_and(|next| next.config == header.config)
+    })
+}
+
 fn object_type(reader: &mut BitReader<'_>) -> Result<u32, Truncated> {
     match reader.bits(5)? {
         31 => Ok(32 + reader.bits(6)?),

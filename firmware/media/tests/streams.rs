@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bondbox_media::ts::{Classifier, Event, Programme, Reader, StreamKind, Ticks, Track, Unit, WriteUnit, Writer};
-use bondbox_media::{Codec, aac, h264, h265, opus};
+use bondbox_media::{Codec, aac, annexb, h264, h265, opus};
 use bondbox_units::{Instant, Priority, TrackId};
+use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::rbsp::BitReader;
 use tempfile::TempDir;
 
 const PICTURES: &str = "videotestsrc num-buffers=60 pattern=ball ! video/x-raw,width=322,height=182,framerate=25/1";
@@ -198,6 +200,35 @@ fn byte_streams_part_into_the_units_of_the_encoder() {
         let units: Vec<_> = std::iter::from_fn(|| splitter.poll()).collect();
         assert_eq!(units.len(), 60, "{encoder}");
         assert_eq!(units.concat(), stream, "{encoder}");
+    }
+}
+
+/// Profiles, chroma formats, field coding and odd sizes, against another reader of the same parameter sets.
+#[test]
+fn picture_formats_are_read_as_h264_reader_reads_them() {
+    let dir = TempDir::new().expect("a directory for streams");
+    let file = dir.path().join("stream.h264");
+    let encodings = [
+        "-s 640x360 -pix_fmt yuv420p -profile:v baseline",
+        "-s 1920x1080 -pix_fmt yuv420p -flags +ildct+ilme -x264-params interlaced=1",
+        "-s 322x180 -pix_fmt yuv422p",
+        "-s 321x181 -pix_fmt yuv444p",
+        "-s 320x180 -pix_fmt yuv420p10le -x264-params cqm=jvt",
+    ];
+    for encoding in encodings {
+        let source = "-f lavfi -i testsrc=r=30000/1001:d=0.2";
+        tools::ffmpeg(&format!("{source} -c:v libx264 {encoding} -f h264 {}", file.display()));
+        let stream = fs::read(&file).expect("the stream");
+        let ours = h264::Sps::find(&stream).expect("an SPS").expect("one that can be read");
+        let nal =
+            annexb::nal_units(&stream).find(|nal| h264::NalKind::of(nal[0]) == h264::NalKind::Sps).expect("an SPS");
+        let rbsp = annexb::without_emulation_prevention(&nal[1..]);
+        let theirs = SeqParameterSet::from_bits(BitReader::new(&rbsp[..])).expect("h264-reader reads it");
+        let (width, height) = theirs.pixel_dimensions().expect("a size");
+        let format = (u32::from(ours.width), u32::from(ours.height), ours.level);
+        assert_eq!(format, (width, height, theirs.level_idc), "{encoding}");
+        assert_eq!(ours.profile, u8::from(theirs.profile_idc), "{encoding}");
+        assert_eq!(ours.frame_rate_milli, Some(29_970), "{encoding}");
     }
 }
 

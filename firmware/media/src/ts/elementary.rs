@@ -12,7 +12,7 @@ use super::packet::Packet;
 use super::pes::{self, PesHeader};
 use super::programme::Stream;
 use super::reader::{Counters, Unit};
-use crate::aac::{AdtsError, AdtsHeader};
+use crate::aac::{self, AdtsError, AdtsHeader};
 use crate::{Codec, Contents, MAX_UNIT, annexb, opus};
 
 /// What the streams of one programme share.
@@ -160,7 +160,13 @@ impl Elementary {
             let header = match AdtsHeader::parse(rest) {
                 Ok(header) => Some(header).filter(|header| header.frame_len <= rest.len()),
                 Err(AdtsError::Truncated { .. }) => None,
-                Err(_) => return false,
+                // Behind a loss, a frame may begin anywhere.
+                Err(_) => {
+                    let Some(skipped) = aac::find_frame(rest) else { return false };
+                    self.broken = true;
+                    at += skipped;
+                    continue;
+                }
             };
             // `now` is the time of this frame.
             let now = if at < begins { carried_pts } else { pts };

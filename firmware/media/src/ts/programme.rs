@@ -12,7 +12,7 @@ pub struct Programme {
     pub number: u16,
     /// The PID that carries the clock reference.
     pub pcr_pid: u16,
-    /// Its streams, at most [`MAX_STREAMS`].
+    /// Its streams, the first 32 of them.
     pub streams: Vec<Stream>,
 }
 
