@@ -84,3 +84,72 @@ impl Air {
         self.video.error().or_else(|| self.sound.as_ref().and_then(SoundPipeline::error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use bondbox_units::TrackId;
+
+    use super::*;
+    use crate::still;
+    use crate::unit::{SOUND, VIDEO};
+    use crate::watch::{Action, PATIENCE, Watch};
+
+    fn studio(factory: &str, sound: Option<SoundCodec>) -> Studio {
+        gst::init().unwrap();
+        let format = Format { width: 320, height: 180, rate: 25 };
+        let now = clock::now();
+        Studio {
+            format,
+            card: bondbox_encoder::choose(Some(factory), &format).unwrap().card,
+            ceiling: Bitrate::from_kbps(2_000),
+            sound,
+            shelf: Arc::new(Shelf::new(now, &format)),
+            numbering: Arc::new(Numbering::starting(now, format.rate)),
+            slate: still::slate(&format).unwrap(),
+            wake: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Waits until `enough` units of all tracks came.
+    async fn tracks_of(studio: &Studio, air: &mut Air, enough: usize) -> HashSet<TrackId> {
+        let mut tracks = Vec::new();
+        while tracks.len() < enough {
+            studio.wake.notified().await;
+            assert_eq!(air.error(), None);
+            tracks.extend(
+                air.inlets.iter_mut().flat_map(|inlet| std::iter::from_fn(|| inlet.pop())).map(|unit| unit.track),
+            );
+        }
+        tracks.into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn without_any_source_a_slate_and_silence_go_out() {
+        for codec in [SoundCodec::Aac, SoundCodec::Opus] {
+            let studio = studio("x264enc", Some(codec));
+            let mut air = studio.on_air(Bitrate::from_kbps(500)).unwrap();
+            assert_eq!(tracks_of(&studio, &mut air, 60).await, HashSet::from([VIDEO, SOUND]));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_encoder_that_hangs_is_noticed_and_a_new_one_gives_units_while_the_sound_goes_on() {
+        let studio = studio("x264enc", Some(SoundCodec::Aac));
+        let mut air = studio.on_air(Bitrate::from_kbps(500)).unwrap();
+        tracks_of(&studio, &mut air, 20).await;
+        let mut watch = Watch::start(clock::now());
+        air.video.hang();
+        // What was in the encoder's queue still comes.
+        tracks_of(&studio, &mut air, 20).await;
+        assert_eq!(tracks_of(&studio, &mut air, 20).await, HashSet::from([SOUND]));
+        assert_eq!(watch.check(clock::now() + PATIENCE), Some(Action::Rebuild));
+
+        let number = studio.numbering.next();
+        drop(air);
+        let mut air = studio.on_air(Bitrate::from_kbps(500)).unwrap();
+        assert_eq!(tracks_of(&studio, &mut air, 20).await, HashSet::from([VIDEO, SOUND]));
+        assert!(studio.numbering.next() > number);
+    }
+}

@@ -59,9 +59,10 @@ pub struct Feeder {
 }
 
 impl Shelf {
-    /// A source starts now.
-    pub fn new(now: Instant) -> Self {
-        Self { frames: Mutex::new(Picker::new(now)), sound: Mutex::default() }
+    /// A source starts now, for an encoder that takes frames of `format`.
+    pub fn new(now: Instant, format: &Format) -> Self {
+        let frame_time = Duration::from_secs(1) / u32::from(format.rate);
+        Self { frames: Mutex::new(Picker::new(now, frame_time)), sound: Mutex::default() }
     }
 
     /// The frames.

@@ -70,7 +70,7 @@ mod tests {
         }
         let now = at(50 * 40 - 1);
         assert_eq!(meter.rate(now, KEPT), Bitrate::from_kbps(1_000));
-        assert_eq!(meter.rate(now, KEPT / 2), Bitrate::from_bps(13 * 5_000 * 8 * 2));
+        assert_eq!(meter.rate(now, KEPT / 2), Bitrate::from_bps(12 * 5_000 * 8 * 2));
         assert_eq!(meter.delay(now), Some(Duration::from_millis(37)));
         assert_eq!(meter.rate(at(10_000), KEPT), Bitrate::ZERO);
         assert_eq!(meter.delay(at(10_000)), None);

@@ -13,7 +13,11 @@ use bondbox_units::Instant;
 /// Decides what is shown. `F` is a frame, cheap to clone.
 #[derive(Debug)]
 pub struct Picker<F> {
+    /// Between ticks.
+    frame_time: Duration,
     waiting: VecDeque<Frame<F>>,
+    /// How long the frames shown since the last look had waited at least, and how many they were.
+    waited: (Duration, u32),
     shown: Option<Frame<F>>,
     picture: Picture,
     /// When the present source last gave a sign of life.
@@ -44,9 +48,18 @@ pub enum Pick<F> {
 }
 
 impl<F: Clone> Picker<F> {
-    /// A source starts now.
-    pub fn new(now: Instant) -> Self {
-        Self { waiting: VecDeque::new(), shown: None, picture: Picture::Starting, alive: now, fresh: false, losses: 0 }
+    /// A source starts now; there is a tick every `frame_time`.
+    pub fn new(now: Instant, frame_time: Duration) -> Self {
+        Self {
+            frame_time,
+            waiting: VecDeque::new(),
+            waited: (Duration::MAX, 0),
+            shown: None,
+            picture: Picture::Starting,
+            alive: now,
+            fresh: false,
+            losses: 0,
+        }
     }
 
     /// The source brought a frame.
@@ -64,9 +77,9 @@ impl<F: Clone> Picker<F> {
         self.shown = None;
     }
 
-    /// The source begins again, as a looped file does: its last frame stays for [`PATIENCE`] more.
+    /// The source begins again, as a looped file does. That is no loss: its last frame stays for [`REOPENING`].
     pub fn on_restart(&mut self, now: Instant) {
-        self.alive = now;
+        self.alive = now + (REOPENING - PATIENCE);
     }
 
     /// Another source takes over.
@@ -78,7 +91,7 @@ impl<F: Clone> Picker<F> {
 
     /// What to encode now.
     pub fn pick(&mut self, now: Instant) -> Pick<F> {
-        if let Some(next) = self.waiting.pop_front() {
+        if let Some(next) = self.next(now) {
             self.picture = Picture::Live;
             self.fresh = true;
             self.shown = Some(next);
@@ -92,6 +105,20 @@ impl<F: Clone> Picker<F> {
             (None, Picture::Starting) => Pick::Nothing,
             (None, Picture::Stopped | Picture::Live | Picture::Slate) => Pick::Slate,
         }
+    }
+
+    /// The oldest frame that waits. When over many ticks each had waited for a whole tick and more, one is left out: the
+    /// wait began with a hiccup long past, and all it does is delay.
+    fn next(&mut self, now: Instant) -> Option<Frame<F>> {
+        let next = self.waiting.pop_front()?;
+        let (least, count) = self.waited;
+        self.waited = (least.min(now.since(next.captured)), count + 1);
+        if self.waited.1 < LOOK {
+            return Some(next);
+        }
+        let (least, _) = std::mem::replace(&mut self.waited, (Duration::MAX, 0));
+        let spare = least > self.frame_time + JITTER;
+        Some(if spare { self.waiting.pop_front().unwrap_or(next) } else { next })
     }
 
     /// What was last picked.
@@ -114,11 +141,20 @@ impl<F: Clone> Picker<F> {
 /// there within 200 ms. A source slower than seven frames a second flickers.
 pub const PATIENCE: Duration = Duration::from_millis(150);
 
+/// How long a file may take to begin again.
+pub const REOPENING: Duration = Duration::from_secs(1);
+
 const DEPTH: usize = 2;
+/// Ticks over which the wait is watched.
+const LOOK: u32 = 100;
+/// How much a frame may come late without missing its tick once the wait is cut.
+const JITTER: Duration = Duration::from_millis(8);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FRAME: Duration = Duration::from_millis(40);
 
     fn at(millis: u64) -> Instant {
         Instant::from_millis(1_000 + millis)
@@ -130,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_source_that_falls_silent_is_a_slate_within_200_ms_and_live_again_by_itself() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         picker.on_frame(at(1), 1);
         let ticks: Vec<_> = (0..6).map(|tick| picker.pick(at(2 + 40 * tick))).collect();
         let still = frame(1, 1);
@@ -144,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_source_that_says_it_is_lost_is_a_slate_at_the_next_tick() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         picker.on_frame(at(1), 1);
         picker.pick(at(2));
         picker.on_loss();
@@ -154,7 +190,7 @@ mod tests {
 
     #[test]
     fn nothing_is_shown_while_the_source_starts_and_a_slate_when_it_does_not() {
-        let mut picker = Picker::<u32>::new(at(0));
+        let mut picker = Picker::<u32>::new(at(0), FRAME);
         assert_eq!(picker.pick(at(10)), Pick::Nothing);
         assert_eq!(picker.pick(at(150)), Pick::Slate);
         assert_eq!(picker.losses(), 0, "it never was live");
@@ -162,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_source_as_fast_as_the_encoder_repeats_at_most_once_however_its_frames_jitter() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         let (mut shown, mut came) = (Vec::new(), 0);
         // Frames are due at the very instant of each tick; every other one is late, so that it misses its tick.
         for tick in 0..200u64 {
@@ -185,8 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_left_by_a_hiccup_is_cut_once_and_for_all() {
+        let mut picker = Picker::new(at(0), FRAME);
+        // The first tick found nothing, so every frame waits for the tick after next: 20 ms and a whole tick.
+        picker.on_frame(at(20), 0);
+        let mut delays = Vec::new();
+        for tick in 1..400u64 {
+            picker.on_frame(at(tick * 40 + 20), tick);
+            if let Pick::Frame(pick) = picker.pick(at(tick * 40 + 40)) {
+                delays.push(at(tick * 40 + 40).since(pick.captured).as_millis());
+            }
+        }
+        assert!(delays[..99].iter().all(|&delay| delay == 60));
+        assert!(delays[99..].iter().all(|&delay| delay == 20), "{:?}", &delays[99..]);
+    }
+
+    #[test]
     fn a_faster_source_is_thinned_and_never_delayed_by_more_than_the_queue() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         for number in 0..10u32 {
             picker.on_frame(at(u64::from(number)), number);
         }
@@ -196,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_old_picture_stands_while_the_source_is_switched_and_does_not_count_as_the_new_one() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         picker.on_frame(at(1), 1);
         picker.pick(at(2));
         picker.on_switch(at(1_000));
@@ -210,10 +262,11 @@ mod tests {
 
     #[test]
     fn a_looped_file_keeps_its_last_frame_while_it_begins_again() {
-        let mut picker = Picker::new(at(0));
+        let mut picker = Picker::new(at(0), FRAME);
         picker.on_frame(at(0), 1);
         picker.pick(at(1));
         picker.on_restart(at(140));
-        assert_eq!(picker.pick(at(280)), frame(0, 1));
+        assert_eq!(picker.pick(at(1_139)), frame(0, 1));
+        assert_eq!(picker.pick(at(1_140)), Pick::Slate, "a file that is gone is a lost source");
     }
 }

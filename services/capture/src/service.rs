@@ -18,7 +18,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::air::{Air, Studio};
 use crate::feeder::{Numbering, Shelf};
-use crate::follow::WINDOW;
 use crate::meter::{KEPT, Meter};
 use crate::settings::Settings;
 use crate::source::{Planner, Role, Runner, VideoSource};
@@ -50,7 +49,9 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
             () = media.keyframe_wanted() => service.keyframe_for_subscriber(),
             _ = ticks.tick() => service.look_around()?,
         }
-        server.set_state(service.state());
+        if let Some(state) = service.changed_state() {
+            server.set_state(state);
+        }
         if !ready && service.counters.video_units > 0 {
             ready = true;
             daemon.ready(&format!("{} by {}", service.source, service.studio.card.factory));
@@ -78,12 +79,21 @@ struct Service {
     shown: Shown,
 }
 
-/// Figures of the state that change with every unit, refreshed at a pace that a reader can follow.
+/// What watchers know.
 #[derive(Default)]
 struct Shown {
+    /// When the figures that change with every unit were last told.
     at: Instant,
-    actual: Bitrate,
-    encode_delay_us: u32,
+    /// What else they were told.
+    told: Option<Headline>,
+}
+
+/// What watchers are told at once.
+#[derive(PartialEq)]
+struct Headline {
+    source: VideoSource,
+    picture: Picture,
+    target: Bitrate,
 }
 
 /// Frames the encoder was too slow for.
@@ -108,7 +118,7 @@ impl Service {
             card,
             ceiling: settings.ceiling(),
             sound: settings.sound_codec(),
-            shelf: Arc::new(Shelf::new(now)),
+            shelf: Arc::new(Shelf::new(now, &format)),
             numbering: Arc::new(Numbering::starting(now, format.rate)),
             slate: still::slate(&format)?,
             wake: Arc::new(Notify::new()),
@@ -267,38 +277,48 @@ impl Service {
         let Some(air) = &self.air else { return };
         let skipped = air.feeder.skipped();
         if skipped > self.skipped.told && now.since(self.skipped.at) >= SKIPPED_PAUSE {
-            tracing::warn!(frames = skipped - self.skipped.told, "the encoder is too slow: frames were skipped");
+            tracing::warn!(
+                frames = skipped - self.skipped.told,
+                "frames were skipped: the encoder or the whole machine is too slow"
+            );
             self.skipped = Skipped { told: skipped, at: now };
         }
     }
 
-    fn state(&mut self) -> State {
+    /// The state, when there is something to tell: a change at once, figures at a pace that a reader can follow.
+    fn changed_state(&mut self) -> Option<State> {
         let now = clock::now();
-        if now.since(self.shown.at) >= WINDOW / 2 {
-            let delay = self.meter.delay(now).unwrap_or_default();
-            self.shown = Shown {
-                at: now,
-                actual: self.meter.rate(now, KEPT),
-                encode_delay_us: u32::try_from(delay.as_micros()).unwrap_or(u32::MAX),
-            };
-            self.counters.source_lost = self.studio.shelf.frames().losses();
+        let headline = Headline { source: self.source.clone(), picture: self.picture(), target: self.target };
+        let changed = self.shown.told.as_ref() != Some(&headline);
+        (changed || now.since(self.shown.at) >= FIGURES).then(|| {
+            let state = self.state(now, headline.picture);
+            self.shown = Shown { at: now, told: Some(headline) };
+            state
+        })
+    }
+
+    fn picture(&self) -> Picture {
+        if self.air.is_none() {
+            Picture::Stopped
+        } else if self.counters.video_units == 0 {
+            Picture::Starting
+        } else {
+            self.studio.shelf.frames().picture()
         }
-        let on_air = self.air.is_some();
-        let units = self.counters.video_units > 0;
+    }
+
+    fn state(&self, now: Instant, picture: Picture) -> State {
+        let delay = self.meter.delay(now).unwrap_or_default();
         State {
             source: self.source.to_string(),
-            picture: match self.studio.shelf.frames().picture() {
-                _ if !on_air => Picture::Stopped,
-                _ if !units => Picture::Starting,
-                picture => picture,
-            },
+            picture,
             encoder: self.studio.card.factory.into(),
             target: self.target,
-            actual: self.shown.actual,
-            encode_delay_us: self.shown.encode_delay_us,
-            tracks: if on_air { self.tracks.list(&self.source) } else { Vec::new() },
-            // Units are counted on every change of something else; alone they would wake every watcher 70 times a second.
+            actual: self.meter.rate(now, KEPT),
+            encode_delay_us: u32::try_from(delay.as_micros()).unwrap_or(u32::MAX),
+            tracks: if self.air.is_some() { self.tracks.list(&self.source) } else { Vec::new() },
             counters: Counters {
+                source_lost: self.studio.shelf.frames().losses(),
                 dropped_units: self.counters.dropped_units + self.media.dropped_units(),
                 ..self.counters
             },
@@ -310,5 +330,7 @@ impl Service {
 const TICK: Duration = Duration::from_millis(50);
 /// Between keyframes for subscribers.
 const KEYFRAME_PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at figures that change with every unit.
+const FIGURES: Duration = Duration::from_millis(200);
 /// Between two log lines about skipped frames.
 const SKIPPED_PAUSE: Duration = Duration::from_secs(10);

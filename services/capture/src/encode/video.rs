@@ -74,7 +74,7 @@ impl VideoPipeline {
     #[cfg(test)]
     pub(crate) fn hang(&self) {
         let pad = self.encoder.element().static_pad("sink").expect("every encoder has a sink pad");
-        pad.add_probe(gst::PadProbeType::BUFFER, |_, _| gst::PadProbeReturn::Drop);
+        pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, |_, _| gst::PadProbeReturn::Ok);
     }
 }
 

@@ -109,19 +109,19 @@ impl Service {
     }
 
     fn set_bitrate(&mut self, now: Instant, bitrate: Bitrate, responder: Responder<Done>) {
-        let (floor, ceiling) = (self.studio.card.floor, self.studio.ceiling.min(self.studio.card.ceiling));
-        if !(floor..=ceiling).contains(&bitrate) {
-            let why = format!("the bitrate is {bitrate}, must be {floor} to {ceiling}");
-            return responder.refuse(Refusal::Invalid(why));
+        if bitrate == Bitrate::ZERO {
+            return responder
+                .refuse(Refusal::Invalid("the bitrate is 0, must be more: stop takes the unit off the air".into()));
         }
         let Some(air) = &self.air else {
             return responder.refuse(Refusal::Unavailable(self.no_air("takes no bitrate")));
         };
-        // What it was told before that took effect, or may have.
         let before = self.target;
+        // Whoever asks knows the links, not the encoder: the nearest it can do is done, and the answer says what that is.
         let told = match air.video.set_bitrate(bitrate) {
             Ok(Some(told)) => told,
             Ok(None) => {
+                let bitrate = bitrate.clamp(self.studio.card.floor, self.studio.ceiling);
                 self.target = bitrate;
                 self.air = None;
                 if let Err(error) = self.go_back_on_air(now) {

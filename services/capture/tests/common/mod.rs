@@ -9,8 +9,14 @@ use bondbox_capture::stamp::{Layout, Plane};
 use bondbox_capture::unit::{self, Inlet, Unit};
 use bondbox_encoder::{CARDS, Format, TraitCard};
 use bondbox_units::{Bitrate, Instant};
+use bytes::Bytes;
 use gstreamer as gst;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
 use tokio::sync::Notify;
+
+use gst::prelude::*;
+use gst_video::prelude::*;
 
 pub(crate) const FORMAT: Format = Format { width: 640, height: 360, rate: 25 };
 /// Microseconds between frames of [`FORMAT`].
@@ -72,6 +78,48 @@ pub(crate) fn rate_of(units: &[Unit]) -> Bitrate {
     let bytes: usize = units.iter().map(|unit| unit.data.len()).sum();
     let time = std::time::Duration::from_micros(FRAME) * u32::try_from(units.len()).unwrap();
     Bitrate::from_bytes_in(bytes as u64, time).unwrap()
+}
+
+/// The number in each frame of a byte stream.
+pub(crate) fn decode(units: impl Iterator<Item = Bytes>) -> Vec<Option<u32>> {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(
+        "appsrc name=in format=time caps=video/x-h264,stream-format=byte-stream,alignment=au ! decodebin ! videoconvert \
+         ! video/x-raw,format=I420 ! appsink name=out sync=false",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let source = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    for (number, unit) in units.enumerate() {
+        let mut buffer = gst::Buffer::from_slice(unit);
+        buffer.make_mut().set_pts(gst::ClockTime::from_mseconds(40 * number as u64));
+        source.push_buffer(buffer).unwrap();
+    }
+    source.end_of_stream().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let layout = Layout::of(FORMAT.width.into(), FORMAT.height.into()).unwrap();
+    let mut numbers = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        let info = gst_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
+        let frame = gst_video::VideoFrame::from_buffer_readable(sample.buffer_owned().unwrap(), &info).unwrap();
+        let stride = usize::try_from(frame.plane_stride()[0]).unwrap();
+        numbers.push(layout.read(frame.plane_data(0).unwrap(), stride));
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    numbers
+}
+
+/// Runs a pipeline until its end.
+pub(crate) fn run_to_end(line: &str) {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(line).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let end = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::NONE, &end).unwrap();
+    assert_eq!(message.type_(), gst::MessageType::Eos, "{line}: {message:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 /// A slow slope under grain, the same in every run.

@@ -1,0 +1,287 @@
+//! The service as its clients see it: a real process, its socket, its units.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command as Process, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bondbox_capture::unit::{SOUND, VIDEO};
+use bondbox_daemon::ipc::{Client, CommandError, Event, Peers, Unit, Want};
+use bondbox_ipc::Refusal;
+use bondbox_ipc::capture::{Capture, Command, Done, Picture, State};
+use bondbox_ipc::media::Codec;
+use bondbox_units::{Bitrate, Priority};
+use common::decode;
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn a_subscriber_gets_numbered_pictures_and_sound_in_step() {
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    let (mut video, mut sound) = (Vec::new(), Vec::new());
+    while video.len() < 75 || sound.len() < 75 {
+        let unit = media(&mut client).await;
+        if unit.head.track == VIDEO { video.push(unit) } else { sound.push(unit) }
+    }
+    assert!(video[0].head.keyframe && video[0].head.priority == Priority::Reference);
+    for track in [&video, &sound] {
+        assert!(track.windows(2).all(|pair| pair[1].head.sequence == pair[0].head.sequence + 1));
+        assert!(track.windows(2).all(|pair| pair[1].head.dts > pair[0].head.dts && !pair[1].head.discontinuity));
+    }
+    assert!(video.windows(2).all(|pair| pair[1].head.pts.micros_since(pair[0].head.pts) % 40_000 == 0));
+    assert!(sound.iter().all(|unit| unit.data[..2] == [0xff, 0xf1] && unit.head.track == SOUND));
+
+    let numbers: Vec<u32> = numbers(&video).into_iter().map(|number| number.expect("a number")).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    // What is heard beside a picture was taken beside it: both carry the same clock.
+    let apart = video[74].head.captured.micros_since(sound[74].head.captured);
+    assert!(apart.abs() < 2_000_000, "{apart} us");
+}
+
+#[tokio::test]
+async fn the_state_names_what_is_on_the_air() {
+    let service = Service::start(&["--audio", "opus", "--size", "320x180", "--bitrate-kbps", "700"]);
+    let mut client = service.client();
+    let state = state(&mut client, |state| state.picture == Picture::Live && state.actual > Bitrate::ZERO).await;
+    assert_eq!(state.source, "test");
+    assert_eq!(state.target, Bitrate::from_kbps(700));
+    assert_ne!(state.encoder, "");
+    assert!(state.encode_delay_us > 0);
+    let [video, sound] = state.tracks.as_slice() else { panic!("{:?}", state.tracks) };
+    assert_eq!(
+        (video.track, video.codec, video.width, video.height, video.rate),
+        (VIDEO, Codec::H264, 320, 180, 25_000)
+    );
+    assert_eq!((sound.track, sound.codec, sound.rate, sound.channels), (SOUND, Codec::Opus, 48_000, 2));
+}
+
+#[tokio::test]
+async fn a_bitrate_is_confirmed_with_what_was_measured() {
+    let service = Service::start(&["--bitrate-kbps", "2000", "--source", &snow()]);
+    let mut client = service.client();
+    state(&mut client, |state| state.picture == Picture::Live && state.actual > Bitrate::from_kbps(1_500)).await;
+    for target in [Bitrate::from_kbps(600), Bitrate::from_kbps(3_000)] {
+        let done = client.command(Command::SetBitrate(target), LONG).await.unwrap();
+        let Done::Bitrate { target: told, measured } = done else { panic!("{done:?}") };
+        assert_eq!(told, target);
+        assert!((target.scaled(0.5)..target.scaled(1.3)).contains(&measured), "told {target}, measured {measured}");
+    }
+    // Beyond its ceiling the encoder does what it can, and the answer says so.
+    let done = client.command(Command::SetBitrate(Bitrate::from_kbps(60_000)), LONG).await;
+    assert!(matches!(done, Ok(Done::Bitrate { target, .. }) if target == Bitrate::from_kbps(6_000)), "{done:?}");
+    let refused = client.command(Command::SetBitrate(Bitrate::ZERO), LONG).await;
+    assert!(matches!(refused, Err(CommandError::Refused(Refusal::Invalid(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_bitrate_that_is_overtaken_says_so_and_the_last_one_counts() {
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    state(&mut client, |state| state.picture == Picture::Live).await;
+    let (first, second) = tokio::join!(
+        client.command(Command::SetBitrate(Bitrate::from_kbps(900)), LONG),
+        client.command(Command::SetBitrate(Bitrate::from_kbps(800)), LONG),
+    );
+    assert!(matches!(first, Err(CommandError::Refused(Refusal::Unavailable(_)))), "{first:?}");
+    assert!(matches!(second, Ok(Done::Bitrate { target, .. }) if target == Bitrate::from_kbps(800)), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_keyframe_is_confirmed_when_it_came_out() {
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    // Not the one that a new subscriber gets.
+    while media(&mut client).await.head.sequence < 20 {}
+    let done = client.command(Command::ForceKeyframe, LONG).await.unwrap();
+    assert!(matches!(done, Done::Keyframe { .. }), "{done:?}");
+}
+
+#[tokio::test]
+async fn sources_are_switched_and_the_numbers_go_on() {
+    let service = Service::start(&["--frame-numbers", "always"]);
+    let mut client = service.client();
+    let mut video = Vec::new();
+    collect(&mut client, &mut video, 20).await;
+    let commander = client.commander();
+    let file = snow();
+    let switching = tokio::spawn(async move {
+        for source in ["slate", &file, "test"] {
+            commander.command(Command::SetSource(source.into()), LONG).await.unwrap();
+        }
+        let absent = commander.command(Command::SetSource("/no/such/file.mp4".into()), LONG).await;
+        assert!(matches!(absent, Err(CommandError::Refused(Refusal::Invalid(_)))), "{absent:?}");
+        let absent = commander.command(Command::SetSource("/dev/video4711".into()), LONG).await;
+        assert!(matches!(absent, Err(CommandError::Refused(Refusal::Invalid(_)))), "{absent:?}");
+    });
+    while !switching.is_finished() {
+        collect(&mut client, &mut video, 1).await;
+    }
+    switching.await.unwrap();
+    let numbers = numbers(&video);
+    let first = numbers[0].unwrap();
+    let wanted: Vec<Option<u32>> = (first..).take(numbers.len()).map(Some).collect();
+    assert_eq!(numbers, wanted);
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_a_slate_until_it_comes() {
+    let folder = TempDir::new().unwrap();
+    let late = folder.path().join("late.mkv");
+    let service = Service::start(&["--source", late.to_str().unwrap()]);
+    let mut client = service.client();
+    state(&mut client, |state| state.picture == Picture::Slate && state.counters.video_units > 10).await;
+    std::fs::copy(snow(), &late).unwrap();
+    let live = state(&mut client, |state| state.picture == Picture::Live).await;
+    assert_eq!(live.counters.restarts, 0, "the encoder never noticed");
+}
+
+#[tokio::test]
+async fn a_file_is_played_again_and_again_without_a_slate() {
+    let service = Service::start(&["--source", &snow()]);
+    let mut client = service.client();
+    // The file lasts two seconds.
+    let later = state(&mut client, |state| state.counters.video_units > 25 * 7).await;
+    assert_eq!((later.picture, later.counters.source_lost), (Picture::Live, 0));
+}
+
+#[tokio::test]
+async fn off_the_air_nothing_comes_and_on_the_air_it_comes_again() {
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    let mut video = Vec::new();
+    collect(&mut client, &mut video, 5).await;
+    assert_eq!(client.command(Command::Stop, LONG).await, Ok(Done::Now));
+    let stopped = state(&mut client, |state| state.picture == Picture::Stopped).await;
+    assert_eq!(stopped.tracks, []);
+    let refused = client.command(Command::ForceKeyframe, LONG).await;
+    assert!(matches!(refused, Err(CommandError::Refused(Refusal::Unavailable(_)))), "{refused:?}");
+    assert_eq!(client.command(Command::Start, LONG).await, Ok(Done::Now));
+    loop {
+        let unit = media(&mut client).await;
+        if unit.head.track == VIDEO && unit.head.discontinuity {
+            assert!(unit.head.keyframe, "a new beginning can be decoded");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_and_started_again_the_numbers_and_the_clock_advance() {
+    let mut service = Service::start(&[]);
+    let mut client = service.client();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    collect(&mut client, &mut before, 30).await;
+    service.kill_and_start();
+    while !matches!(client.event().await, Event::Connected(_)) {}
+    collect(&mut client, &mut after, 30).await;
+    let (before, after) = (numbers(&before), (numbers(&after), after));
+    assert!(after.0[0] > before[29], "{:?} after {:?}", after.0[0], before[29]);
+    assert!(after.1[0].head.keyframe && after.1[0].head.discontinuity);
+}
+
+#[tokio::test]
+async fn an_encoder_that_does_not_exist_ends_the_service_with_its_name() {
+    let mut service = Service::start(&["--encoder", "mpph264enc", "--size", "320x180"]);
+    assert!(!service.wait().success());
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A running service, killed with the test.
+struct Service {
+    child: Child,
+    folder: TempDir,
+    arguments: Vec<String>,
+}
+
+impl Service {
+    fn start(arguments: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        let child = run(folder.path(), &arguments);
+        Self { child, folder, arguments }
+    }
+
+    fn client(&self) -> Client<Capture> {
+        Client::connect(self.folder.path(), Peers::own(), Want::StateAndMedia)
+    }
+
+    fn kill_and_start(&mut self) {
+        self.child.kill().unwrap();
+        self.wait();
+        self.child = run(self.folder.path(), &self.arguments);
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(folder: &Path, arguments: &[String]) -> Child {
+    Process::new(env!("CARGO_BIN_EXE_bondbox-capture"))
+        .arg("--run-dir")
+        .arg(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The next unit.
+async fn media(client: &mut Client<Capture>) -> Unit {
+    loop {
+        if let Event::Media(unit) = client.event().await {
+            return unit;
+        }
+    }
+}
+
+/// More video units, so many.
+async fn collect(client: &mut Client<Capture>, video: &mut Vec<Unit>, count: usize) {
+    let wanted = video.len() + count;
+    while video.len() < wanted {
+        let unit = media(client).await;
+        if unit.head.track == VIDEO {
+            video.push(unit);
+        }
+    }
+}
+
+/// The first state that is as wanted.
+async fn state(client: &mut Client<Capture>, wanted: impl Fn(&State) -> bool) -> State {
+    loop {
+        if let Event::State(state) = client.event().await
+            && wanted(&state)
+        {
+            return state;
+        }
+    }
+}
+
+fn numbers(video: &[Unit]) -> Vec<Option<u32>> {
+    decode(video.iter().map(|unit| unit.data.clone()))
+}
+
+/// Two seconds of a picture that no encoder can make small, in a file.
+fn snow() -> String {
+    static FILE: OnceLock<String> = OnceLock::new();
+    let make = || {
+        let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/snow.mkv");
+        common::run_to_end(&format!(
+            "videotestsrc num-buffers=50 pattern=snow ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 \
+             ! jpegenc ! matroskamux name=mux ! filesink location={path} \
+             audiotestsrc num-buffers=94 ! audio/x-raw,rate=48000,channels=2 ! opusenc ! mux."
+        ));
+        path.to_owned()
+    };
+    FILE.get_or_init(make).clone()
+}
