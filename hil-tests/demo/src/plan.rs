@@ -78,7 +78,7 @@ impl Plan {
 
         let mut sender = self.flags();
         sender.pair("--gateway", format!("{GATEWAY_ADDRESS}:{BOND_PORT}"));
-        sender.pair("--key", &unit_key).pair("--gateway-key", gateway_public);
+        sender.pair("--identity", &unit_key).pair("--gateway-key", gateway_public).pair("--stream", STREAM);
         sender.pair("--latency-ms", arguments.latency_ms.to_string()).pair("--headroom", &arguments.headroom);
         for link in &self.links {
             sender.pair("--link", link);
@@ -86,7 +86,7 @@ impl Plan {
 
         let mut receiver = self.flags();
         receiver.pair("--listen", SocketAddr::from((Ipv4Addr::UNSPECIFIED, BOND_PORT)).to_string());
-        receiver.pair("--key", &gateway_key).pair("--unit-key", unit_public);
+        receiver.pair("--identity", &gateway_key).pair("--unit", unit_public);
         receiver.pair("--latency-ms", arguments.latency_ms.to_string());
         receiver.pair("--http", PAGE.to_string()).pair("--demo", &self.linksim_control);
 
@@ -113,6 +113,9 @@ impl Plan {
 /// Where the gateway's page is, inside its namespace.
 pub(crate) const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
+/// The unit's stream is called so at the gateway.
+pub(crate) const STREAM: &str = "demo";
+
 const BOND_PORT: u16 = 7000;
 
 struct Flags(Vec<OsString>);
@@ -126,7 +129,7 @@ impl Flags {
 
 /// Has `program` make a key at `path`; gives the public half, to pin at the other end.
 fn make_key(program: &Path, path: &Path) -> anyhow::Result<String> {
-    let output = Command::new(program).arg("keygen").arg("--key").arg(path).output()?;
+    let output = Command::new(program).arg("keygen").arg("--out").arg(path).output()?;
     let public = String::from_utf8(output.stdout).unwrap_or_default().trim().to_string();
     if output.status.success() && !public.is_empty() {
         return Ok(public);

@@ -16,7 +16,7 @@ use crate::Arguments;
 use crate::forward::forward;
 use crate::life::State;
 use crate::network::Network;
-use crate::plan::{PAGE, Plan, prepare};
+use crate::plan::{PAGE, Plan, STREAM, prepare};
 use crate::report::Report;
 use crate::service::Service;
 
@@ -191,9 +191,6 @@ impl<'a> Story<'a> {
         println!();
     }
 }
-
-/// The unit's stream is called so at the gateway.
-const STREAM: &str = "demo";
 
 /// Only bounds the wait; every event wakes the loop.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
