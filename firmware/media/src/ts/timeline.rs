@@ -12,6 +12,13 @@ pub(super) struct Timeline {
     pub(super) tables: Option<Ticks>,
 }
 
+/// Where a unit that is decoded at `dts` puts the stream. Pictures leave an encoder later than the sound that goes with
+/// them: were sound to set the clock, they would come after their time. So it counts only once the track that carries
+/// the clock has fallen far behind, or stopped.
+pub(super) fn now(dts: Ticks, carries_clock: bool) -> Ticks {
+    if carries_clock { dts } else { dts.offset(-LEAD) }
+}
+
 impl Timeline {
     pub(super) fn advanced(self, to: Ticks) -> Self {
         Self { now: self.now.max(to), ..self }
@@ -43,3 +50,6 @@ const TABLES_INTERVAL: i64 = 100 * 90;
 
 /// Longer than this without a unit, the source had stopped.
 const PAUSE: i64 = 90_000;
+
+/// How far other tracks run ahead of the one that carries the clock: software encoders hold back up to a dozen pictures.
+const LEAD: i64 = 500 * 90;

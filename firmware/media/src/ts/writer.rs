@@ -8,14 +8,15 @@ use super::clock::{REFERENCE_PER_TICK, Ticks};
 use super::packetize::{Marks, Output};
 use super::pes;
 use super::programme::{MAX_STREAMS, Programme, Stream, StreamKind, write_pat, write_pmt};
-use super::timeline::Timeline;
+use super::timeline::{self, Timeline};
 use crate::{Codec, h264, h265, opus};
 
 /// Writes one programme.
 ///
 /// Tables go before each keyframe and after at most 100 ms, a clock reference after at most 40 ms, both in stream time
 /// and as long as units come that often. The reference runs 150 ms behind the decoding times, which is the buffer a
-/// decoder gets. Units of a track come in decoding order; tracks need not wait for each other.
+/// decoder gets. Units of a track come in decoding order. Tracks need not wait for each other: sound may be up to 500 ms
+/// ahead of the pictures that carry the clock, or 150 ms behind.
 #[derive(Debug)]
 pub struct Writer {
     tracks: Vec<Lane>,
@@ -147,15 +148,15 @@ impl Writer {
     pub fn write(&mut self, unit: &WriteUnit<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
         let index = self.check(unit)?;
         let Lane { track, .. } = self.tracks[index];
-        let dts = Ticks::written_for(unit.dts);
         let carries_clock = self.programme.pcr_pid == pid(track.id);
+        let now = timeline::now(Ticks::written_for(unit.dts), carries_clock);
         let keyframe = unit.keyframe && track.codec.is_video();
 
         let broken = unit.discontinuity && self.timeline.is_some();
         let fresh = self.timeline.is_none() || broken;
         let mut timeline = match self.timeline {
-            Some(timeline) if !fresh => timeline.advanced(dts),
-            _ => Timeline { now: dts, reference: dts, tables: None },
+            Some(timeline) if !fresh => timeline.advanced(now),
+            _ => Timeline { now, reference: now, tables: None },
         };
         if keyframe || timeline.tables_due() {
             timeline.tables = Some(timeline.now);

@@ -67,7 +67,8 @@ fn a_keyframe_begins_with_tables_and_says_so() {
 
 #[test]
 fn a_new_session_is_marked_on_tables_and_clock_even_when_it_goes_back() {
-    for first in [VIDEO, SOUND] {
+    // Sound is taken to be 500 ms ahead of the pictures.
+    for (first, expected) in [(VIDEO, 860), (SOUND, 360)] {
         let mut writer = Writer::new(&[VIDEO, SOUND]).unwrap();
         let mut before = Vec::new();
         writer.write(&unit(VIDEO, 50_000), &mut before).unwrap();
@@ -79,8 +80,35 @@ fn a_new_session_is_marked_on_tables_and_clock_even_when_it_goes_back() {
             packets.iter().filter(|packet| packet.adaptation.discontinuity).map(|packet| packet.pid).collect();
         assert_eq!(marked, [0, 0x1000, 0x100]);
         let clock: Vec<u64> = packets.iter().filter_map(|packet| packet.adaptation.pcr).collect();
-        assert_eq!(clock, [860 * 27_000]);
+        assert_eq!(clock, [expected * 27_000]);
     }
+}
+
+#[test]
+fn pictures_that_lag_behind_their_sound_are_still_in_time() {
+    let mut writer = Writer::new(&[VIDEO, SOUND]).unwrap();
+    let mut out = Vec::new();
+    for millis in (0..2_000).step_by(20) {
+        writer.write(&unit(SOUND, millis + 300), &mut out).unwrap();
+        if millis % 40 == 0 {
+            writer.write(&unit(VIDEO, millis), &mut out).unwrap();
+        }
+    }
+    let mut clock = 0;
+    for packet in packets(&out) {
+        clock = packet.adaptation.pcr.unwrap_or(clock);
+        if (packet.pid, packet.start) == (0x100, true) {
+            let dts = pes::PesHeader::parse(packet.payload).and_then(|header| header.pts).unwrap();
+            assert!(dts * REFERENCE_PER_TICK > clock, "decoded at {dts} of 90 kHz, clock at {clock} of 27 MHz");
+        }
+    }
+    // And when they stop, the clock goes on with the sound.
+    out.clear();
+    for millis in (2_300..4_000).step_by(20) {
+        writer.write(&unit(SOUND, millis), &mut out).unwrap();
+    }
+    let last = packets(&out).iter().filter_map(|packet| packet.adaptation.pcr).max();
+    assert!(last.is_some_and(|last| last > (1_000 + 3_980 - 700) * 27_000), "{last:?}");
 }
 
 #[test]
