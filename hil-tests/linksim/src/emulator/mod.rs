@@ -11,6 +11,7 @@
 //! address, else the first link. Replies find their link by the unit's address. A cut link loses its carrier on the
 //! unit's side; a link in a blackhole looks fine.
 
+mod addresses;
 mod lateness;
 mod nat;
 mod netns;

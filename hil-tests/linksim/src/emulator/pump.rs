@@ -1,9 +1,10 @@
 //! The loop: wait for a packet, a command or the model's next deadline; then move everything that is due.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use bondbox_units::{Bitrate, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -16,7 +17,7 @@ use super::nat::Nat;
 use super::netns::Netns;
 use super::server::Server;
 use super::tun::Tun;
-use super::{GATEWAY_ADDRESS, Settings, gateway_link_address, unit_address};
+use super::{Settings, addresses};
 use crate::control::{LinkStatus, Reply, Request, Status, WayStatus};
 use crate::model::{Delivery, Direction, Event, Loss, State};
 use crate::{Network, Way, realtime};
@@ -37,6 +38,15 @@ pub(crate) struct Emulator {
     _namespaces: [Netns; 2],
 }
 
+/// Why the loop goes round.
+#[derive(Default)]
+struct Wake {
+    /// Those with packets: twice the link's index for the unit's end, one more for the gateway's.
+    devices: Vec<usize>,
+    stop: bool,
+    control: bool,
+}
+
 /// Both ends of one link.
 struct Ends {
     name: String,
@@ -52,6 +62,11 @@ struct Ends {
 impl Emulator {
     /// Makes namespaces, devices, addresses and routes. Time starts at its end.
     pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
+        ensure!(
+            settings.unit_netns != settings.gateway_netns,
+            "the unit and the gateway are both in namespace {}, must be in different ones",
+            settings.unit_netns
+        );
         // Before anything exists, so that no signal finds half of it.
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
         signals.thread_block().context("block signals")?;
@@ -67,8 +82,8 @@ impl Emulator {
             namespace.quieten()?;
             ends.push(namespace.inside(open)?);
         }
-        unit.configure(&unit_side(names()))?;
-        gateway.configure(&gateway_side(names()))?;
+        unit.configure(&addresses::unit_side(names()))?;
+        gateway.configure(&addresses::gateway_side(names()))?;
 
         let links = ends.pop().into_iter().flatten().zip(ends.pop().into_iter().flatten()).zip(names());
         let links = links.map(|((gateway, unit), name)| Ends::new(name, unit, gateway)).collect();
@@ -94,9 +109,17 @@ impl Emulator {
 
     /// Until a signal, or the end of standard input where that was asked for.
     pub(crate) fn run(&mut self) -> anyhow::Result<()> {
-        while !self.wait()? {
-            self.take_packets()?;
-            self.serve_control();
+        loop {
+            let wake = self.wait()?;
+            if wake.stop {
+                break;
+            }
+            for device in wake.devices {
+                self.take_packets(device / 2, if device % 2 == 0 { Way::Up } else { Way::Down })?;
+            }
+            if wake.control {
+                self.serve_control();
+            }
             self.deliver();
             self.follow_links()?;
         }
@@ -127,43 +150,46 @@ impl Emulator {
         Instant::ZERO + self.start.elapsed()
     }
 
-    /// Until something is to be done; true when that is to stop.
-    fn wait(&self) -> anyhow::Result<bool> {
+    /// Until something is to be done.
+    fn wait(&self) -> anyhow::Result<Wake> {
         let time = self.network.deadline().map(|deadline| TimeSpec::from_duration(deadline - self.now()));
         let stdin = io::stdin();
-        let mut descriptors = vec![readable(self.stop.as_fd())];
+        let mut descriptors: Vec<PollFd<'_>> =
+            self.links.iter().flat_map(|ends| [readable(ends.unit.as_fd()), readable(ends.gateway.as_fd())]).collect();
+        let devices = descriptors.len();
+        descriptors.push(readable(self.stop.as_fd()));
         if self.until_stdin_closes {
             descriptors.push(PollFd::new(stdin.as_fd(), PollFlags::empty()));
         }
         let stops = descriptors.len();
-        descriptors
-            .extend(self.links.iter().flat_map(|ends| [readable(ends.unit.as_fd()), readable(ends.gateway.as_fd())]));
         descriptors.extend(self.control.iter().flat_map(Server::descriptors).map(readable));
         match ppoll(&mut descriptors, time, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Wake::default()),
             Err(error) => return Err(error).context("ppoll"),
         }
-        Ok(descriptors[..stops].iter().any(|one| one.any().unwrap_or(false)))
+        let fired = |range: Range<usize>| descriptors[range].iter().map(|one| one.any().unwrap_or(false));
+        Ok(Wake {
+            devices: fired(0..devices).enumerate().filter(|(_, fired)| *fired).map(|(device, _)| device).collect(),
+            stop: fired(devices..stops).any(|fired| fired),
+            control: fired(stops..descriptors.len()).any(|fired| fired),
+        })
     }
 
     /// Gives the model what the kernel wants to send.
-    fn take_packets(&mut self) -> anyhow::Result<()> {
-        for index in 0..self.links.len() {
-            for way in [Way::Up, Way::Down] {
-                for _ in 0..BATCH {
-                    let ends = &mut self.links[index];
-                    let tun = if way == Way::Down { &ends.gateway } else { &ends.unit };
-                    let read = tun.read(&mut self.buffer).with_context(|| format!("read from {}", ends.name))?;
-                    let Some(packet) = read.and_then(|len| self.buffer.get_mut(..len)) else { break };
-                    if way == Way::Down && !ends.nat.inward(packet) {
-                        ends.nat_stale += 1;
-                        continue;
-                    }
-                    let (now, size_bytes) = (Instant::ZERO + self.start.elapsed(), packet.len());
-                    // What it drops it has counted.
-                    let _ = self.network.enqueue(now, index, way, Box::from(&*packet), size_bytes);
-                }
+    fn take_packets(&mut self, link: usize, way: Way) -> anyhow::Result<()> {
+        for _ in 0..BATCH {
+            let ends = &mut self.links[link];
+            let tun = if way == Way::Down { &ends.gateway } else { &ends.unit };
+            let read = tun.read(&mut self.buffer).with_context(|| format!("read from {}", ends.name))?;
+            let Some(packet) = read.and_then(|len| self.buffer.get_mut(..len)) else { break };
+            if way == Way::Down && !ends.nat.inward(packet) {
+                ends.nat_stale += 1;
+                continue;
             }
+            let (now, size_bytes) = (Instant::ZERO + self.start.elapsed(), packet.len());
+            // What it drops it has counted.
+            let _ = self.network.enqueue(now, link, way, Box::from(&*packet), size_bytes);
         }
         Ok(())
     }
@@ -266,34 +292,6 @@ fn loss(percent: f64, burst_packets: Option<f64>) -> Result<Loss, String> {
     }
 }
 
-/// Addresses, routes and rules of the unit. The interface a socket is bound to comes before its address: on a real
-/// box two modems may lease the same one.
-fn unit_side<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut lines = "link set lo up\n".to_owned();
-    for (link, name) in names.enumerate() {
-        let (address, table, after) = (unit_address(link), 101 + link, 201 + link);
-        lines += &format!(
-            "addr add {address}/30 dev {name}\n\
-             link set {name} txqueuelen {QUEUE_PACKETS} up\n\
-             route add default dev {name} src {address} table {table}\n\
-             rule add pref {table} oif {name} lookup {table}\n\
-             rule add pref {after} from {address} lookup {table}\n\
-             route add default dev {name} src {address} metric {table}\n"
-        );
-    }
-    lines
-}
-
-/// Addresses of the gateway. Every unit address is on a link of its own, so replies need no rules.
-fn gateway_side<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut lines = format!("link set lo up\naddr add {GATEWAY_ADDRESS}/32 dev lo\n");
-    for (link, name) in names.enumerate() {
-        let address = gateway_link_address(link);
-        lines += &format!("addr add {address}/30 dev {name}\nlink set {name} txqueuelen {QUEUE_PACKETS} up\n");
-    }
-    lines
-}
-
 fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(descriptor, PollFlags::POLLIN)
 }
@@ -302,7 +300,5 @@ fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
 const MAX_PACKET_BYTES: usize = 65_535;
 /// Packets taken from one device before others, and what is due, get their turn.
 const BATCH: usize = 32;
-/// Before this process the kernel queues so many packets: a burst it cannot hold would be lost beside the model.
-const QUEUE_PACKETS: usize = 5_000;
 /// Above ordinary threads, below what the kernel runs for itself at 50.
 const PRIORITY: i32 = 10;

@@ -1,14 +1,14 @@
 //! One direction of one link.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant};
 
-use super::capacity::{Capacity, Segment};
-use super::jitter::Jitter;
+use super::capacity::Capacity;
 use super::loss::LossProcess;
-use super::{Buffer, Counters, DelayStep, DirectionConfig, Loss, Tally};
+use super::path::Path;
+use super::waiting::Waiting;
+use super::{Buffer, Counters, DirectionConfig, Loss, Tally};
 
 /// One direction of one link: packets of any kind go in, and come out later or not at all.
 ///
@@ -205,149 +205,3 @@ pub enum State {
     /// They vanish, and nothing says so.
     Blackhole,
 }
-
-/// The buffer before the bottleneck, and the bottleneck.
-#[derive(Clone, Debug)]
-struct Waiting<T> {
-    packets: VecDeque<(T, usize)>,
-    tally: Tally,
-    /// Part of the first packet that is through already, in [`WORK_PER_BYTE`].
-    head_done: u64,
-    capacity: Capacity,
-    /// Around `drained_to`.
-    segment: Segment,
-    drained_to: Instant,
-}
-
-impl<T> Waiting<T> {
-    fn new(mut capacity: Capacity) -> Self {
-        let segment = capacity.at(Instant::ZERO);
-        Self {
-            packets: VecDeque::new(),
-            tally: Tally::default(),
-            head_done: 0,
-            capacity,
-            segment,
-            drained_to: Instant::ZERO,
-        }
-    }
-
-    fn push(&mut self, packet: T, size_bytes: usize) {
-        self.packets.push_back((packet, size_bytes));
-        self.tally.add(size_bytes);
-    }
-
-    fn clear(&mut self, mut lost: impl FnMut(usize)) {
-        for (_, size_bytes) in self.packets.drain(..) {
-            lost(size_bytes);
-        }
-        self.tally = Tally::default();
-        self.head_done = 0;
-    }
-
-    fn fix_rate(&mut self, now: Instant, rate: Bitrate) {
-        self.capacity.fix(rate);
-        self.segment = self.capacity.at(now);
-    }
-
-    /// When the first packet leaves, or the rate changes before that.
-    fn next_change(&self) -> Option<Instant> {
-        let &(_, size_bytes) = self.packets.front()?;
-        let left = work(size_bytes) - self.head_done;
-        let change = match self.segment.rate.as_bps() {
-            0 => self.segment.until,
-            bps => self.segment.until.min(self.drained_to + Duration::from_micros(left.div_ceil(bps))),
-        };
-        (change < Instant::FAR_FUTURE).then_some(change)
-    }
-
-    /// Lets time pass until `now`; `depart` gets each packet that leaves, with the time at which it does.
-    fn drain(&mut self, now: Instant, mut depart: impl FnMut(Instant, T, usize)) {
-        while self.drained_to < now {
-            let end = now.min(self.segment.until);
-            self.drain_segment(end, &mut depart);
-            self.drained_to = end;
-            if end == self.segment.until {
-                self.segment = self.capacity.at(end);
-            }
-        }
-    }
-
-    fn drain_segment(&mut self, end: Instant, depart: &mut impl FnMut(Instant, T, usize)) {
-        let bps = self.segment.rate.as_bps();
-        if bps == 0 {
-            return;
-        }
-        // In bits times microseconds per second, whole numbers: nothing is rounded away, so the rate is exact.
-        let budget = bps.saturating_mul(end.as_micros() - self.drained_to.as_micros());
-        let mut used = 0;
-        while let Some((_, size_bytes)) = self.packets.front() {
-            let left = work(*size_bytes) - self.head_done;
-            if left > budget - used {
-                self.head_done += budget - used;
-                return;
-            }
-            used += left;
-            self.head_done = 0;
-            if let Some((packet, size_bytes)) = self.packets.pop_front() {
-                self.tally.remove(size_bytes);
-                depart(self.drained_to + Duration::from_micros(used.div_ceil(bps)), packet, size_bytes);
-            }
-        }
-    }
-}
-
-/// The way from the bottleneck to the far end.
-#[derive(Clone, Debug)]
-struct Path<T> {
-    delay: Duration,
-    /// Ascending.
-    steps: Vec<DelayStep>,
-    jitter: Jitter,
-    reorder: bool,
-    /// By arrival.
-    flights: VecDeque<Flight<T>>,
-    last_arrival: Instant,
-}
-
-#[derive(Clone, Debug)]
-struct Flight<T> {
-    arrival: Instant,
-    packet: T,
-    size_bytes: usize,
-}
-
-impl<T> Path<T> {
-    fn new(config: &DirectionConfig, seed: u64) -> Self {
-        let mut steps = config.delay_steps.clone();
-        steps.sort_by_key(|step| step.at);
-        Self {
-            delay: config.delay,
-            steps,
-            jitter: Jitter::new(config.jitter, config.reorder, seed),
-            reorder: config.reorder,
-            flights: VecDeque::new(),
-            last_arrival: Instant::ZERO,
-        }
-    }
-
-    fn depart(&mut self, departure: Instant, packet: T, size_bytes: usize) {
-        let step = self.steps.partition_point(|step| step.at <= departure);
-        let extra = self.steps[..step].last().map_or(Duration::ZERO, |step| step.extra);
-        let mut arrival = departure + self.delay + extra + self.jitter.at(departure);
-        if !self.reorder {
-            // A path that gets shorter does not let packets overtake: they bunch up behind the last one.
-            arrival = arrival.max(self.last_arrival);
-            self.last_arrival = arrival;
-        }
-        let place = self.flights.partition_point(|flight| flight.arrival <= arrival);
-        self.flights.insert(place, Flight { arrival, packet, size_bytes });
-    }
-}
-
-fn work(size_bytes: usize) -> u64 {
-    (size_bytes as u64).saturating_mul(WORK_PER_BYTE)
-}
-
-/// One byte, in bits times microseconds per second.
-const WORK_PER_BYTE: u64 = 8_000_000;

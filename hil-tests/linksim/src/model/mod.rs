@@ -19,8 +19,10 @@ mod link;
 mod loss;
 mod network;
 mod outages;
+mod path;
 mod seed;
 mod trace;
+mod waiting;
 mod walk;
 
 pub use config::{Buffer, DelayStep, DirectionConfig, Rate, RateStep};

@@ -134,12 +134,17 @@ fn direction(link: &str, way: &str, shared: &Table, own: Table) -> Result<RawDir
         }
     }
     merged.extend(own);
-    merged.try_into().map_err(|error: toml::de::Error| format!("link {link}, {way}: {}", error.message()))
+    merged.try_into().map_err(|error: toml::de::Error| format!("link {link}, {way}: {}", one_line(&error)))
 }
 
 fn take<T: DeserializeOwned>(table: &mut Table, key: &str, place: &str) -> Result<Option<T>, String> {
     let Some(value) = table.remove(key) else { return Ok(None) };
-    value.try_into().map(Some).map_err(|error: toml::de::Error| format!("link {place}: {key}: {}", error.message()))
+    value.try_into().map(Some).map_err(|error: toml::de::Error| format!("link {place}: {key}: {}", one_line(&error)))
+}
+
+/// What is wrong, and in which key.
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().trim_end().replace('\n', " ")
 }
 
 /// Keys that stand for each other: naming one in a direction replaces what the link said with another.

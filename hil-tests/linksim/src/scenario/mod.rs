@@ -61,7 +61,7 @@ impl Scenario {
     /// Reads a scenario and the traces it names.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let text =
-            std::fs::read_to_string(path).map_err(|source| ScenarioError::Read { path: path.to_owned(), source })?;
+            std::fs::read_to_string(path).map_err(|error| ScenarioError::Read { path: path.to_owned(), error })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")))
             .map_err(|reason| ScenarioError::Refused { path: path.to_owned(), reason })
@@ -82,12 +82,12 @@ impl Scenario {
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// It cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// What it says makes no sense.
     #[error("{}: {reason}", path.display())]

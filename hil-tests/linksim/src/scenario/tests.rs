@@ -143,6 +143,14 @@ fn an_unknown_key_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_value_of_the_wrong_kind_is_an_error_that_names_its_key() {
+    let seen = refusal("jitter_ms = \"x\"");
+    assert!(seen.starts_with("link a, up: ") && seen.contains("jitter_ms"), "{seen}");
+    let seen = refusal("walk = { min_kbps = -1, max_kbps = 3, step_ms = 1, step_percent = 1 }");
+    assert!(seen.starts_with("link a, up: ") && seen.contains("walk.min_kbps"), "{seen}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Scenario::load(Path::new("/nonexistent/x.toml")).unwrap_err().to_string();
     assert!(error.starts_with("/nonexistent/x.toml: "), "{error}");
