@@ -9,6 +9,9 @@ export class Recorder {
   #abort = new AbortController();
   #chunks = [];
   #finished;
+  #onFirst;
+  /** Settled with the first bytes; a gateway starts a stream at a keyframe. */
+  begun = new Promise((resolve) => (this.#onFirst = resolve));
   /** Why it ended before it was told to. */
   problem = null;
 
@@ -27,10 +30,14 @@ export class Recorder {
     try {
       const answer = await fetch(url, { signal: this.#abort.signal });
       if (!answer.ok) throw new Error(`${url} answers HTTP ${answer.status}`);
-      for await (const chunk of answer.body) this.#chunks.push(chunk);
+      for await (const chunk of answer.body) {
+        this.#onFirst();
+        this.#chunks.push(chunk);
+      }
       throw new Error('the gateway ended the stream');
     } catch (error) {
       if (!this.#abort.signal.aborted) this.problem = firstLine(error);
+      this.#onFirst();
     }
   }
 }
