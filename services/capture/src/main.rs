@@ -1,7 +1,7 @@
 //! Captures and encodes a source and serves its access units.
 //!
 //! `bondbox-capture --source test --size 1280x720` serves colour bars on `/run/bondbox/capture.sock`; `--help` lists
-//! the settings, and `capture.toml` explains them.
+//! the settings, and `overlay/etc/bondbox/capture.toml` explains them.
 
 use bondbox_capture::settings::Flags;
 use bondbox_daemon::settings::Base;

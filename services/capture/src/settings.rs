@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::{SoundSource, VideoSource};
 
-/// The file, as `capture.toml` in this crate documents it.
+/// The file, as `overlay/etc/bondbox/capture.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_shipped_file_says_what_the_defaults_are() {
-        let shipped: Settings = toml::from_str(include_str!("../capture.toml")).unwrap();
+        let shipped: Settings = toml::from_str(include_str!("../../../overlay/etc/bondbox/capture.toml")).unwrap();
         assert_eq!(shipped, Settings::default());
     }
 
