@@ -12,6 +12,8 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{Pid, getppid};
 
+use crate::console::say;
+
 /// A running child, the leader of its own process group.
 pub(crate) struct Running {
     child: Child,
@@ -161,7 +163,7 @@ impl Log {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         if is_urgent(text) {
-            eprintln!("{}: {text}", self.name);
+            say(format_args!("{}: {text}", self.name));
         }
         // A full disk must not end the demonstration.
         let _ = writeln!(self.file.lock().unwrap_or_else(PoisonError::into_inner), "{text}");

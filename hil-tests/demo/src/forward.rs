@@ -12,20 +12,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sched::{CloneFlags, setns};
 
-/// Carries connections to `localhost:port` on to `target` in `netns`, for as long as this process lives.
-///
-/// # Errors
-/// When the port is taken.
-pub(crate) fn forward(port: u16, netns: &str, target: SocketAddr) -> io::Result<()> {
-    let netns = Arc::new(File::open(crate::child::netns_path(netns))?);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .map_err(|error| io::Error::new(error.kind(), format!("port {port} of localhost: {error}")))?;
-    accept(listener, netns.clone(), target);
-    // Browsers try this one first where the host has it.
-    if let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
-        accept(listener, netns, target);
+/// The door; whoever connects before it leads anywhere waits.
+pub(crate) struct Door {
+    listeners: Vec<TcpListener>,
+}
+
+impl Door {
+    /// Takes `port` of localhost.
+    ///
+    /// # Errors
+    /// When somebody else has it.
+    pub(crate) fn open(port: u16) -> io::Result<Self> {
+        let mut listeners = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, port))?];
+        // Browsers try this one first where the host has it.
+        listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, port)));
+        Ok(Self { listeners })
     }
-    Ok(())
+
+    /// Carries every connection on to `target` in `netns`, for as long as this process lives.
+    ///
+    /// # Errors
+    /// When there is no such namespace.
+    pub(crate) fn lead_to(self, netns: &str, target: SocketAddr) -> io::Result<()> {
+        let netns = Arc::new(File::open(crate::child::netns_path(netns))?);
+        for listener in self.listeners {
+            accept(listener, netns.clone(), target);
+        }
+        Ok(())
+    }
 }
 
 fn accept(listener: TcpListener, netns: Arc<File>, target: SocketAddr) {

@@ -6,6 +6,7 @@
 //! the kernel ends its children, and the emulator takes namespaces and devices with it.
 
 mod child;
+mod console;
 mod forward;
 mod life;
 mod network;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use crate::child::{Log, Running};
+use crate::console::say;
 use crate::life::{Action, Event, Life, State};
 use crate::notify::Notifications;
 use crate::plan::ServicePlan;
@@ -83,12 +84,11 @@ impl Service {
             let wanted =
                 matches!(self.life.state(), State::Stopping { again: false, .. } | State::Killed { again: false });
             self.handle(now, Event::Exited(status.code()))?;
+            let (name, pause) = (self.name(), self.life.policy().restart_pause);
             match self.life.state() {
                 State::Over if wanted => {}
-                State::Over => eprintln!("demo: {} ended ({status}) for good", self.name()),
-                _ => {
-                    eprintln!("demo: {} ended ({status}), again in {:?}", self.name(), self.life.policy().restart_pause)
-                }
+                State::Over => say(format_args!("demo: {name} ended ({status}) for good")),
+                _ => say(format_args!("demo: {name} ended ({status}), again in {pause:?}")),
             }
         }
         self.handle(now, Event::TimerFired)
@@ -107,7 +107,7 @@ impl Service {
             Some(Action::Start) => self.start(),
             Some(Action::Signal(signal)) => {
                 if event == Event::TimerFired {
-                    eprintln!("demo: {} did not answer in time: {signal}", self.name());
+                    say(format_args!("demo: {} did not answer in time: {signal}", self.name()));
                 }
                 if let Some(running) = &self.running {
                     running.signal(signal);

@@ -13,7 +13,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Uid;
 
 use crate::Arguments;
-use crate::forward::forward;
+use crate::console::{say, show};
+use crate::forward::Door;
 use crate::life::State;
 use crate::network::Network;
 use crate::plan::{PAGE, Plan, STREAM, prepare};
@@ -30,20 +31,27 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Before any thread starts, so that none of them takes a signal.
     let signals = Signals::new()?;
     let plan = Plan::new(arguments)?;
+    let door = Door::open(arguments.port).with_context(|| format!("port {} for the page", arguments.port))?;
     prepare(&plan)?;
     let network = Network::start(&plan)?;
-    let result = supervise(arguments, &plan, &signals, network);
+    let result = supervise(arguments, &plan, &signals, network, door);
     std::fs::remove_dir_all(&plan.run_dir)?;
     result
 }
 
-fn supervise(arguments: &Arguments, plan: &Plan, signals: &Signals, mut network: Network) -> anyhow::Result<()> {
+fn supervise(
+    arguments: &Arguments,
+    plan: &Plan,
+    signals: &Signals,
+    mut network: Network,
+    door: Door,
+) -> anyhow::Result<()> {
     let services = plan.services(arguments)?.into_iter();
     let now = Instant::now();
     let services: Result<Vec<_>, _> =
         services.map(|service| Service::new(service, &plan.run_dir, &plan.logs, now)).collect();
     let mut services = services?;
-    forward(arguments.port, &plan.gateway_netns, PAGE)?;
+    door.lead_to(&plan.gateway_netns, PAGE)?;
     let mut story = Story::new(arguments, plan, network.pid());
     let mut ending = None;
     loop {
@@ -68,7 +76,7 @@ fn supervise(arguments: &Arguments, plan: &Plan, signals: &Signals, mut network:
         match (signals.take_end()?, &ending) {
             (false, _) => {}
             (true, None) => {
-                eprintln!("demo: ending");
+                say("demo: ending");
                 ending = Some(Ok(()));
                 stop(&mut services)?;
             }
@@ -181,14 +189,20 @@ impl<'a> Story<'a> {
     }
 
     fn welcome(&self) {
-        println!();
-        println!("  Picture, sound and links   {}", self.page);
-        println!("  Stream for VLC or ffplay   {}", self.stream);
-        println!("  Links                      {} ({})", self.plan.links.join(", "), self.plan.scenario.display());
-        println!("  Logs                       {}", self.plan.logs.display());
-        println!("  What runs, for tests       {}", self.plan.run_dir.join("demo.json").display());
-        println!("  Ctrl-C ends it.");
-        println!();
+        let (page, stream, links) = (&self.page, &self.stream, self.plan.links.join(", "));
+        let (scenario, logs) = (self.plan.scenario.display(), self.plan.logs.display());
+        let report = self.plan.run_dir.join("demo.json");
+        let report = report.display();
+        show(format_args!(
+            "
+  Picture, sound and links   {page}
+  Stream for VLC or ffplay   {stream}
+  Links                      {links} ({scenario})
+  Logs                       {logs}
+  What runs, for tests       {report}
+  Ctrl-C ends it.
+"
+        ));
     }
 }
 
