@@ -9,6 +9,8 @@ mod video;
 pub use sound::{SoundPipeline, SoundTap};
 pub use video::{Busy, Tap, VideoPipeline};
 
+use std::time::Duration;
+
 use bondbox_encoder::OpenError;
 use bondbox_units::Instant;
 use gstreamer as gst;
@@ -103,11 +105,18 @@ impl Drop for Running {
     fn drop(&mut self) {
         // Stopping waits for the threads of the pipeline, and a hanging encoder never lets go of its own.
         let pipeline = self.0.clone();
+        let (stopped, wait) = std::sync::mpsc::channel();
         let stop = move || {
             let _ = pipeline.set_state(gst::State::Null);
+            let _ = stopped.send(());
         };
-        if std::thread::Builder::new().name("pipeline-end".into()).spawn(stop).is_err() {
-            tracing::warn!("no thread to stop a pipeline: it is left running");
+        let thread = std::thread::Builder::new().name("pipeline-end".into()).spawn(stop);
+        // A device must be free before it is opened again, so a pipeline that does stop is waited for.
+        if thread.is_err() || wait.recv_timeout(STOP_TIME).is_err() {
+            tracing::warn!(patience_ms = STOP_TIME.as_millis(), "a pipeline does not stop: it is left behind");
         }
     }
 }
+
+/// A healthy pipeline stops within some milliseconds; the reactor stands still meanwhile.
+const STOP_TIME: Duration = Duration::from_millis(500);

@@ -152,8 +152,13 @@ impl Service {
         self.studio.numbering.draw(self.settings.numbers(&self.source));
         let (video, sound) = (self.source.clone(), self.settings.sound_source());
         let format = self.studio.format;
-        let role =
-            Role { name: video.to_string(), shelf: self.studio.shelf.clone(), loops: video.loops(), now: clock::now };
+        let role = Role {
+            name: video.to_string(),
+            shelf: self.studio.shelf.clone(),
+            picture: true,
+            loops: video.loops(),
+            now: clock::now,
+        };
         let separate = sound.plan(&video);
         let planner: Planner = {
             let sound = if self.studio.sound.is_some() { sound } else { crate::source::SoundSource::None };
@@ -161,7 +166,7 @@ impl Service {
         };
         self.runners.push(Runner::start(role.clone(), planner)?);
         if let (Some(plan), Some(_)) = (separate, self.studio.sound) {
-            let role = Role { name: format!("sound of {}", role.name), loops: false, ..role };
+            let role = Role { name: format!("sound of {}", role.name), picture: false, loops: false, ..role };
             self.runners.push(Runner::start(role, Box::new(move || Ok(Some(plan.clone()))))?);
         }
         Ok(())

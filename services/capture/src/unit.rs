@@ -76,3 +76,24 @@ impl Inlet {
 
 /// Two seconds of video: a reactor that stands still for longer is about to be restarted by the watchdog.
 const CAPACITY: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(number: u64) -> Unit {
+        let time = Instant::from_micros(number);
+        Unit { track: VIDEO, pts: time, dts: time, captured: time, encoded: time, keyframe: false, data: Bytes::new() }
+    }
+
+    #[test]
+    fn a_reactor_that_stands_still_costs_the_youngest_units_and_they_are_counted() {
+        let (mut outlet, mut inlet) = queue(Arc::new(Notify::new()));
+        for number in 0..CAPACITY as u64 + 5 {
+            outlet.push(unit(number));
+        }
+        let kept: Vec<u64> = std::iter::from_fn(|| inlet.pop()).map(|unit| unit.pts.as_micros()).collect();
+        assert_eq!(kept, (0..CAPACITY as u64).collect::<Vec<_>>());
+        assert_eq!((inlet.take_dropped(), inlet.take_dropped()), (5, 0));
+    }
+}

@@ -123,15 +123,34 @@ async fn sources_are_switched_and_the_numbers_go_on() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_not_there_is_a_slate_until_it_comes() {
+async fn a_source_that_comes_and_goes_is_a_slate_while_it_is_gone() {
     let folder = TempDir::new().unwrap();
     let late = folder.path().join("late.mkv");
     let service = Service::start(&["--source", late.to_str().unwrap()]);
     let mut client = service.client();
     state(&mut client, |state| state.picture == Picture::Slate && state.counters.video_units > 10).await;
-    std::fs::copy(snow(), &late).unwrap();
+    let arrive = || {
+        let whole = folder.path().join("whole.mkv");
+        std::fs::copy(snow(), &whole).unwrap();
+        std::fs::rename(whole, &late).unwrap();
+    };
+    arrive();
+    state(&mut client, |state| state.picture == Picture::Live).await;
+    std::fs::remove_file(&late).unwrap();
+    let lost = state(&mut client, |state| state.picture == Picture::Slate).await;
+    assert_eq!(lost.counters.source_lost, 1);
+    arrive();
     let live = state(&mut client, |state| state.picture == Picture::Live).await;
     assert_eq!(live.counters.restarts, 0, "the encoder never noticed");
+}
+
+#[tokio::test]
+async fn a_sound_card_that_is_not_there_is_silence_and_no_harm_to_the_picture() {
+    let service = Service::start(&["--audio-source", "hw:99,9"]);
+    let mut client = service.client();
+    // Long enough for several attempts to open it.
+    let later = state(&mut client, |state| state.counters.audio_units > 150).await;
+    assert_eq!((later.picture, later.counters.source_lost), (Picture::Live, 0));
 }
 
 #[tokio::test]

@@ -217,3 +217,83 @@ const TONE: &str = "audiotestsrc is-live=true wave=sine freq=440 volume=0.2 samp
 const SOUND_TAIL: &str = "! queue ! audioconvert ! audioresample \
      ! audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=2 \
      ! appsink name=sound async=false max-buffers=100 drop=true";
+
+#[cfg(test)]
+mod tests {
+    use bondbox_camera::{Fake, Mode};
+
+    use super::*;
+
+    const FORMAT: Format = Format { width: 1280, height: 720, rate: 25 };
+
+    fn webcam() -> Fake {
+        let mode = |encoding, width, height, frames| Mode { encoding, width, height, frames, seconds: 1 };
+        let fake = Fake::default();
+        fake.plug(Camera {
+            path: "/dev/video0".into(),
+            name: "Webcam".into(),
+            driver: "uvcvideo".into(),
+            modes: vec![mode(Encoding::Raw, 1280, 720, 10), mode(Encoding::Jpeg, 1280, 720, 30)],
+            controls: Vec::new(),
+        });
+        fake.plug_other(Path::new("/dev/video1"));
+        fake
+    }
+
+    fn plan(source: &str, sound: &SoundSource) -> Result<Option<Plan>, SourceError> {
+        gst::init().unwrap();
+        source.parse::<VideoSource>().unwrap().plan(&FORMAT, sound, &webcam())
+    }
+
+    #[test]
+    fn a_camera_is_opened_in_the_mode_that_is_fast_enough() {
+        let plan = plan("/dev/video0", &SoundSource::Default).unwrap().unwrap();
+        assert!(plan.line.starts_with("v4l2src name=in ! image/jpeg,width=1280,height=720,framerate=30/1 ! jpegdec !"));
+        assert_eq!(plan.input, [("device", "/dev/video0".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_source_is_refused_by_name() {
+        let refused = |source| plan(source, &SoundSource::Default).unwrap_err().to_string();
+        assert_eq!(refused("/dev/video1"), "/dev/video1 is no camera: /dev/video1: delivers no pictures");
+        assert_eq!(refused("/dev/video7"), "/dev/video7 is no camera: /dev/video7: no such device");
+        assert!(refused("/no/such/file").starts_with("/no/such/file is no file that can be read"));
+        assert!(refused("/").starts_with("/ is no file"));
+    }
+
+    #[test]
+    fn a_path_full_of_syntax_stays_a_path() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("a ! fakesink name=\"in\" b.mp4");
+        std::fs::write(&path, "").unwrap();
+        let plan = plan(path.to_str().unwrap(), &SoundSource::None).unwrap().unwrap();
+        assert!(!plan.line.contains("fakesink") && !plan.line.contains("name=sound"));
+        let [("uri", uri)] = plan.input.as_slice() else { panic!("{:?}", plan.input) };
+        assert!(uri.ends_with("/a%20!%20fakesink%20name=%22in%22%20b.mp4"), "{uri}");
+    }
+
+    #[test]
+    fn every_picture_has_the_sound_that_belongs_to_it() {
+        let beside = |sound: &str, video: &str| {
+            let sound: SoundSource = sound.parse().unwrap();
+            sound.plan(&video.parse().unwrap()).map(|plan| plan.line.split(' ').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(beside("default", "test").as_deref(), Some("audiotestsrc"));
+        assert_eq!(beside("default", "/dev/video0").as_deref(), Some("alsasrc"));
+        assert_eq!(beside("default", "film.mp4"), None, "it is in the file");
+        assert_eq!(beside("test", "film.mp4").as_deref(), Some("audiotestsrc"));
+        assert_eq!(beside("hw:1,0", "test").as_deref(), Some("alsasrc"));
+        assert_eq!(beside("none", "test"), None);
+    }
+
+    #[test]
+    fn what_gstreamer_has_elements_for_it_can_build() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("film.mp4");
+        std::fs::write(&file, "").unwrap();
+        for source in ["test", "/dev/video0", file.to_str().unwrap()] {
+            let plan = plan(source, &SoundSource::Default).unwrap().unwrap();
+            assert!(gst::parse::launch(&plan.line).is_ok(), "{}", plan.line);
+        }
+    }
+}

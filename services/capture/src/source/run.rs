@@ -13,14 +13,17 @@ use gst::prelude::*;
 
 use super::Plan;
 use crate::feeder::Shelf;
+use crate::picker::Picker;
 use crate::timeline::Stereo;
 
 /// Makes the plan anew for each attempt: what is there may have changed. `None` when there is nothing to run.
 pub type Planner = Box<dyn Fn() -> Result<Option<Plan>, String> + Send>;
 
-/// A source that is kept running. Dropping it ends it.
+/// A source that is kept running. Dropping it ends it: nothing of it reaches the shelf any more.
 pub struct Runner {
-    stop: Option<Sender<()>>,
+    /// Dropped to wake the thread.
+    _stop: Sender<()>,
+    present: Arc<AtomicBool>,
 }
 
 /// What a source is to the rest.
@@ -30,6 +33,8 @@ pub struct Role {
     pub name: String,
     /// Where it leaves what it has.
     pub shelf: Arc<Shelf>,
+    /// Whether the picture comes from it, or sound alone.
+    pub picture: bool,
     /// Whether its end is a reason to begin again at once.
     pub loops: bool,
     /// Reads the host's monotonic clock.
@@ -43,15 +48,44 @@ impl Runner {
     /// When the system refuses a thread.
     pub fn start(role: Role, planner: Planner) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
+        let present = Arc::new(AtomicBool::new(true));
+        let outlet = Outlet { shelf: role.shelf.clone(), picture: role.picture, present: present.clone() };
         // Not joined at the end: a device may hang while it closes, and the next source must not wait for it.
-        std::thread::Builder::new().name("source".into()).spawn(move || keep_running(&role, &planner, &stopped))?;
-        Ok(Self { stop: Some(stop) })
+        std::thread::Builder::new()
+            .name("source".into())
+            .spawn(move || keep_running(&role, &outlet, &planner, &stopped))?;
+        Ok(Self { _stop: stop, present })
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        self.stop = None;
+        self.present.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The source's way to the shelf, closed when another source has taken over.
+#[derive(Clone)]
+struct Outlet {
+    shelf: Arc<Shelf>,
+    picture: bool,
+    present: Arc<AtomicBool>,
+}
+
+impl Outlet {
+    /// Changes the picture, if it is this source's.
+    fn picture(&self, change: impl FnOnce(&mut Picker<gst::Buffer>)) {
+        // Asked under the lock: whoever takes over closes this first, and clears what was left after.
+        let mut frames = self.shelf.frames();
+        if self.picture && self.present.load(Ordering::Relaxed) {
+            change(&mut frames);
+        }
+    }
+
+    fn sound(&self, at: Instant, block: &[Stereo]) {
+        if self.present.load(Ordering::Relaxed) {
+            self.shelf.sound().write(at, block);
+        }
     }
 }
 
@@ -65,13 +99,13 @@ enum End {
     Broken(String),
 }
 
-fn keep_running(role: &Role, planner: &Planner, stopped: &Receiver<()>) {
+fn keep_running(role: &Role, outlet: &Outlet, planner: &Planner, stopped: &Receiver<()>) {
     let mut pause = SHORTEST_PAUSE;
     let mut complaint = String::new();
     loop {
         let delivered = Arc::new(AtomicU64::new(0));
         let end = match planner() {
-            Ok(Some(plan)) => attempt(role, &plan, &delivered, stopped).unwrap_or_else(End::Broken),
+            Ok(Some(plan)) => attempt(role, outlet, &plan, &delivered, stopped).unwrap_or_else(End::Broken),
             Ok(None) => return,
             Err(reason) => End::Broken(reason),
         };
@@ -83,13 +117,13 @@ fn keep_running(role: &Role, planner: &Planner, stopped: &Receiver<()>) {
         match end {
             End::Stopped => return,
             End::Finished if role.loops && worked => {
-                role.shelf.frames().on_restart((role.now)());
+                outlet.picture(|frames| frames.on_restart((role.now)()));
                 continue;
             }
             End::Finished => role.complain("it ended", &mut complaint),
             End::Broken(reason) => role.complain(&reason, &mut complaint),
         }
-        role.shelf.frames().on_loss();
+        outlet.picture(Picker::on_loss);
         if !matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
             return;
         }
@@ -98,10 +132,16 @@ fn keep_running(role: &Role, planner: &Planner, stopped: &Receiver<()>) {
 }
 
 /// Runs the plan until it ends, one way or another.
-fn attempt(role: &Role, plan: &Plan, delivered: &Arc<AtomicU64>, stopped: &Receiver<()>) -> Result<End, String> {
+fn attempt(
+    role: &Role,
+    outlet: &Outlet,
+    plan: &Plan,
+    delivered: &Arc<AtomicU64>,
+    stopped: &Receiver<()>,
+) -> Result<End, String> {
     let pipeline = Pipeline::build(plan)?;
     let ended = Arc::new(AtomicBool::new(false));
-    pipeline.connect(role, delivered, &ended)?;
+    pipeline.connect(outlet, role.now, delivered, &ended);
     pipeline.0.set_state(gst::State::Playing).map_err(|error| pipeline.complaint().unwrap_or(error.to_string()))?;
     let (mut seen, mut still) = (0, Duration::ZERO);
     loop {
@@ -152,15 +192,14 @@ impl Pipeline {
         Ok(Self(pipeline))
     }
 
-    fn connect(&self, role: &Role, delivered: &Arc<AtomicU64>, ended: &Arc<AtomicBool>) -> Result<(), String> {
-        let Role { shelf, now, .. } = role.clone();
+    fn connect(&self, outlet: &Outlet, now: fn() -> Instant, delivered: &Arc<AtomicU64>, ended: &Arc<AtomicBool>) {
         let sink = |name| self.0.by_name(name).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
         let (video, sound) = (sink("video"), sink("sound"));
         // With both, the picture says when it is over: a file may have no sound.
         let leader = if video.is_some() { "video" } else { "sound" };
         for (name, sink) in [("video", video), ("sound", sound)] {
             let Some(sink) = sink else { continue };
-            let (shelf, delivered, ended) = (shelf.clone(), delivered.clone(), ended.clone());
+            let (outlet, delivered, ended) = (outlet.clone(), delivered.clone(), ended.clone());
             let base = self.0.downgrade();
             let callbacks = gst_app::AppSinkCallbacks::builder()
                 .eos(move |_| {
@@ -172,10 +211,10 @@ impl Pipeline {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                     if name == "video" {
                         if let Some(buffer) = sample.buffer_owned() {
-                            shelf.frames().on_frame(now(), buffer);
+                            outlet.picture(|frames| frames.on_frame(now(), buffer));
                         }
                     } else if let Some((at, block)) = base.upgrade().and_then(|base| heard(&base, &sample)) {
-                        shelf.sound().write(at, &block);
+                        outlet.sound(at, &block);
                     }
                     if name == leader {
                         delivered.fetch_add(1, Ordering::Relaxed);
@@ -185,7 +224,6 @@ impl Pipeline {
                 .build();
             sink.set_callbacks(callbacks);
         }
-        Ok(())
     }
 
     fn complaint(&self) -> Option<String> {
