@@ -82,3 +82,46 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) {
 
 /// Some tabs of browsers, some players.
 const MAX_CONNECTIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn both_ways_pass_and_the_end_is_passed_on() {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("not run: entering a network namespace, even one's own, needs root");
+            return;
+        }
+        let gateway = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (inside, outside) = (gateway.local_addr().unwrap(), door.local_addr().unwrap());
+        let netns = Arc::new(File::open("/proc/self/ns/net").unwrap());
+        accept(door, netns, inside);
+
+        let mut browser = TcpStream::connect(outside).unwrap();
+        browser.write_all(b"GET /").unwrap();
+        browser.shutdown(Shutdown::Write).unwrap();
+        let (mut server, _) = gateway.accept().unwrap();
+        let mut request = String::new();
+        server.read_to_string(&mut request).unwrap();
+        assert_eq!(request, "GET /");
+        server.write_all(b"a page").unwrap();
+        drop(server);
+        let mut page = String::new();
+        browser.read_to_string(&mut page).unwrap();
+        assert_eq!(page, "a page");
+    }
+
+    #[test]
+    fn a_gateway_that_is_not_there_ends_the_connection() {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let outside = door.local_addr().unwrap();
+        let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        accept(door, Arc::new(File::open("/proc/self/ns/net").unwrap()), nowhere);
+        let mut browser = TcpStream::connect(outside).unwrap();
+        assert_eq!(browser.read_to_string(&mut String::new()).unwrap(), 0);
+    }
+}
