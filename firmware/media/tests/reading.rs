@@ -109,6 +109,18 @@ fn a_scrambled_packet_costs_its_unit() {
     assert_eq!(units.iter().map(|unit| unit.discontinuity).collect::<Vec<_>>(), [false, true]);
 }
 
+/// Found by the property over header bits: the packet of sound had just the counter that the pictures waited for.
+#[test]
+fn sound_on_the_pid_of_pictures_is_no_picture() {
+    let mut stream =
+        write(&[VIDEO, AAC], &[unit(VIDEO, 0, PICTURE), unit(AAC, 0, &frame(1, 1)), unit(VIDEO, 40, PICTURE)]);
+    let sound = stream.chunks_mut(PACKET_LEN).filter(|packet| (packet[1] & 0x1f, packet[2]) == (0x01, 0x01));
+    sound.for_each(|packet| (packet[2], packet[3]) = (0, packet[3] & 0xf0 | 1));
+    let (_, units, _) = read(&stream);
+    assert!(units.iter().all(|unit| unit.data == PICTURE), "{units:?}");
+    assert_eq!(units.iter().map(|unit| unit.discontinuity).collect::<Vec<_>>(), [false, true]);
+}
+
 #[test]
 fn repeated_packets_count_once() {
     let stream =

@@ -120,7 +120,9 @@ impl Elementary {
 
     /// Takes the access units out of a whole PES packet.
     fn take_apart(&mut self, pes: Vec<u8>, shared: &mut Shared<'_>) {
-        let Some(header) = PesHeader::parse(&pes) else { return self.miss(shared) };
+        // A packet of another stream can get here by one wrong bit of its PID.
+        let header = PesHeader::parse(&pes).filter(|header| pes::may_carry(header.stream_id, self.codec));
+        let Some(header) = header else { return self.miss(shared) };
         let payload = Bytes::from(pes).slice(header.len..);
         let pts = header.pts.map(|pts| shared.clock.unwrap(pts));
         let dts = header.dts.map(|dts| shared.clock.unwrap(dts)).or(pts);

@@ -3,10 +3,12 @@
 use alloc::vec::Vec;
 
 use super::clock::Ticks;
+use crate::Codec;
 
 /// What the header says, as far as we care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PesHeader {
+    pub(super) stream_id: u8,
     /// 33 bits.
     pub(super) pts: Option<u64>,
     /// 33 bits; never without `pts`.
@@ -18,7 +20,7 @@ pub(super) struct PesHeader {
 impl PesHeader {
     /// `None` when this is no header, or one that ends early.
     pub(super) fn parse(pes: &[u8]) -> Option<Self> {
-        let &[0, 0, 1, _, _, _, marker, flags, optional, ref rest @ ..] = pes else { return None };
+        let &[0, 0, 1, stream_id, _, _, marker, flags, optional, ref rest @ ..] = pes else { return None };
         let optional = usize::from(optional);
         if marker & 0xc0 != 0x80 || rest.len() < optional {
             return None;
@@ -30,7 +32,17 @@ impl PesHeader {
             3 => (Some(stamp(stamps)?), Some(stamp(stamps.get(STAMP_LEN..)?)?)),
             _ => return None,
         };
-        Some(Self { pts, dts, len: FIXED_LEN + optional })
+        Some(Self { stream_id, pts, dts, len: FIXED_LEN + optional })
+    }
+}
+
+/// Whether a stream id (table 2-22) goes with a codec. Sound may be in a private stream, both may be in an extended one.
+pub(super) const fn may_carry(stream_id: u8, codec: Codec) -> bool {
+    match stream_id {
+        0xe0..=0xef => codec.is_video(),
+        0xbd | 0xc0..=0xdf => !codec.is_video(),
+        0xfa..=0xfd => true,
+        _ => false,
     }
 }
 
