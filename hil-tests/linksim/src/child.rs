@@ -1,6 +1,7 @@
 //! The emulator as a child process, for whoever runs tests and demonstrations over it.
 
 use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -36,7 +37,8 @@ impl Options {
     }
 }
 
-/// A running emulator. Dropping it ends it; it also ends by itself when this process dies.
+/// A running emulator. Dropping it ends it, and every process that is still in its namespaces; it also ends by itself
+/// when this process dies.
 #[derive(Debug)]
 pub struct RunningEmulator {
     child: Child,
@@ -53,6 +55,8 @@ impl RunningEmulator {
         if let Some(path) = &options.json_stats {
             command.arg("--json-stats").arg(path);
         }
+        // Ctrl-C is for the parent, which ends this one after those that use the links.
+        command.process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take();
         // From here on a failure takes the child with it.

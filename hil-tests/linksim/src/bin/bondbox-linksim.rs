@@ -10,8 +10,9 @@ use clap::Parser;
 
 /// Emulates the links of a scenario between two network namespaces that it makes and removes itself.
 ///
-/// Prints "ready" when every link carries packets, and ends on SIGINT or SIGTERM. Namespaces of the same names that a
-/// crashed run left are removed first, and the processes in them are killed. Needs root.
+/// Prints "ready" when every link carries packets, and ends on SIGINT or SIGTERM. At its end the namespaces are removed,
+/// and at its start those of the same names that a crashed run left; processes in them are ended, at first politely.
+/// Needs root.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use nix::sched::{CloneFlags, setns};
@@ -18,7 +19,7 @@ pub fn enter(name: &str) -> anyhow::Result<()> {
     setns(there, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter namespace {name}"))
 }
 
-/// A namespace that exists as long as this does.
+/// A namespace that exists as long as this does. Processes that are still in it then are ended.
 #[derive(Debug)]
 pub(super) struct Netns {
     name: String,
@@ -27,7 +28,7 @@ pub(super) struct Netns {
 }
 
 impl Netns {
-    /// Makes the namespace, after removing one of this name together with the processes in it.
+    /// Makes the namespace, after removing what a crashed run left of it.
     pub(super) fn create(name: &str) -> anyhow::Result<Self> {
         ensure!(
             !name.is_empty()
@@ -54,7 +55,7 @@ impl Netns {
 
     /// Runs lines of `ip -batch` inside.
     pub(super) fn configure(&self, lines: &str) -> anyhow::Result<()> {
-        ip(&["-n", &self.name, "-batch", "-"], lines)
+        ip(&["-n", &self.name, "-batch", "-"], lines).map(drop)
     }
 
     /// Sets what every later interface starts with. IPv6 would send packets of its own into the links.
@@ -79,36 +80,50 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        if let Err(error) = ip(&["netns", "del", &self.name], "") {
+        if let Err(error) = remove(&self.name) {
             eprintln!("bondbox-linksim: {error:#}");
         }
     }
 }
 
-/// Removes a namespace and ends the processes in it, which would keep its devices and ports.
+/// Removes a namespace after the processes in it: once it has no name, nobody finds them again.
 fn remove(name: &str) -> anyhow::Result<()> {
     if !path_of(name).exists() {
         return Ok(());
     }
-    let pids = Command::new("ip").args(["netns", "pids", name]).output().context("run ip")?;
-    for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
-        if let Ok(pid) = pid.parse::<i32>() {
-            // It may have ended by itself since.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+    signal_all(name, Signal::SIGTERM)?;
+    let deadline = std::time::Instant::now() + GRACE;
+    while !pids(name)?.is_empty() && std::time::Instant::now() < deadline {
+        std::thread::sleep(GRACE / 100);
     }
-    ip(&["netns", "del", name], "")
+    signal_all(name, Signal::SIGKILL)?;
+    ip(&["netns", "del", name], "").map(drop)
+}
+
+fn signal_all(name: &str, signal: Signal) -> anyhow::Result<()> {
+    for pid in pids(name)? {
+        // It may have ended by itself since.
+        let _ = kill(pid, signal);
+    }
+    Ok(())
+}
+
+/// Who lives in a namespace.
+fn pids(name: &str) -> anyhow::Result<Vec<Pid>> {
+    let listed = ip(&["netns", "pids", name], "")?;
+    Ok(listed.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect())
 }
 
 fn path_of(name: &str) -> PathBuf {
     Path::new("/run/netns").join(name)
 }
 
-fn ip(arguments: &[&str], input: &str) -> anyhow::Result<()> {
+/// Runs `ip`; gives what it prints.
+fn ip(arguments: &[&str], input: &str) -> anyhow::Result<String> {
     let mut child = Command::new("ip")
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("run ip (Debian package iproute2)")?;
@@ -120,5 +135,8 @@ fn ip(arguments: &[&str], input: &str) -> anyhow::Result<()> {
     if !output.status.success() {
         bail!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+/// Between asking a process to end and making it.
+const GRACE: Duration = Duration::from_secs(2);

@@ -42,6 +42,11 @@ impl Loss {
         if self.enter == 0.0 { 0.0 } else { self.enter / (self.enter + 1.0 - self.stay) }
     }
 
+    /// How many packets are lost in a row in the long run; infinite where nothing ever passes.
+    pub fn mean_run(&self) -> f64 {
+        1.0 / (1.0 - self.stay)
+    }
+
     /// The standard deviation of the share lost among `packets` of them, 0 to 1. Bursts make it wider.
     pub fn deviation(&self, packets: u64) -> f64 {
         // A two-state chain's correlation falls by this factor a packet.
@@ -99,6 +104,7 @@ mod tests {
             let loss = Loss::bursts(percent, burst).unwrap();
             let (share, length) = measure(loss, 1_000_000);
             assert!((share - percent / 100.0).abs() < 5.0 * loss.deviation(1_000_000), "{percent} %: {share}");
+            assert!((loss.mean_run() / burst - 1.0).abs() < 1e-9);
             assert!((length / burst - 1.0).abs() < 0.05, "{burst} packets: {length}");
         }
     }

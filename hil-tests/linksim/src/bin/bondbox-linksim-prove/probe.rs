@@ -52,10 +52,11 @@ pub(crate) fn lossy(table: &mut Table, link: usize, config: &LinkConfig) -> anyh
     let lost = probes.iter().filter(|probe| probe.received_us.is_none()).count();
     let runs = probes.chunk_by(|a, b| a.received_us.is_some() == b.received_us.is_some());
     let runs = runs.filter(|run| run[0].received_us.is_none()).count();
+    let run = config.up.loss.mean_run();
     let (share, mean) = (lost as f64 / probes.len() as f64, config.up.loss.mean());
     let bound = 4.0 * config.up.loss.deviation(probes.len() as u64);
     table.near(&format!("{}: loss", config.name), "%", mean * 100.0, share * 100.0, bound * 100.0);
-    table.near(&format!("{}: mean run of losses", config.name), "packets", 4.0, lost as f64 / runs as f64, 0.5);
+    table.near(&format!("{}: mean run of losses", config.name), "packets", run, lost as f64 / runs as f64, run / 8.0);
     Ok(())
 }
 
