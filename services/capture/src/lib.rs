@@ -2,7 +2,7 @@
 //!
 //! A [`source`] delivers raw frames and samples as they come, or not at all. The clocked [`feeder`] takes the newest at
 //! the exact frame rate, or a slate, and gives them to the [`encode`] pipelines, which therefore never stop with the
-//! source. Units leave on a lock-free queue ([`unit`]) to the reactor ([`service`]), which watches, measures and serves
+//! source. Units leave on a lock-free queue ([`mod@unit`]) to the reactor ([`service`]), which watches, measures and serves
 //! them.
 //!
 //! What decides takes time as an argument and opens nothing: [`picker`], [`timeline`], [`pace`], [`meter`], [`follow`],

@@ -2,7 +2,7 @@
 //!
 //! Samples are written where their time stamp says and read at the pace of the clock, a little later. What nobody wrote
 //! is silence, so a lost source is silent and one that comes back is in step at once. A sound card's clock drifts
-//! against the host's: blocks that follow on within [`SLACK`] are joined without a seam, and only then moved.
+//! against the host's: blocks that follow on within 20 ms are joined without a seam, and only then moved.
 
 use std::collections::VecDeque;
 

@@ -82,7 +82,7 @@ impl Tap {
     /// Encodes `buffer`, shown at `pts`; `captured` comes out with its unit.
     ///
     /// # Errors
-    /// [`Busy`] when the encoder is behind by [`BEHIND`] frames: the frame is not taken.
+    /// [`Busy`] when the encoder is behind by some frames: the frame is not taken.
     pub fn push(&mut self, mut buffer: gst::Buffer, pts: Instant, captured: Instant) -> Result<(), Busy> {
         if self.source.current_level_buffers() >= BEHIND {
             return Err(Busy);
