@@ -9,7 +9,8 @@
 //!
 //! The gateway's address is reached from the unit over every link: the outgoing interface picks it, else the source
 //! address, else the first link. Replies find their link by the unit's address. A cut link loses its carrier on the
-//! unit's side; a link in a blackhole looks fine.
+//! unit's side, and restored it carries again when the kernel has noticed, mostly within milliseconds and at worst after
+//! a second; a link in a blackhole looks fine.
 
 mod addresses;
 mod lateness;

@@ -252,6 +252,7 @@ impl Emulator {
         })?;
         let now = self.now();
         self.network.apply(now, index, way.unwrap_or(Way::Both), event);
+        self.follow_links().map_err(|error| format!("{error:#}"))?;
         Ok(Reply::Done { done: true })
     }
 }
