@@ -34,7 +34,9 @@ impl<const BUCKETS: usize> WindowSum<BUCKETS> {
 
     /// The sum, taken as bytes, as a rate over the window.
     pub(crate) fn rate(&self, now: Instant) -> Bitrate {
-        Bitrate::from_bytes_in(self.sum(now), BUCKET * BUCKETS as u32).unwrap_or_default()
+        // The newest bucket has only begun.
+        let begun = Duration::from_micros(now.as_micros() % BUCKET.as_micros() as u64);
+        Bitrate::from_bytes_in(self.sum(now), BUCKET * (BUCKETS as u32 - 1) + begun).unwrap_or_default()
     }
 
     fn advance(&mut self, now: Instant) {
@@ -60,7 +62,7 @@ mod tests {
         window.add(Instant::from_millis(950), 500);
         assert_eq!(window.sum(Instant::from_millis(990)), 1_500);
         assert_eq!(window.sum(Instant::from_millis(1_010)), 500);
-        assert_eq!(window.rate(Instant::from_millis(1_010)), Bitrate::from_bps(4_000));
+        assert_eq!(window.rate(Instant::from_millis(1_010)), Bitrate::from_bps(500 * 8_000 / 910));
         assert_eq!(window.sum(Instant::from_millis(60_000)), 0);
     }
 }

@@ -1,1 +1,15 @@
 //! Both ends of the bond over modelled links in virtual time.
+//!
+//! [`World`] holds a sender, a gateway and a network, and steps from deadline to deadline: a minute of network takes a second
+//! of processor. All of it is drawn from one seed, but for the bytes of keys. [`run()`] plays a scenario with a stream of
+//! numbered datagrams or frames through it and gives an [`Outcome`].
+
+mod meter;
+mod run;
+mod source;
+mod world;
+
+pub use meter::{LinkOutcome, Outcome};
+pub use run::{Config, run, run_watched};
+pub use source::{Shape, Source, number, payload};
+pub use world::{Clocks, Wire, World};

@@ -325,8 +325,10 @@ impl Session {
 
     fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let due = |path: &Path| path.ack.due().is_some_and(|due| due <= now) && path.peer_index.is_some();
-        let id = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id)?;
-        self.transmit_ack_of(now, id, id, buffer)
+        let (id, detour) =
+            self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.wants_detour()))?;
+        let over = self.freshest(Some(id)).filter(|_| detour).unwrap_or(id);
+        self.transmit_ack_of(now, id, over, buffer)
     }
 
     /// A link that has gone quiet may have lost its last acknowledgement: it is told again over another.
@@ -344,7 +346,7 @@ impl Session {
             self.horizon_at = now + HORIZON_INTERVAL;
         }
         let sent = self.transmit(now, over, buffer, |_, writer| {
-            let _ = ack.encode(now, of, of != over, writer);
+            let _ = ack.encode(now, of, writer);
             for (track, unit) in horizons {
                 let _ = Frame::Horizon { track, unit }.encode(writer);
             }

@@ -14,6 +14,8 @@ pub(crate) struct AckState {
     arrived: VecDeque<Acked>,
     /// Packets since the last acknowledgement.
     unsaid: u32,
+    /// Acknowledgements written.
+    said: u32,
     /// An acknowledgement is due then.
     due: Option<Instant>,
     last_arrival: Instant,
@@ -66,13 +68,18 @@ impl AckState {
         self.last_arrival
     }
 
-    /// Writes the acknowledgement for `path`; `copy` when it goes over another.
-    pub(crate) fn encode(&mut self, now: Instant, path: u32, copy: bool, out: &mut Writer<'_>) -> Result<(), Full> {
-        if copy {
+    /// Whether the next acknowledgement should go over another path: each third does, so that losses of this one's way
+    /// back alone do not make it look dead.
+    pub(crate) const fn wants_detour(&self) -> bool {
+        self.said % 3 == 2
+    }
+
+    /// Writes the acknowledgement for `path`.
+    pub(crate) fn encode(&mut self, now: Instant, path: u32, out: &mut Writer<'_>) -> Result<(), Full> {
+        self.said = self.said.wrapping_add(1);
+        self.unsaid = 0;
+        if self.due.take().is_none() {
             self.copy_due = None;
-        } else {
-            self.due = None;
-            self.unsaid = 0;
         }
         let delay = self.arrived.front().map_or(Duration::ZERO, |newest| now - newest.received);
         AckBuilder::new(path, delay.as_micros() as u64).encode(self.arrived.iter().copied(), out)

@@ -77,10 +77,13 @@ pub(crate) struct Path {
     in_flight: u64,
     min_rtt: Option<Duration>,
     reorder: Duration,
+    channel_loss: f64,
+    fates: u32,
     pacing: Pacing,
     delivered: WindowSum<10>,
     lost: WindowSum<20>,
     outgoing: WindowSum<20>,
+    outgoing_now: WindowSum<3>,
     /// When a packet last went out.
     pub(crate) last_sent: Instant,
 }
@@ -102,10 +105,19 @@ impl Path {
             in_flight: 0,
             min_rtt: None,
             reorder: Duration::ZERO,
-            pacing: Pacing { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER },
+            channel_loss: 0.0,
+            fates: 0,
+            pacing: Pacing {
+                next: now,
+                mode: Mode::Startup,
+                draining: false,
+                filler: STARTUP_FILLER,
+                free_since: None,
+            },
             delivered: WindowSum::default(),
             lost: WindowSum::default(),
             outgoing: WindowSum::default(),
+            outgoing_now: WindowSum::default(),
             last_sent: now,
         }
     }
@@ -141,6 +153,7 @@ impl Path {
         self.pacing.on_sent(now, size, self.pace(now));
         self.in_flight += u64::from(size);
         self.outgoing.add(now, u64::from(size));
+        self.outgoing_now.add(now, u64::from(size));
         self.last_sent = now;
         self.sent.push_back(Sent { at: now, size, content, limited, state: State::InFlight });
     }
@@ -192,6 +205,7 @@ impl Path {
         for packet in &delivered {
             self.delay.on_sample(now, packet.received.micros_since(packet.sent));
             self.delivered.add(now, u64::from(packet.size));
+            self.on_fate(false);
         }
         self.capacity.on_delivered(now, delivered, self.load(now));
         self.detect_losses(now, &mut verdicts);
@@ -200,13 +214,15 @@ impl Path {
         if before == Health::Silent {
             self.capacity.on_readmitted(now);
         }
-        self.pacing.adapt(self.delay.standing(), self.loss(now));
+        self.pacing.adapt(self.delay.standing(), self.excess_loss(now));
+        let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 10 && self.loss(now) < 0.1;
+        self.pacing.grow_if_free(now, free, self.round_trip() + ACK_INTERVAL);
         (verdicts, Some(before))
     }
 
     /// Looks at the clock; gives the health when it got worse.
     pub(crate) fn on_time(&mut self, now: Instant) -> Option<Health> {
-        let calm = self.outgoing.rate(now) <= self.capacity.estimate(now).scaled(0.6);
+        let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
         let round_trip = self.round_trip();
         self.delay.on_calm(now, calm, round_trip);
         self.pacing.draining = self.delay.wants_drain(now, round_trip);
@@ -294,8 +310,22 @@ impl Path {
     }
 
     fn load(&self, now: Instant) -> Load {
-        // A fifth of the target is more than jitter leaves standing; a path that drops a tenth polices or has a shallow buffer.
-        if self.delay.standing() > TARGET / 5 || self.loss(now) > 0.1 { Load::Full } else { Load::Open }
+        // A fifth of the target is more than jitter leaves standing. Where no queue stands, losing a tenth more than the
+        // path always does means that it polices or has a shallow buffer.
+        if self.delay.standing() > TARGET / 5 || self.excess_loss(now) > 0.1 { Load::Full } else { Load::Open }
+    }
+
+    /// Loss of the last 2 s above what the path loses by itself.
+    fn excess_loss(&self, now: Instant) -> f64 {
+        self.loss(now) - self.channel_loss
+    }
+
+    /// Takes in whether a packet was lost, for the loss of the path by itself: what a queue drops does not count.
+    fn on_fate(&mut self, lost: bool) {
+        if self.delay.standing() <= TARGET / 5 {
+            self.fates = (self.fates + 1).min(CHANNEL_LOSS_PACKETS);
+            self.channel_loss += (f64::from(u8::from(lost)) - self.channel_loss) / f64::from(self.fates);
+        }
     }
 
     fn window(&self, now: Instant) -> u64 {
@@ -317,6 +347,7 @@ impl Path {
             return;
         };
         let patience = self.reorder.min(self.round_trip() / 4);
+        let before = verdicts.len();
         for (i, sent) in self.sent.iter_mut().enumerate() {
             if self.base + i as u64 >= largest {
                 break;
@@ -332,6 +363,7 @@ impl Path {
                 verdicts.push(Verdict::Lost(sent.content.clone()));
             }
         }
+        (before..verdicts.len()).for_each(|_| self.on_fate(true));
     }
 
     fn forget_done(&mut self, now: Instant) {
@@ -357,6 +389,8 @@ struct Pacing {
     draining: bool,
     /// Bytes of filler that may still be sent in this mode.
     filler: u32,
+    /// Since when it has been busy without a queue.
+    free_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -386,6 +420,16 @@ impl Pacing {
     fn adapt(&mut self, standing: Duration, loss: f64) {
         if standing > TARGET / 2 || loss > 0.1 {
             self.mode = Mode::Cruise;
+        }
+    }
+
+    /// A path that is kept busy for more than a round trip, `patience`, and still has no queue can do much more than it
+    /// has proven: its rate doubles again as in the beginning.
+    fn grow_if_free(&mut self, now: Instant, free: bool, patience: Duration) {
+        if !free || self.mode != Mode::Cruise {
+            self.free_since = None;
+        } else if now - *self.free_since.get_or_insert(now) > patience {
+            self.mode = Mode::Startup;
         }
     }
 
@@ -447,6 +491,8 @@ impl Mtu {
     }
 }
 
+/// Packets over which a path's own loss is averaged.
+const CHANNEL_LOSS_PACKETS: u32 = 500;
 const QUANTUM: Duration = Duration::from_millis(2);
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
 const MIN_REORDER: Duration = Duration::from_millis(1);

@@ -55,11 +55,13 @@ impl Capacity {
         }
         let Some((sample, limited)) = self.sample() else { return };
         match load {
-            Load::Full => {
+            // Sparse packets from before the queue grew prove nothing about how little the path has.
+            Load::Full if !limited || sample > self.proven => {
                 let proven = self.proven.as_bps() as f64;
                 self.proven = Bitrate::from_bps((proven + (sample.as_bps() as f64 - proven) * GAIN) as u64);
                 self.proven_at = now;
             }
+            Load::Full => {}
             Load::Open if sample > self.estimate(now) => (self.proven, self.proven_at) = (sample, now),
             Load::Open if !limited && sample >= self.proven.scaled(0.9) => self.proven_at = now,
             Load::Open => {}
@@ -76,6 +78,11 @@ impl Capacity {
     pub(crate) fn estimate(&self, now: Instant) -> Bitrate {
         let age = (now - self.proven_at).as_secs_f64() / DECAY.as_secs_f64();
         self.proven.scaled(1.0 - 0.5 * age.min(1.0))
+    }
+
+    /// Whether the path was kept busy over the whole of the last sample.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sample().is_some_and(|(_, limited)| !limited)
     }
 
     /// How long ago it was proven.

@@ -155,6 +155,9 @@ impl Sender {
         let links: Vec<_> = usable.map(|path| path.capacity.estimate(now)).collect();
         let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
+        if backlog > session.latency / 2 {
+            self.store.shed(sum.bytes_in(session.latency / 4));
+        }
         let actual = self.produced.rate(now);
         if let Some(target) = self.encoder.update(now, &links, actual, backlog, session.latency) {
             self.events.push_back(SenderEvent::TargetBitrate(target));

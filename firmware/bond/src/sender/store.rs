@@ -162,6 +162,25 @@ impl Store {
         self.give_up(&late);
     }
 
+    /// Gives up units of which nothing was sent yet, the least important and of these the oldest first, until first copies
+    /// have at most `bytes`.
+    pub(crate) fn shed(&mut self, bytes: u64) {
+        let untouched = |chunk: &&Chunk| self.unit(chunk).is_some_and(|unit| chunk.range == (0..unit.len()));
+        let mut candidates: Vec<_> = self.first.iter().filter(untouched).cloned().collect();
+        candidates.sort_by_key(|chunk| std::cmp::Reverse(self.unit(chunk).map(|unit| unit.header.priority)));
+        let mut excess = self.first_bytes.saturating_sub(bytes);
+        let mut keys = vec![];
+        for chunk in candidates {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(u64::from(chunk.range.end));
+            keys.push((chunk.track, chunk.unit));
+        }
+        keys.sort_unstable();
+        self.give_up(&keys);
+    }
+
     /// Forgets units; `keys` are in order.
     fn give_up(&mut self, keys: &[(TrackId, u32)]) {
         if keys.is_empty() {
@@ -260,6 +279,18 @@ mod tests {
         store.on_acknowledged(&chunk(0, 0..1_000));
         assert!(store.waiting_again().is_empty());
         assert_eq!(store.acknowledged, 1);
+    }
+
+    #[test]
+    fn the_oldest_of_the_least_important_is_shed_first() {
+        let mut store = store(&[100, 100, 100, 100]);
+        let units = store.units.values_mut().zip([Priority::Standard, Priority::Reference, Priority::Standard]);
+        units.for_each(|(unit, priority)| unit.header.priority = priority);
+        store.shed(250);
+        let left: Vec<_> = store.waiting_first().iter().map(|chunk| chunk.unit).collect();
+        assert_eq!((left, store.expired), (vec![1, 3], 2));
+        store.shed(0);
+        assert!(store.is_idle());
     }
 
     #[test]

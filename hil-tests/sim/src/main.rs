@@ -1,0 +1,118 @@
+//! Plays scenarios in virtual time and prints what became of the stream.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use bondbox_bond::sender::Headroom;
+use bondbox_linksim::Scenario;
+use bondbox_sim::{Config, Outcome, Shape, World, run_watched};
+use bondbox_units::Bitrate;
+use clap::Parser;
+
+/// Plays scenarios in virtual time and prints what became of the stream.
+#[derive(Parser)]
+struct Args {
+    /// Scenario files.
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    /// Rate of the stream.
+    #[arg(long, default_value_t = 8_000)]
+    rate_kbps: u64,
+    /// Let the stream follow the encoder target, up to this rate.
+    #[arg(long)]
+    follow_kbps: Option<u64>,
+    /// From in to out.
+    #[arg(long, default_value_t = 600)]
+    latency_ms: u64,
+    /// How long each run lasts, in virtual time.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Runs of each scenario.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// 25 frames a second in place of datagrams at even distances.
+    #[arg(long)]
+    frames: bool,
+    /// Keep what the best link carries free.
+    #[arg(long)]
+    survive_one: bool,
+    /// Print every link twice a second.
+    #[arg(long)]
+    watch: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    println!(
+        "{:<24} {:>5} {:>9} {:>6} {:>6} {:>7} {:>7} {:>7}  share by link",
+        "scenario", "seed", "on time %", "late", "lost", "cost", "return", "p99 ms"
+    );
+    for path in &args.scenarios {
+        let scenario = Scenario::load(path).with_context(|| format!("scenario {}", path.display()))?;
+        for seed in args.seed..args.seed + args.seeds {
+            let config = Config {
+                seed,
+                duration: Duration::from_secs(args.seconds),
+                latency: Duration::from_millis(args.latency_ms),
+                shape: if args.frames { Shape::Frames } else { Shape::Constant },
+                rate: Bitrate::from_kbps(args.rate_kbps),
+                follow: args.follow_kbps.map(Bitrate::from_kbps),
+                headroom: if args.survive_one { Headroom::SurviveOne } else { Headroom::None },
+                ..Config::default()
+            };
+            let outcome = run_watched(&scenario, &config, |world| {
+                if args.watch {
+                    watch(world)
+                }
+            });
+            print(&scenario.name, seed, &outcome);
+        }
+    }
+    Ok(())
+}
+
+fn watch(world: &World) {
+    let status = world.sender.status(world.now());
+    println!(
+        "{} {:?}: target {}, actual {}, backlog {} B, expired {}",
+        world.now(),
+        status.session,
+        status.target,
+        status.actual,
+        status.backlog,
+        status.units_expired
+    );
+    for link in status.links {
+        println!(
+            "    {:<8} {:?}: rate {} of {}, delay {:.1?}, queue {:.1?}, loss {:.1} %",
+            link.name,
+            link.state,
+            link.rate,
+            link.capacity,
+            link.delay,
+            link.queue,
+            100.0 * link.loss
+        );
+    }
+}
+
+fn print(name: &str, seed: u64, outcome: &Outcome) {
+    let total: u64 = outcome.links.iter().map(|link| link.wire.up_bytes).sum();
+    let share = |bytes: u64| format!("{:.0}", 100.0 * bytes as f64 / total.max(1) as f64);
+    let shares: Vec<_> = outcome.links.iter().map(|link| share(link.wire.up_bytes)).collect();
+    println!(
+        "{name:<24} {seed:>5} {:>9.3} {:>6} {:>6} {:>7.3} {:>7.4} {:>7}  {}{}",
+        outcome.on_time_percent(),
+        outcome.late,
+        outcome.lost,
+        outcome.cost(),
+        outcome.return_share(),
+        outcome.delay[1].as_millis(),
+        shares.join(" / "),
+        if outcome.wrong > 0 { format!("  WRONG: {}", outcome.wrong) } else { String::new() },
+    );
+}

@@ -1,0 +1,134 @@
+//! What came out, and when.
+
+use std::time::Duration;
+
+use bondbox_units::Instant;
+
+use crate::Wire;
+use crate::source;
+
+/// Holds each unit that comes out against what went in.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// When each unit went in, on the unit's clock, and its size.
+    pushed: Vec<(Instant, usize)>,
+    /// When it came out.
+    out: Vec<Option<Instant>>,
+    last: Option<u32>,
+    /// Units that came out twice, behind a later one, or with other bytes than went in.
+    wrong: u64,
+}
+
+/// What became of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Units that went in while measured.
+    pub units: u64,
+    /// Of these, came out no later than the latency and 20 ms after.
+    pub on_time: u64,
+    /// Came out later than that.
+    pub late: u64,
+    /// Never came out.
+    pub lost: u64,
+    /// Came out twice, out of order, or changed. Zero, or the engine is broken.
+    pub wrong: u64,
+    /// Median, 99th percentile and maximum of the time from in to out, of units that came out.
+    pub delay: [Duration; 3],
+    /// Media bytes that went in while measured.
+    pub media_bytes: u64,
+    /// Each link.
+    pub links: Vec<LinkOutcome>,
+    /// When the session opened.
+    pub opened: Option<Instant>,
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Longest run of units that did not come out on time, first to last.
+    pub longest_damage: Duration,
+    /// Encoder target at the end, in bits per second.
+    pub target_bps: u64,
+}
+
+/// One link while measured.
+#[derive(Clone, Debug, Default)]
+pub struct LinkOutcome {
+    /// Its name.
+    pub name: String,
+    /// What went over it.
+    pub wire: Wire,
+}
+
+impl Outcome {
+    /// Share of units on time, in percent.
+    pub fn on_time_percent(&self) -> f64 {
+        100.0 * self.on_time as f64 / self.units.max(1) as f64
+    }
+
+    /// Bytes from the unit per media byte, headers of IP and UDP included.
+    pub fn cost(&self) -> f64 {
+        let bytes: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();
+        bytes as f64 / self.media_bytes.max(1) as f64
+    }
+
+    /// Bytes to the unit per byte from it.
+    pub fn return_share(&self) -> f64 {
+        let up: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();
+        let down: u64 = self.links.iter().map(|link| link.wire.down_bytes).sum();
+        down as f64 / up.max(1) as f64
+    }
+}
+
+impl Meter {
+    pub(crate) fn on_push(&mut self, now: Instant, size: usize) {
+        self.pushed.push((now, size));
+        self.out.push(None);
+    }
+
+    pub(crate) fn on_out(&mut self, now: Instant, bytes: &[u8]) {
+        let Some(number) = source::number(bytes).filter(|number| (*number as usize) < self.out.len()) else {
+            self.wrong += 1;
+            return;
+        };
+        let slot = &mut self.out[number as usize];
+        if slot.is_some()
+            || self.last.is_some_and(|last| last >= number)
+            || bytes.len() != self.pushed[number as usize].1
+        {
+            self.wrong += 1;
+            return;
+        }
+        *slot = Some(now);
+        self.last = Some(number);
+    }
+
+    /// Everything that went in from `from` on.
+    pub(crate) fn outcome(&self, from: Instant, latency: Duration) -> Outcome {
+        let allowed = latency + ALLOWANCE;
+        let mut outcome = Outcome { wrong: self.wrong, ..Outcome::default() };
+        let mut delays = vec![];
+        let mut damage: Option<Instant> = None;
+        for ((pushed, size), out) in self.pushed.iter().zip(&self.out).filter(|((pushed, _), _)| *pushed >= from) {
+            outcome.units += 1;
+            outcome.media_bytes += *size as u64;
+            let delay = out.map(|out| out - *pushed);
+            match delay {
+                Some(delay) if delay <= allowed => outcome.on_time += 1,
+                Some(_) => outcome.late += 1,
+                None => outcome.lost += 1,
+            }
+            delays.extend(delay);
+            if delay.is_some_and(|delay| delay <= allowed) {
+                damage = None;
+            } else {
+                let since = *damage.get_or_insert(*pushed);
+                outcome.longest_damage = outcome.longest_damage.max(*pushed - since + Duration::from_micros(1));
+            }
+        }
+        delays.sort_unstable();
+        let at = |share: f64| delays.get(((delays.len() as f64 - 1.0) * share) as usize).copied().unwrap_or_default();
+        outcome.delay = [at(0.5), at(0.99), at(1.0)];
+        outcome
+    }
+}
+
+/// The meter's own grain and the receiver's timer.
+const ALLOWANCE: Duration = Duration::from_millis(20);

@@ -1,0 +1,141 @@
+//! Plays a scenario.
+
+use std::time::Duration;
+
+use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
+use bondbox_bond::sender::{Headroom, SenderConfig, SenderEvent};
+use bondbox_linksim::Scenario;
+use bondbox_units::{Bitrate, Instant};
+
+use crate::meter::Meter;
+use crate::world::identities;
+use crate::{Clocks, LinkOutcome, Outcome, Shape, Source, Wire, World};
+
+/// What to play.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Everything that is drawn is drawn from it.
+    pub seed: u64,
+    /// How long the stream runs.
+    pub duration: Duration,
+    /// From in to out.
+    pub latency: Duration,
+    /// How the stream comes.
+    pub shape: Shape,
+    /// How fast it comes, at first.
+    pub rate: Bitrate,
+    /// The stream follows the encoder target, up to this.
+    pub follow: Option<Bitrate>,
+    /// How much capacity is kept free.
+    pub headroom: Headroom,
+    /// How the clocks differ.
+    pub clocks: Clocks,
+    /// What comes before is not measured.
+    pub warm_up: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            duration: Duration::from_secs(60),
+            latency: Duration::from_millis(600),
+            shape: Shape::Constant,
+            rate: Bitrate::from_kbps(8_000),
+            follow: None,
+            headroom: Headroom::None,
+            clocks: Clocks { offset_us: 123_456_789, drift_ppm: 20 },
+            warm_up: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    /// The settings of both ends.
+    pub fn ends(&self) -> (SenderConfig, GatewayConfig) {
+        let [unit, gateway] = identities();
+        let ceiling = self.follow.unwrap_or(self.rate);
+        let sender = SenderConfig {
+            identity: unit.clone(),
+            gateway: gateway.public(),
+            stream: "sim".to_owned(),
+            latency: self.latency,
+            headroom: self.headroom,
+            encoder_range: (Bitrate::from_kbps(300).min(ceiling), ceiling),
+            encoder_start: self.rate,
+        };
+        let gateway = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None };
+        (sender, gateway)
+    }
+}
+
+/// Plays `scenario` and tells what became of the stream.
+pub fn run(scenario: &Scenario, config: &Config) -> Outcome {
+    run_watched(scenario, config, |_| {})
+}
+
+/// As [`run()`], and lets `watch` look at the world every half second.
+pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&World)) -> Outcome {
+    let (sender, gateway) = config.ends();
+    let mut world = World::new(scenario, config.seed, sender, gateway, config.clocks);
+    let mut source = Source::new(Instant::ZERO, config.shape, config.rate);
+    let mut meter = Meter::default();
+    let (measure_from, end) = (Instant::ZERO + config.warm_up, Instant::ZERO + config.duration);
+    let mut wire_before = None;
+    let mut opened = None;
+    let mut watch_at = Instant::ZERO;
+    while world.now() < end + config.latency * 2 {
+        if world.now() >= measure_from && wire_before.is_none() {
+            wire_before = Some(world.wire.clone());
+        }
+        let streaming = world.now() < end;
+        if world.now() >= watch_at {
+            watch_at += WATCH_INTERVAL;
+            watch(&world);
+        }
+        let mut until = if streaming { source.deadline() } else { end + config.latency * 2 };
+        if wire_before.is_none() {
+            until = until.min(measure_from);
+        }
+        let (events, gateway_events) = world.step(until);
+        for event in events {
+            match event {
+                SenderEvent::SessionOpened { .. } => opened = opened.or(Some(world.now())),
+                SenderEvent::TargetBitrate(rate) if config.follow.is_some() => source.set_rate(rate),
+                _ => {}
+            }
+        }
+        for event in gateway_events {
+            if let GatewayEvent::Unit { unit, .. } = event {
+                meter.on_out(world.now(), &unit.payload);
+            }
+        }
+        while let Some(unit) = source.poll(world.now()).filter(|_| streaming) {
+            meter.on_push(world.now(), unit.payload.len());
+            world.push(unit);
+        }
+    }
+    let status = world.sender.status(world.now());
+    let before = wire_before.unwrap_or_else(|| vec![Wire::default(); world.wire.len()]);
+    let links = scenario.links.iter().zip(world.wire.iter().zip(before));
+    Outcome {
+        links: links
+            .map(|(link, (now, before))| LinkOutcome { name: link.name.clone(), wire: less(*now, before) })
+            .collect(),
+        opened,
+        sessions: status.sessions,
+        target_bps: status.target.as_bps(),
+        ..meter.outcome(measure_from, config.latency)
+    }
+}
+
+const fn less(now: Wire, before: Wire) -> Wire {
+    Wire {
+        up_packets: now.up_packets - before.up_packets,
+        up_bytes: now.up_bytes - before.up_bytes,
+        down_bytes: now.down_bytes - before.down_bytes,
+        up_arrived: now.up_arrived - before.up_arrived,
+    }
+}
+
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);

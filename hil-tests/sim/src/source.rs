@@ -1,0 +1,103 @@
+//! What is streamed.
+
+use std::time::Duration;
+
+use bondbox_bond::sender::Unit;
+use bondbox_units::{Bitrate, Instant, Priority, TrackId};
+use bytes::Bytes;
+
+/// How the stream comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shape {
+    /// Datagrams of 1,316 bytes at even distances.
+    Constant,
+    /// 25 frames a second; every fiftieth is eight times as large as the others.
+    Frames,
+}
+
+/// Makes numbered units at a rate that can be changed.
+#[derive(Debug)]
+pub struct Source {
+    shape: Shape,
+    rate: Bitrate,
+    next_at: Instant,
+    next: u32,
+}
+
+impl Source {
+    /// The first unit comes at `start`.
+    pub const fn new(start: Instant, shape: Shape, rate: Bitrate) -> Self {
+        Self { shape, rate, next_at: start, next: 0 }
+    }
+
+    /// From the next unit on.
+    pub const fn set_rate(&mut self, rate: Bitrate) {
+        self.rate = rate;
+    }
+
+    /// When the next unit comes.
+    pub const fn deadline(&self) -> Instant {
+        self.next_at
+    }
+
+    /// Units made.
+    pub const fn made(&self) -> u32 {
+        self.next
+    }
+
+    /// The next unit, if it is time.
+    pub fn poll(&mut self, now: Instant) -> Option<Unit> {
+        if now < self.next_at {
+            return None;
+        }
+        let number = self.next;
+        self.next += 1;
+        let (size, spacing) = match self.shape {
+            Shape::Constant => (DATAGRAM, self.rate.time_for(DATAGRAM as u64)),
+            Shape::Frames => {
+                let mean = self.rate.bytes_in(FRAME) as usize;
+                // 49 frames of one share and one of eight.
+                let share = mean * GOP as usize / (GOP as usize + 7);
+                (if number.is_multiple_of(GOP) { share * 8 } else { share }.max(64), FRAME)
+            }
+        };
+        let at = self.next_at;
+        self.next_at += spacing;
+        let keyframe = self.shape == Shape::Frames && number.is_multiple_of(GOP);
+        Some(Unit {
+            track: TRACK,
+            pts: (self.shape == Shape::Frames).then_some(at),
+            dts: None,
+            priority: if keyframe { Priority::Reference } else { Priority::Standard },
+            keyframe,
+            discontinuity: false,
+            payload: payload(number, size),
+        })
+    }
+}
+
+/// The bytes of unit `number`: a receiver can tell whether any was changed.
+pub fn payload(number: u32, size: usize) -> Bytes {
+    let mut bytes = Vec::with_capacity(size);
+    bytes.extend_from_slice(&number.to_be_bytes());
+    let mut state = number.wrapping_mul(0x9e37_79b9) | 1;
+    while bytes.len() < size {
+        state = state.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+        bytes.extend_from_slice(&state.to_be_bytes());
+    }
+    bytes.truncate(size);
+    Bytes::from(bytes)
+}
+
+/// The number in a payload, if all of its bytes are those of [`payload`].
+pub fn number(bytes: &[u8]) -> Option<u32> {
+    let number = u32::from_be_bytes(*bytes.first_chunk()?);
+    (payload(number, bytes.len()) == bytes).then_some(number)
+}
+
+/// The only track.
+pub(crate) const TRACK: TrackId = TrackId(0);
+
+const DATAGRAM: usize = 1_316;
+const FRAME: Duration = Duration::from_millis(40);
+const GOP: u32 = 50;
