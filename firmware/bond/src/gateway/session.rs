@@ -211,7 +211,12 @@ impl Session {
             Frame::Clock(clock) => self.receiver.on_clock(now, *clock),
             Frame::LinkReport(report) => self.on_report(now, report),
             Frame::Bitrate(encoder) => self.encoder = Some(*encoder),
-            Frame::Ping(token) => self.send(path, Outgoing::Pong(*token)),
+            Frame::Ping(token) => {
+                if let Some(path) = self.paths.get_mut(&path) {
+                    path.ack.on_ping(now);
+                }
+                self.send(path, Outgoing::Pong(*token));
+            }
             Frame::Track(track) => return self.on_track(track),
             Frame::LinkLeave { path } => {
                 self.paths.remove(path);

@@ -48,6 +48,11 @@ impl AckState {
         self.copy_due = Some(now + QUIET);
     }
 
+    /// The sender is in doubt about the path: it is answered at once, and over another path too.
+    pub(crate) const fn on_ping(&mut self, now: Instant) {
+        (self.due, self.copy_due) = (Some(now), Some(now));
+    }
+
     /// When the next acknowledgement is due on its own path.
     pub(crate) const fn due(&self) -> Option<Instant> {
         self.due

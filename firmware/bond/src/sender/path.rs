@@ -141,6 +141,11 @@ impl Path {
         self.peer_index.is_some() && self.liveness.health() == Health::Up
     }
 
+    /// Whether it carries media, or did a moment ago and is only overdue.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.peer_index.is_some() && self.liveness.health() != Health::Silent
+    }
+
     /// Takes a round trip measured on this very path.
     pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
         self.min_rtt = Some(self.min_rtt.map_or(rtt, |least| least.min(rtt)));

@@ -151,8 +151,9 @@ impl Sender {
 
     fn steer_encoder(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
-        let usable = session.paths.values().filter(|path| path.is_usable());
-        let links: Vec<_> = usable.map(|path| path.capacity.estimate(now)).collect();
+        // What is overdue for a moment mostly comes back: only silence is worth a shed frame or a lower rate.
+        let alive = session.paths.values().filter(|path| path.is_alive());
+        let links: Vec<_> = alive.map(|path| path.capacity.estimate(now)).collect();
         let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         if backlog > session.latency / 2 {

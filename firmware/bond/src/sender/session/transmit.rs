@@ -93,7 +93,8 @@ impl Sender {
             match path.liveness.health() {
                 Health::Up if path.mtu.wants_probe(now) => Some((*link, Probe::Mtu)),
                 Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
-                Health::Suspect | Health::Silent if idle >= OVERDUE_PROBE => Some((*link, Probe::Useful)),
+                Health::Suspect if idle >= SUSPECT_PROBE => Some((*link, Probe::Useful)),
+                Health::Silent if idle >= SILENT_PROBE => Some((*link, Probe::Useful)),
                 Health::Up | Health::Suspect | Health::Silent => None,
             }
         });
@@ -145,7 +146,6 @@ impl Sender {
         let mut ready = session.paths.iter_mut().filter(|(_, path)| path.ready_at(now) <= now);
         let link = *ready.find_map(|(link, path)| path.wants_filler(now, wanted).then_some(link))?;
         let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
-            Frame::Ping(now.as_micros()).encode(writer).ok()?;
             Frame::Padding.encode(writer).ok().map(|()| Content::default())
         })?;
         if let Some(path) = session.paths.get_mut(&link) {
@@ -300,4 +300,5 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(200);
 const TRACKS_INTERVAL: Duration = Duration::from_millis(200);
 /// Carrier NATs forget a binding after a few seconds without traffic.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
-const OVERDUE_PROBE: Duration = Duration::from_millis(80);
+const SUSPECT_PROBE: Duration = Duration::from_millis(40);
+const SILENT_PROBE: Duration = Duration::from_millis(80);
