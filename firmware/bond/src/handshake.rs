@@ -10,5 +10,115 @@ mod stream;
 mod unit;
 
 pub(crate) use gateway::{Accepted, GatewayHandshake, HandshakeRefused};
+pub use params::is_stream_name;
 pub(crate) use params::{GatewayParams, UnitParams};
 pub(crate) use unit::UnitHandshake;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bondbox_units::Instant;
+    use bondbox_wire::Writer;
+    use bondbox_wire::envelope::Envelope;
+    use bondbox_wire::handshake::Handshake;
+
+    use super::*;
+    use crate::crypto::{GatewayTls, Identity, SessionKeys};
+
+    /// Reads one datagram of `write` with `read`.
+    fn carry<T>(write: impl FnOnce(&mut Writer<'_>), read: impl FnOnce(&Handshake<'_>) -> T) -> T {
+        let mut buffer = [0; bondbox_wire::handshake::MAX_DATAGRAM];
+        let mut writer = Writer::new(&mut buffer);
+        write(&mut writer);
+        let Ok(Envelope::Handshake(datagram)) = Envelope::decode(writer.written()) else { panic!("no handshake") };
+        read(&datagram)
+    }
+
+    /// A handshake in which each datagram that `lost` names, counted over both ways, does not arrive.
+    fn shake(lost: impl Fn(usize) -> bool) -> (SessionKeys, SessionKeys) {
+        let (unit, gateway) = (Identity::generate(), Identity::generate());
+        let tls = GatewayTls::new(&gateway, [unit.public()]);
+        let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600) };
+        let answer = GatewayParams { session_index: 5, latency: None };
+        let mut client = UnitHandshake::new(Instant::ZERO, [7; 8], &unit, gateway.public(), &params);
+        let mut server = GatewayHandshake::new(Instant::ZERO, [7; 8], &tls, answer);
+        let (mut keys, mut accepted, mut count) = (None, None, 0);
+        for round in 0..40 {
+            let now = Instant::from_millis(round * 1_000);
+            for piece in client.send(now) {
+                count += 1;
+                if lost(count) {
+                    continue;
+                }
+                let result = carry(|out| client.encode(piece, out).unwrap(), |datagram| server.handle(datagram));
+                accepted = accepted.or(result.unwrap());
+                for piece in server.answer() {
+                    count += 1;
+                    if lost(count) {
+                        continue;
+                    }
+                    let result =
+                        carry(|out| server.encode(piece, out).unwrap(), |datagram| client.handle(now, datagram));
+                    keys = keys.or(result.unwrap());
+                }
+            }
+            if keys.is_some() && accepted.is_some() {
+                break;
+            }
+        }
+        let (keys, params) = keys.expect("the gateway has proven itself");
+        let accepted = accepted.expect("the unit has proven itself");
+        assert_eq!((params, accepted.unit, accepted.params.stream.as_str()), (answer, unit.public(), "cam"));
+        (keys, accepted.keys)
+    }
+
+    fn seal(keys: &mut SessionKeys, now: Instant, pn: u64) -> (bool, Vec<u8>) {
+        keys.rotate_if_due(now);
+        let mut payload = b"a frame".to_vec();
+        let tag = keys.seal(3, pn, b"header", &mut payload);
+        payload.extend(tag);
+        (keys.phase(), payload)
+    }
+
+    fn opens(keys: &mut SessionKeys, now: Instant, pn: u64, (phase, mut payload): (bool, Vec<u8>)) -> bool {
+        keys.open(now, phase, 3, pn, b"header", &mut payload).is_some_and(|len| &payload[..len] == b"a frame")
+    }
+
+    #[test]
+    fn a_handshake_ends_whatever_is_lost() {
+        for pattern in 0..12_usize {
+            let (mut unit, mut gateway) = shake(|count| (count * 7 + pattern * 3) % 5 < 2);
+            let sealed = seal(&mut unit, Instant::ZERO, 0);
+            assert!(opens(&mut gateway, Instant::ZERO, 0, sealed), "pattern {pattern}");
+        }
+    }
+
+    #[test]
+    fn keys_rotate_and_the_old_ones_live_for_ten_seconds() {
+        let (mut unit, mut gateway) = shake(|_| false);
+        let at = Instant::from_millis;
+        let old = seal(&mut unit, at(0), 0);
+        let older = seal(&mut unit, at(0), 1);
+        unit.wear_out();
+        let new = seal(&mut unit, at(1_000), 2);
+        assert_ne!(old.0, new.0);
+        assert!(opens(&mut gateway, at(1_000), 2, new));
+        let answer = seal(&mut gateway, at(1_000), 0);
+        assert!(opens(&mut unit, at(1_000), 0, answer), "the other way has rotated with it");
+        assert!(opens(&mut gateway, at(5_000), 0, old));
+        assert!(!opens(&mut gateway, at(11_001), 1, older));
+        let more = seal(&mut unit, at(12_000), 3);
+        assert!(opens(&mut gateway, at(12_000), 3, more));
+    }
+
+    #[test]
+    fn a_datagram_of_another_path_or_header_does_not_open() {
+        let (mut unit, mut gateway) = shake(|_| false);
+        let (phase, mut payload) = seal(&mut unit, Instant::ZERO, 0);
+        assert!(gateway.open(Instant::ZERO, phase, 4, 0, b"header", &mut payload.clone()).is_none());
+        assert!(gateway.open(Instant::ZERO, phase, 3, 0, b"hEader", &mut payload.clone()).is_none());
+        assert!(gateway.open(Instant::ZERO, phase, 3, 1, b"header", &mut payload.clone()).is_none());
+        assert!(gateway.open(Instant::ZERO, phase, 3, 0, b"header", &mut payload).is_some());
+    }
+}

@@ -14,4 +14,5 @@ mod window;
 pub use counters::Rejected;
 pub use crypto::{BadKey, Identity, PublicKey};
 pub use gateway::Gateway;
+pub use handshake::is_stream_name;
 pub use sender::Sender;

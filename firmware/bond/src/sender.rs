@@ -44,7 +44,7 @@ pub struct SenderConfig {
     pub identity: Arc<Identity>,
     /// Who we talk to: the key pinned at pairing.
     pub gateway: PublicKey,
-    /// The stream's name, at most 64 bytes; with our key it says which stream this is.
+    /// The stream's name, as [`crate::is_stream_name`] allows; with our key it says which stream this is.
     pub stream: String,
     /// From ingest to the gateway's output. The gateway may set another.
     pub latency: Duration,
@@ -157,7 +157,12 @@ pub struct Sender {
 
 impl Sender {
     /// A sender without links. `seed` feeds the ids it draws; they must differ from run to run, not be secret.
+    ///
+    /// # Panics
+    ///
+    /// When the stream's name is not allowed.
     pub fn new(now: Instant, config: SenderConfig, seed: u64) -> Self {
+        assert!(crate::is_stream_name(&config.stream), "a stream may not be called {:?}", config.stream);
         let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
         Self {
             config,
@@ -194,10 +199,18 @@ impl Sender {
             return;
         }
         for session in self.session.iter_mut().chain(self.opening.session()) {
-            session.leave(id, &mut self.store);
+            session.leave(now, id, &mut self.store);
         }
         self.events.push_back(SenderEvent::LinkLeft(id));
         self.next_tick = now;
+    }
+
+    /// Ends the session: the gateway is told on every link with the next transmits, and no other is opened.
+    pub fn close(&mut self) {
+        self.opening = Opening::Closed;
+        if let Some(session) = &mut self.session {
+            session.close();
+        }
     }
 
     /// Tells the gateway what a track is, now and in each new session.

@@ -133,10 +133,26 @@ fn links_that_join_and_leave_lose_nothing() {
     run.until(12_000);
     run.world.sender.remove_link(run.world.now(), LinkId(1));
     run.until(15_000);
+    let links = run.world.gateway.status(run.world.gateway_now())[0].links.clone();
+    assert_eq!(links.iter().map(|link| link.link).collect::<Vec<_>>(), [LinkId(0), LinkId(2)], "who left is not shown");
     let numbers: Vec<_> = run.out.iter().map(|(_, number)| *number).collect();
     let first = numbers[0];
     assert!(numbers.iter().zip(first..).all(|(number, expected)| *number == expected), "no gap, no repeat");
     assert!(run.world.wire[0].up_packets > 1_000);
+}
+
+#[test]
+fn a_unit_that_closes_is_gone_at_once_and_opens_no_other_session() {
+    let mut run = Run::new(|_| {});
+    run.until(4_000).world.sender.close();
+    run.until(4_300);
+    let closed = run
+        .gateway_events
+        .iter()
+        .any(|event| matches!(event, GatewayEvent::SessionClosed { reason: CloseReason::ByUnit, .. }));
+    assert!(closed, "{:?}", run.gateway_events);
+    run.until(8_000);
+    assert_eq!(run.opened(), 1);
 }
 
 #[test]

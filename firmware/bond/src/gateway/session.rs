@@ -220,6 +220,7 @@ impl Session {
             Frame::Track(track) => return self.on_track(track),
             Frame::LinkLeave { path } => {
                 self.paths.remove(path);
+                self.reports.retain(|_, report| report.path != *path);
                 return Arrival::Left(*path);
             }
             Frame::Close { .. } => return Arrival::Closed,

@@ -26,16 +26,14 @@ pub(crate) struct GatewayParams {
 
 impl UnitParams {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let stream = &self.stream[..self.stream.floor_char_boundary(MAX_STREAM_NAME)];
-        encode(&[(STREAM, stream.as_bytes()), (LATENCY, &millis(self.latency))])
+        encode(&[(STREAM, self.stream.as_bytes()), (LATENCY, &millis(self.latency))])
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut params = Self { stream: String::new(), latency: Duration::ZERO };
         decode(bytes, |id, value| {
             match id {
-                STREAM if value.len() <= MAX_STREAM_NAME => params.stream = str::from_utf8(value).ok()?.to_owned(),
-                STREAM => return None,
+                STREAM => params.stream = str::from_utf8(value).ok().filter(|name| is_stream_name(name))?.to_owned(),
                 LATENCY => params.latency = Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into()),
                 _ => {}
             }
@@ -93,8 +91,11 @@ fn decode<'a>(bytes: &'a [u8], mut take: impl FnMut(u64, &'a [u8]) -> Option<()>
     Some(())
 }
 
-/// Longest name of a stream, in bytes.
-pub(crate) const MAX_STREAM_NAME: usize = 64;
+/// Whether a stream may be called so: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot first. It ends up in addresses and file names.
+pub fn is_stream_name(name: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+}
 
 const STREAM: u64 = 1;
 const LATENCY: u64 = 2;
@@ -114,5 +115,7 @@ mod tests {
         assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway));
         assert_eq!(GatewayParams::decode(&[1, 2, 3]), None);
         assert_eq!(UnitParams::decode(&[]), None);
+        let rogue = UnitParams { stream: "../etc/passwd".into(), latency: Duration::ZERO };
+        assert_eq!(UnitParams::decode(&rogue.encode()), None);
     }
 }

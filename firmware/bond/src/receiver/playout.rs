@@ -69,7 +69,8 @@ impl Playout {
             return self.on_late_media(now, media);
         }
         let first = self.next.or_else(|| self.waiting.keys().next().copied()).unwrap_or(media.unit);
-        if media.unit.abs_diff(first) > MAX_AHEAD {
+        let last = self.waiting.keys().next_back().copied().unwrap_or(media.unit);
+        if media.unit.max(last) - media.unit.min(first) > MAX_AHEAD {
             return Err(OutOfBounds);
         }
         if let Some(header) = &media.header {
@@ -304,6 +305,9 @@ mod tests {
         let mut bench = Bench::new();
         bench.part(ms(20), 5, 0, true).unwrap();
         assert_eq!(bench.part(ms(20), 60_000, 100, true), Err(OutOfBounds));
+        bench.part(ms(20), 16_000, 100, true).unwrap();
+        bench.part(ms(20), 1, 100, true).unwrap();
+        assert_eq!(bench.part(ms(20), 16_386, 100, true), Err(OutOfBounds), "far from the first");
         let mut late = Bench::new();
         assert_eq!(late.part(ms(60_000), 5, 0, true), Err(OutOfBounds));
     }

@@ -208,7 +208,7 @@ impl Path {
         }
         delivered.reverse();
         for packet in &delivered {
-            self.delay.on_sample(now, packet.received.micros_since(packet.sent));
+            self.delay.on_sample(now, relative_delay(packet.sent, packet.received));
             self.delivered.add(now, u64::from(packet.size));
             self.on_fate(false);
         }
@@ -383,6 +383,11 @@ impl Path {
             self.base += 1;
         }
     }
+}
+
+/// `received - sent` on two clocks, in microseconds, kept where sums of a few do not overflow.
+pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
+    received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
 }
 
 /// When packets leave.

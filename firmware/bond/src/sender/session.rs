@@ -40,6 +40,10 @@ pub(crate) struct Session {
     /// Difference of the clocks as told by the answers to joins, and the round trip it was measured with.
     joined_offset: Option<(Duration, i64)>,
     pub(super) wanted: Bitrate,
+    /// Paths that were closed, and how often the gateway is still to be told.
+    left: Vec<(u32, u8)>,
+    /// Links on which the end of the session is still to be told; there once it was decided.
+    closing: Option<Vec<LinkId>>,
 }
 
 /// When to ask again to join.
@@ -67,6 +71,8 @@ impl Session {
             progress: now,
             joined_offset: None,
             wanted: Bitrate::ZERO,
+            left: vec![],
+            closing: None,
         }
     }
 
@@ -78,12 +84,20 @@ impl Session {
         self.joins.insert(link, Join { at: now, interval: JOIN_INTERVAL });
     }
 
-    /// Closes the path over `link`.
-    pub(super) fn leave(&mut self, link: LinkId, store: &mut Store) {
+    /// Closes the path over `link`; the gateway is told with the next few reports.
+    pub(super) fn leave(&mut self, now: Instant, link: LinkId, store: &mut Store) {
         self.joins.remove(&link);
         if let Some(path) = self.paths.remove(&link) {
+            self.left.push((path.id, LEAVES_TOLD));
+            self.report_at = now;
             path.chunks_in_flight().for_each(|chunk| store.send_again(Again::Rescue, chunk));
         }
+    }
+
+    /// The next packets on all links are the last.
+    pub(super) fn close(&mut self) {
+        let open = self.paths.iter().filter(|(_, path)| path.peer_index.is_some());
+        self.closing = Some(open.map(|(link, _)| *link).collect());
     }
 
     /// The receiver's clock less ours: the least delay seen, less half the least round trip.
@@ -213,6 +227,8 @@ const FIRST_GUESS: Bitrate = Bitrate::from_kbps(1_000);
 /// With this much of the encoder's ceiling on each link, losing the best one costs nothing.
 const WANTED: f64 = 1.2;
 
+/// A report may be lost, three are not.
+const LEAVES_TOLD: u8 = 3;
 const JOIN_INTERVAL: Duration = Duration::from_millis(200);
 const MAX_JOIN_INTERVAL: Duration = Duration::from_secs(1);
 const ENCODER_INTERVAL: Duration = Duration::from_millis(50);

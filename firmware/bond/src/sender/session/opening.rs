@@ -24,6 +24,8 @@ pub(crate) enum Opening {
     },
     /// Under way.
     Attempt(Box<Attempt>),
+    /// None is wanted any more.
+    Closed,
 }
 
 pub(crate) struct Attempt {
@@ -40,7 +42,7 @@ impl Opening {
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         match self {
             Self::Attempt(attempt) => attempt.session.as_mut(),
-            Self::Idle | Self::Waiting { .. } => None,
+            Self::Idle | Self::Waiting { .. } | Self::Closed => None,
         }
     }
 }
@@ -50,7 +52,7 @@ impl Sender {
     pub(in super::super) fn drive_opening(&mut self, now: Instant) {
         match &mut self.opening {
             Opening::Idle if self.session.is_none() || self.dark => self.opening = Opening::Waiting { until: now },
-            Opening::Idle => {}
+            Opening::Idle | Opening::Closed => {}
             Opening::Waiting { until } if now >= *until => self.begin(now),
             Opening::Waiting { .. } => {}
             Opening::Attempt(attempt) if now - attempt.progress >= GIVE_UP => self.begin(now),

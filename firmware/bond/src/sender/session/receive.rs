@@ -6,7 +6,7 @@ use bondbox_units::{Instant, LinkId};
 use bondbox_wire::envelope::Sealed;
 use bondbox_wire::frame::{Ack, Frame, Frames, LinkAccept};
 
-use super::super::path::Verdict;
+use super::super::path::{Verdict, relative_delay};
 use super::super::store::Again;
 use super::super::{Sender, SenderEvent};
 use super::{Opening, Session};
@@ -81,15 +81,17 @@ impl Sender {
             return;
         };
         let mut path = path;
-        let rtt = now - accept.join_sent;
+        // An answer to a join of another life would give a round trip of ages.
+        let rtt = (now - accept.join_sent).min(MAX_ROUND_TRIP);
         path.on_round_trip(rtt);
         path.peer_index.get_or_insert(accept.index);
-        path.delay.on_sample(now, accept.received.micros_since(accept.join_sent));
+        let relative = relative_delay(accept.join_sent, accept.received);
+        path.delay.on_sample(now, relative);
         let _ = path.liveness.on_progress(now, None);
         session.paths.insert(link, path);
         session.joins.remove(&link);
         session.progress = now;
-        let offset = accept.received.micros_since(accept.join_sent) - (rtt / 2).as_micros() as i64;
+        let offset = relative - (rtt / 2).as_micros() as i64;
         if session.joined_offset.is_none_or(|(least, _)| rtt < least) {
             session.joined_offset = Some((rtt, offset));
         }
@@ -124,6 +126,7 @@ impl Sender {
     }
 }
 
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(10);
 const MAX_PONGS: usize = 16;
 
 /// A gateway that closes a session has a reason that seldom goes away at once.

@@ -21,6 +21,15 @@ impl Sender {
     /// Writes the next datagram of the open session.
     pub(in super::super) fn transmit_session(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let session = self.session.as_mut()?;
+        if let Some(closing) = &mut session.closing {
+            let Some(link) = closing.pop() else {
+                self.session = None;
+                return None;
+            };
+            return session.transmit(now, link, &mut self.links, buffer, |_, writer| {
+                Frame::Close { reason: 0 }.encode(writer).ok().map(|()| Content::default())
+            });
+        }
         session
             .transmit_join(now, &mut self.links, buffer)
             .or_else(|| self.transmit_pong(now, buffer))
@@ -65,6 +74,13 @@ impl Sender {
             session.tracks_at = now + TRACKS_INTERVAL;
         }
         let infos = &self.tracks;
+        let left: Vec<_> = if report { session.left.iter().map(|(path, _)| *path).collect() } else { vec![] };
+        if report {
+            session.left.retain_mut(|(_, times)| {
+                *times -= 1;
+                *times > 0
+            });
+        }
         session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             // What finds no room waits for the next report.
             let mut put = |frame: Frame<'_>| frame.encode(writer).is_ok();
@@ -72,6 +88,9 @@ impl Sender {
             let told = tracks && infos.values().all(|info| put(Frame::Track(track_frame(info))));
             if report {
                 put(Frame::Bitrate(encoder));
+                for path in left {
+                    put(Frame::LinkLeave { path });
+                }
                 for (link, path) in &links {
                     put(Frame::LinkReport(link.report(*path)));
                 }
