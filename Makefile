@@ -58,8 +58,10 @@ rust-test:
 	fi
 
 .PHONY: page-test
-page-test: $(PAGE)/node_modules
+page-test: $(PAGE)/node_modules $(SMOKE)/node_modules
+	@hil-tests/setup test
 	cd $(PAGE) && npm run --silent check && npm test --silent
+	cd $(SMOKE) && npm test --silent
 
 .PHONY: smoke
 smoke: page $(SMOKE)/node_modules
@@ -98,7 +100,7 @@ fmt:
 .PHONY: page
 page: $(PAGE)/dist/index.html
 
-$(PAGE)/dist/index.html: $(PAGE)/node_modules $(PAGE)/index.html $(shell find $(PAGE)/src $(PAGE)/public -type f 2>/dev/null)
+$(PAGE)/dist/index.html: $(PAGE)/node_modules $(PAGE)/index.html $(PAGE)/package.json $(PAGE)/vite.config.ts $(shell find $(PAGE)/src $(PAGE)/public -type f 2>/dev/null)
 	cd $(PAGE) && npm run --silent build
 	@touch $@
 
