@@ -73,6 +73,8 @@ pub(crate) struct Path {
     sent: VecDeque<Sent>,
     /// Number of `sent[0]`.
     base: u64,
+    /// No packet before this number is in flight.
+    oldest: u64,
     largest_acknowledged: Option<u64>,
     in_flight: u64,
     min_rtt: Option<Duration>,
@@ -101,6 +103,7 @@ impl Path {
             mtu: Mtu::default(),
             sent: VecDeque::new(),
             base: 0,
+            oldest: 0,
             largest_acknowledged: None,
             in_flight: 0,
             min_rtt: None,
@@ -232,7 +235,8 @@ impl Path {
         self.delay.on_calm(now, calm, round_trip);
         self.pacing.draining = self.delay.wants_drain(now, round_trip);
         self.pacing.end_probe_if_over(now);
-        let health = self.liveness.on_time(now, self.proof_due());
+        let due = self.proof_due();
+        let health = self.liveness.on_time(now, due);
         self.give_up_old(now);
         health
     }
@@ -340,9 +344,11 @@ impl Path {
     }
 
     /// Since when an acknowledgement is due: a round trip after the oldest packet in flight left.
-    fn proof_due(&self) -> Option<Instant> {
-        let oldest = self.sent.iter().find(|sent| sent.state == State::InFlight)?;
-        Some(oldest.at + self.round_trip())
+    fn proof_due(&mut self) -> Option<Instant> {
+        let from = self.oldest.max(self.base);
+        let in_flight = (from..self.next_pn()).find(|pn| self.sent[(pn - self.base) as usize].state == State::InFlight);
+        self.oldest = in_flight.unwrap_or(self.next_pn());
+        in_flight.map(|pn| self.sent[(pn - self.base) as usize].at + self.round_trip())
     }
 
     /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
@@ -353,10 +359,9 @@ impl Path {
         };
         let patience = self.reorder.min(self.round_trip() / 4);
         let before = verdicts.len();
-        for (i, sent) in self.sent.iter_mut().enumerate() {
-            if self.base + i as u64 >= largest {
-                break;
-            }
+        let unsettled =
+            (self.oldest.max(self.base) - self.base) as usize..(largest.max(self.base) - self.base) as usize;
+        for sent in self.sent.range_mut(unsettled.start.min(unsettled.end)..unsettled.end) {
             if sent.state == State::InFlight && newest_sent - sent.at >= patience {
                 sent.state = State::Lost;
                 self.in_flight -= u64::from(sent.size);
