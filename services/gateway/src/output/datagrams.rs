@@ -1,0 +1,84 @@
+//! A stream as UDP datagrams.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use bondbox_media::ts::PACKET_LEN;
+
+/// Sends, and never waits.
+pub(super) struct Datagrams {
+    socket: UdpSocket,
+    /// Transport packets that do not fill a datagram yet.
+    rest: Vec<u8>,
+    dropped: u64,
+}
+
+impl Datagrams {
+    pub(super) fn open(to: SocketAddr) -> io::Result<Self> {
+        let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        socket.connect(to)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, rest: Vec::with_capacity(DATAGRAM), dropped: 0 })
+    }
+
+    /// Sends a datagram as it is.
+    pub(super) fn send(&mut self, datagram: &[u8]) {
+        match self.socket.send(datagram) {
+            Ok(_) => {}
+            // Told for the datagram before, by a host where nobody listens: this one was not sent yet.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                if self.socket.send(datagram).is_err() {
+                    self.dropped += 1;
+                }
+            }
+            Err(_) => self.dropped += 1,
+        }
+    }
+
+    /// Sends a stretch of a transport stream, seven packets a datagram; what does not fill one waits for more.
+    pub(super) fn stream(&mut self, mut packets: &[u8]) {
+        while !packets.is_empty() {
+            let (now, later) = packets.split_at(packets.len().min(DATAGRAM - self.rest.len()));
+            self.rest.extend_from_slice(now);
+            packets = later;
+            if self.rest.len() == DATAGRAM {
+                let full = std::mem::take(&mut self.rest);
+                self.send(&full);
+                self.rest = full;
+                self.rest.clear();
+            }
+        }
+    }
+
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// What fits an Ethernet frame, and what everybody expects.
+const DATAGRAM: usize = 7 * PACKET_LEN;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_out_in_datagrams_of_seven_packets() {
+        let there = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut datagrams = Datagrams::open(there.local_addr().unwrap()).unwrap();
+        let stream: Vec<u8> = (0..20 * PACKET_LEN).map(|at| at as u8).collect();
+        for piece in stream.chunks(3 * PACKET_LEN) {
+            datagrams.stream(piece);
+        }
+        let mut received = Vec::new();
+        let mut buffer = [0; 2_000];
+        for _ in 0..2 {
+            let len = there.recv(&mut buffer).unwrap();
+            assert_eq!(len, 1_316);
+            received.extend_from_slice(&buffer[..len]);
+        }
+        assert_eq!(received, stream[..2 * 1_316]);
+        assert_eq!(datagrams.rest, stream[2 * 1_316..]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The loop of the packet path: waits for one thing, tells the engine all that has happened, then does everything it
+//! asks for.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bondbox_bond::gateway::GatewayConfig;
+use bondbox_daemon::watchdog::Heartbeat;
+use bondbox_daemon::{Context, Shutdown, clock};
+use bondbox_units::Instant;
+use bondbox_wire::MAX_DATAGRAM;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::http::WebServer;
+use crate::keys;
+use crate::output::Directory;
+use crate::report::Report;
+use crate::report::status::{About, Status};
+use crate::settings::Settings;
+use crate::streams::Streams;
+use crate::timer::Timer;
+use crate::udp::{Inbox, Port};
+
+/// Runs the service until the daemon ends.
+///
+/// # Errors
+/// When a key or a socket is missing.
+pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
+    let mut gateway = Gateway::open(&settings, Some(daemon.watchdog.worker("http")))?;
+    daemon.ready(&format!("listening at {}, page at http://{}", gateway.address(), gateway.http_address()));
+    gateway.run(&daemon.shutdown).await
+}
+
+/// The running service.
+pub struct Gateway {
+    settings: Settings,
+    engine: bondbox_bond::Gateway,
+    port: Port,
+    address: SocketAddr,
+    inbox: Inbox,
+    timer: Timer,
+    streams: Streams,
+    web: WebServer,
+    reports: watch::Sender<Option<Arc<Report>>>,
+    started: Instant,
+    unsent: u64,
+    buffer: Box<[u8; MAX_DATAGRAM]>,
+}
+
+impl Gateway {
+    /// Opens everything, on the current reactor; the web server runs from here on.
+    ///
+    /// # Errors
+    /// When the key, the units file or a socket cannot be had.
+    pub fn open(settings: &Settings, web_beats: Option<Heartbeat>) -> anyhow::Result<Self> {
+        let started = clock::now();
+        let identity = keys::read(&settings.key).context("bondbox-gateway keygen --key FILE makes a key")?;
+        let config =
+            GatewayConfig { identity: Arc::new(identity), units: settings.allowed()?, latency: settings.latency() };
+        let engine = bondbox_bond::Gateway::new(started, config, RandomState::new().hash_one(0));
+        let listen = settings.listen().context("listen is no address")?;
+        let port = Port::listen(listen).with_context(|| format!("listen {listen}"))?;
+        let directory = Arc::<Directory>::default();
+        let reports = watch::Sender::new(None);
+        let http = settings.http().context("http is no address")?;
+        let demo = settings.demo().map(Into::into);
+        let web = WebServer::start(http, directory.clone(), reports.subscribe(), demo, web_beats)
+            .with_context(|| format!("http {http}"))?;
+        Ok(Self {
+            address: port.local_addr()?,
+            streams: Streams::new(settings.deliver(), settings.record().map(Into::into), directory),
+            settings: settings.clone(),
+            engine,
+            port,
+            inbox: Inbox::new(LARGEST),
+            timer: Timer::new()?,
+            web,
+            reports,
+            started,
+            unsent: 0,
+            buffer: Box::new([0; MAX_DATAGRAM]),
+        })
+    }
+
+    /// Where units send to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the page is.
+    pub const fn http_address(&self) -> SocketAddr {
+        self.web.address()
+    }
+
+    /// Receives until told to end.
+    ///
+    /// # Errors
+    /// When the system fails us: no timer, no socket.
+    pub async fn run(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+        let mut ticks = tokio::time::interval(REPORT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return Ok(()),
+                fired = self.timer.fired() => fired.context("timer")?,
+                readable = self.port.readable() => readable.context("listen")?,
+                _ = hangup.recv() => self.read_units(),
+                _ = ticks.tick() => self.report(),
+            }
+            self.turn().context("listen")?;
+        }
+    }
+
+    /// All that came goes in, all that the engine says goes out.
+    fn turn(&mut self) -> std::io::Result<()> {
+        let now = clock::now();
+        let engine = &mut self.engine;
+        self.inbox.drain(&self.port, |route, datagram| engine.handle_datagram(now, route, datagram))?;
+        self.engine.handle_timeout(now);
+        while let Some((route, len)) = self.engine.poll_transmit(now, &mut self.buffer[..]) {
+            // A unit that cannot be reached now is like a datagram that was lost.
+            self.unsent += u64::from(self.port.send(route, &self.buffer[..len]).is_err());
+        }
+        while let Some(event) = self.engine.poll_event() {
+            self.streams.handle(now, event);
+        }
+        self.timer.set(self.engine.deadline(now))
+    }
+
+    fn read_units(&mut self) {
+        match self.settings.allowed() {
+            Ok(units) => {
+                tracing::info!(count = units.len(), "units read again");
+                self.engine.set_units(units);
+            }
+            // Those that are in stay in: half a file must not end a show.
+            Err(error) => tracing::error!("units stay as they were: {error:#}"),
+        }
+    }
+
+    fn report(&mut self) {
+        let now = clock::now();
+        self.streams.tidy(now);
+        let (streams, outputs) = self.streams.status(now, self.engine.status(now)).into_iter().unzip();
+        let status = Status {
+            demo: self.settings.demo().is_some(),
+            gateway: About {
+                version: env!("CARGO_PKG_VERSION").into(),
+                uptime_s: now.since(self.started).as_secs_f64(),
+            },
+            streams,
+        };
+        let rejected = self.engine.rejected().by_name().collect();
+        let report = Report { at: now, status, outputs, rejected, unsent: self.unsent };
+        self.reports.send_replace(Some(Arc::new(report)));
+    }
+}
+
+/// How often the page is told.
+const REPORT: Duration = Duration::from_millis(250);
+/// Larger than any datagram of a unit, so that one that is cut fails its tag.
+const LARGEST: usize = 2_048;

@@ -1,0 +1,158 @@
+//! All streams: which session feeds which outputs, and what became of those that have ended.
+//!
+//! A stream is a unit's key and a name. It outlives its sessions: a newer one goes on where the older left off.
+
+mod history;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bondbox_bond::gateway::{CloseReason, GatewayEvent, SessionId, SessionStatus, StreamKey};
+use bondbox_bond::receiver::Delivered;
+use bondbox_units::Instant;
+
+use crate::output::{Counters, Directory, Outputs};
+use crate::report::status;
+use history::History;
+
+/// Every stream of this gateway.
+pub(crate) struct Streams {
+    deliver: Option<SocketAddr>,
+    record: Option<PathBuf>,
+    directory: Arc<Directory>,
+    by_key: BTreeMap<StreamKey, Stream>,
+    sessions: BTreeMap<SessionId, StreamKey>,
+    /// Who has the one place that datagrams go to.
+    delivered: Option<StreamKey>,
+}
+
+/// One stream.
+pub(crate) struct Stream {
+    /// As it is called in addresses: its name, told apart where two units use one.
+    pub(crate) name: String,
+    session: Option<SessionId>,
+    ended: Option<Instant>,
+    pub(crate) outputs: Outputs,
+    pub(crate) history: History,
+    /// Of its session, as last seen.
+    pub(crate) last: Option<SessionStatus>,
+}
+
+impl Streams {
+    pub(crate) fn new(deliver: Option<SocketAddr>, record: Option<PathBuf>, directory: Arc<Directory>) -> Self {
+        Self { deliver, record, directory, by_key: BTreeMap::new(), sessions: BTreeMap::new(), delivered: None }
+    }
+
+    pub(crate) fn handle(&mut self, now: Instant, event: GatewayEvent) {
+        match event {
+            GatewayEvent::SessionOpened { session, stream, latency, .. } => {
+                tracing::info!(
+                    stream = stream.name,
+                    unit = stream.unit.fingerprint(),
+                    session = session.0,
+                    latency_ms = latency.as_millis() as u64,
+                    "session open"
+                );
+                self.open(session, stream);
+            }
+            GatewayEvent::Track { session, info } => {
+                let Some(stream) = self.of(session) else { return };
+                tracing::info!(stream = stream.name, track = info.track.0, kind = ?info.kind, label = info.label, "track");
+                stream.outputs.set_track(&info);
+            }
+            GatewayEvent::Unit { session, unit } => self.unit(now, session, &unit),
+            GatewayEvent::SessionClosed { session, reason } => self.close(now, session, reason),
+        }
+    }
+
+    /// Forgets streams that have been over for a while.
+    pub(crate) fn tidy(&mut self, now: Instant) {
+        let over = |stream: &Stream| stream.ended.is_some_and(|at| now.since(at) >= ENDED_FOR);
+        for (key, stream) in self.by_key.extract_if(.., |_, stream| over(stream)) {
+            self.directory.remove(&stream.name);
+            if self.delivered.as_ref() == Some(&key) {
+                self.delivered = None;
+            }
+        }
+    }
+
+    /// Takes in what the engine says of its sessions; gives what those who look are told.
+    pub(crate) fn status(&mut self, now: Instant, sessions: Vec<SessionStatus>) -> Vec<(status::Stream, Counters)> {
+        for session in sessions {
+            if let Some(stream) = self.by_key.get_mut(&session.stream)
+                && stream.session == Some(session.session)
+            {
+                stream.history.add(now, &session);
+                stream.last = Some(session);
+            }
+        }
+        let shown = |stream: &Stream| Some((crate::report::stream(now, stream)?, stream.outputs.counters()));
+        self.by_key.values().filter_map(shown).collect()
+    }
+
+    fn open(&mut self, session: SessionId, key: StreamKey) {
+        if !self.by_key.contains_key(&key) {
+            let stream = self.new_stream(&key);
+            self.directory.insert(&stream.name, stream.outputs.live().clone());
+            self.by_key.insert(key.clone(), stream);
+        }
+        if let Some(stream) = self.by_key.get_mut(&key) {
+            stream.outputs.new_session();
+            (stream.session, stream.ended) = (Some(session), None);
+            stream.history = History::default();
+        }
+        self.sessions.insert(session, key);
+    }
+
+    fn new_stream(&mut self, key: &StreamKey) -> Stream {
+        let taken = self.by_key.values().any(|stream| stream.name == key.name);
+        let name = if taken { format!("{}-{}", key.name, key.unit.fingerprint()) } else { key.name.clone() };
+        let deliver = self.deliver.filter(|_| self.delivered.is_none());
+        if deliver.is_some() {
+            self.delivered = Some(key.clone());
+        } else if let Some(to) = self.deliver {
+            tracing::warn!(stream = name, %to, "not delivered: another stream goes there");
+        }
+        Stream {
+            outputs: Outputs::new(&name, deliver, self.record.as_deref()),
+            name,
+            session: None,
+            ended: None,
+            history: History::default(),
+            last: None,
+        }
+    }
+
+    fn unit(&mut self, now: Instant, session: SessionId, unit: &Delivered) {
+        if let Some(stream) = self.of(session) {
+            stream.history.on_output(now.since(unit.due));
+            stream.outputs.unit(now, unit);
+        }
+    }
+
+    fn close(&mut self, now: Instant, session: SessionId, reason: CloseReason) {
+        let Some(stream) = self.of(session) else { return };
+        tracing::info!(stream = stream.name, session = session.0, ?reason, "session closed");
+        if stream.session == Some(session) {
+            (stream.session, stream.ended) = (None, Some(now));
+        }
+        self.sessions.remove(&session);
+    }
+
+    fn of(&mut self, session: SessionId) -> Option<&mut Stream> {
+        self.by_key.get_mut(self.sessions.get(&session)?)
+    }
+}
+
+impl Stream {
+    /// Whether no session feeds it.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.session.is_none()
+    }
+}
+
+/// How long a stream that is over is shown, and its viewers and recording wait.
+const ENDED_FOR: Duration = Duration::from_secs(60);

@@ -1,0 +1,98 @@
+//! One timer for all that the engine waits for, exact to microseconds on the clock of [`bondbox_daemon::clock`].
+//!
+//! The reactor's own timers round up to the next millisecond, which at the pace of a fast link is a burst of packets.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use bondbox_units::Instant;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::unix::AsyncFd;
+
+pub(crate) struct Timer {
+    fd: AsyncFd<Readable>,
+    armed: Option<Instant>,
+}
+
+struct Readable(TimerFd);
+
+impl AsRawFd for Readable {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Timer {
+    pub(crate) fn new() -> io::Result<Self> {
+        let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        Ok(Self { fd: on_reactor(Readable(fd))?, armed: None })
+    }
+
+    /// [`Timer::fired`] returns at `at`, and not at what was set before.
+    pub(crate) fn set(&mut self, at: Instant) -> io::Result<()> {
+        if self.armed == Some(at) {
+            return Ok(());
+        }
+        // Zero would switch the timer off, and the kernel takes no time beyond its own range.
+        let at_least = Duration::from_micros(at.as_micros().clamp(1, FARTHEST));
+        let expiration = Expiration::OneShot(TimeSpec::from_duration(at_least));
+        self.fd.get_ref().0.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        self.armed = Some(at);
+        Ok(())
+    }
+
+    /// Returns at the time that was set. May be dropped halfway.
+    pub(crate) async fn fired(&mut self) -> io::Result<()> {
+        loop {
+            let mut ready = self.fd.readable().await?;
+            ready.clear_ready();
+            match self.fd.get_ref().0.wait() {
+                Ok(()) => {
+                    self.armed = None;
+                    return Ok(());
+                }
+                // It was set anew after it had fired.
+                Err(nix::errno::Errno::EAGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "tokio has no safe way in for descriptors it does not know")]
+fn on_reactor(timer: Readable) -> io::Result<AsyncFd<Readable>> {
+    // SAFETY: a `TimerFd` owns one descriptor, which it neither closes nor exchanges before it is dropped, and the
+    // `AsyncFd` owns the `TimerFd` and hands out shared references to it only.
+    Ok(unsafe { AsyncFd::register(timer) }?)
+}
+
+/// A century.
+const FARTHEST: u64 = 100 * 365 * 86_400 * 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use bondbox_daemon::clock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_fires_not_before_its_time_and_again_when_set_anew() {
+        let mut timer = Timer::new().unwrap();
+        for _ in 0..3 {
+            let at = clock::now() + Duration::from_micros(700);
+            timer.set(Instant::FAR_FUTURE).unwrap();
+            timer.set(at).unwrap();
+            timer.fired().await.unwrap();
+            assert!(clock::now() >= at);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_time_that_has_passed_fires_at_once() {
+        let mut timer = Timer::new().unwrap();
+        timer.set(Instant::ZERO).unwrap();
+        timer.fired().await.unwrap();
+    }
+}

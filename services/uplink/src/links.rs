@@ -1,0 +1,278 @@
+//! The links: a socket each, bound to its interface, for as long as the interface is there.
+//!
+//! Interfaces come and go, change their address, and stall in ways that only a new socket cures. [`Links::look`] is
+//! called once a second and does what has to be done about it.
+
+mod place;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::Poll;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bondbox_units::{Instant, LinkId};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::udp::{Inbox, Port};
+use place::{Place, places};
+
+/// All links of the settings, whether their interfaces are there or not.
+pub(crate) struct Links {
+    gateway: SocketAddr,
+    all: Vec<Link>,
+    inbox: Inbox,
+    next_id: u8,
+}
+
+/// A link of the settings.
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) name: String,
+    socket: Option<Bound>,
+    /// Told once, until it changes.
+    complaint: String,
+}
+
+struct Bound {
+    port: Port,
+    place: Place,
+    /// When something last came, or when it was bound.
+    heard: Instant,
+    /// Something was sent since.
+    asked: bool,
+    /// The kernel refused to send.
+    broken: bool,
+}
+
+/// What the engine has to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The link can be sent over.
+    Came(LinkId, String),
+    /// It cannot any more.
+    Went(LinkId),
+}
+
+/// What has to be done about a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Stay,
+    Bind(Place),
+    Leave,
+}
+
+impl Links {
+    pub(crate) fn new(gateway: SocketAddr) -> Self {
+        Self { gateway, all: Vec::new(), inbox: Inbox::new(LARGEST), next_id: 0 }
+    }
+
+    /// Waits for this interface from now on; `None` when it is waited for already or there is no more room.
+    pub(crate) fn add(&mut self, name: &str) -> Option<LinkId> {
+        if self.all.iter().any(|link| link.name == name) || self.all.len() >= crate::settings::MAX_LINKS {
+            return None;
+        }
+        let id = LinkId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.all.push(Link { id, name: name.into(), socket: None, complaint: String::new() });
+        Some(id)
+    }
+
+    /// Forgets this interface.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<LinkId> {
+        let place = self.all.iter().position(|link| link.name == name)?;
+        Some(self.all.remove(place).id)
+    }
+
+    pub(crate) fn all(&self) -> &[Link] {
+        &self.all
+    }
+
+    /// Looks at all interfaces and binds what has to be bound.
+    ///
+    /// # Errors
+    /// When the system does not list its interfaces.
+    pub(crate) fn look(&mut self, now: Instant) -> anyhow::Result<Vec<Change>> {
+        let places = places(self.gateway.is_ipv4()).context("list of interfaces")?;
+        let mut changes = Vec::new();
+        for link in &mut self.all {
+            match link.step(now, places.get(&link.name).copied()) {
+                Step::Stay => {}
+                Step::Leave => {
+                    tracing::warn!(link = link.name, "the interface is gone");
+                    link.socket = None;
+                    changes.push(Change::Went(link.id));
+                }
+                Step::Bind(place) => changes.extend(link.bind(now, place, self.gateway)),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Returns when something came over any link. May be dropped halfway.
+    pub(crate) async fn readable(&self) {
+        std::future::poll_fn(|context| {
+            let bound = self.all.iter().filter_map(|link| link.socket.as_ref());
+            let mut ready = false;
+            for bound in bound {
+                // An error is met, and told, by whoever reads.
+                ready |= bound.port.poll_readable(context).is_ready();
+            }
+            if ready { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Hands on what came.
+    pub(crate) fn receive(&mut self, now: Instant, mut each: impl FnMut(LinkId, &mut [u8])) {
+        for Link { id, socket, name, .. } in &mut self.all {
+            let Some(bound) = socket else { continue };
+            let mut came = false;
+            let result = self.inbox.drain(&bound.port, |datagram| {
+                came = true;
+                each(*id, datagram);
+            });
+            if came {
+                (bound.heard, bound.asked) = (now, false);
+            }
+            if let Err(error) = result
+                && error.kind() != io::ErrorKind::ConnectionRefused
+            {
+                tracing::debug!(link = name, %error, "nothing can be received");
+                bound.broken = true;
+            }
+        }
+    }
+
+    /// Sends, or loses, as links do.
+    pub(crate) fn send(&mut self, now: Instant, id: LinkId, datagram: &[u8]) {
+        let Some(link) = self.all.iter_mut().find(|link| link.id == id) else { return };
+        let Some(bound) = &mut link.socket else { return };
+        if !bound.asked {
+            // Silence is counted from the first question on.
+            (bound.asked, bound.heard) = (true, now);
+        }
+        let Err(error) = bound.port.send(datagram) else { return };
+        if !passes(&error) && !bound.broken {
+            tracing::debug!(link = link.name, %error, "nothing can be sent");
+            bound.broken = true;
+        }
+    }
+}
+
+impl Link {
+    /// Whether there is a socket.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    fn step(&self, now: Instant, place: Option<Place>) -> Step {
+        match (&self.socket, place) {
+            (None, None) => Step::Stay,
+            (Some(_), None) => Step::Leave,
+            (None, Some(place)) => Step::Bind(place),
+            (Some(bound), Some(place)) => {
+                let silent = bound.asked && now.since(bound.heard) >= SILENCE;
+                if bound.place != place || bound.broken || silent { Step::Bind(place) } else { Step::Stay }
+            }
+        }
+    }
+
+    fn bind(&mut self, now: Instant, place: Place, gateway: SocketAddr) -> Option<Change> {
+        let port = match connect(&self.name, gateway) {
+            Ok(port) => port,
+            Err(error) => {
+                // Kept as it was: a socket that may work is better than none.
+                let complaint = error.to_string();
+                if self.complaint != complaint {
+                    tracing::warn!(link = self.name, address = %place.address, complaint, "no socket");
+                    self.complaint = complaint;
+                }
+                return None;
+            }
+        };
+        self.complaint.clear();
+        let fresh = self.socket.is_none();
+        if fresh {
+            tracing::info!(link = self.name, address = %place.address, "the interface is there");
+        } else {
+            tracing::debug!(link = self.name, address = %place.address, "bound anew");
+        }
+        self.socket = Some(Bound { port, place, heard: now, asked: false, broken: false });
+        fresh.then(|| Change::Came(self.id, self.name.clone()))
+    }
+}
+
+fn connect(interface: &str, gateway: SocketAddr) -> io::Result<Port> {
+    let socket = Socket::new(Domain::for_address(gateway), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    let any = if gateway.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    socket.connect(&gateway.into())?;
+    Port::new(socket)
+}
+
+/// Errors that say nothing against the socket: a full queue, a gateway that starts anew, a packet larger than this
+/// interface takes, memory that is short for a moment.
+fn passes(error: &io::Error) -> bool {
+    let passing = [nix::libc::ECONNREFUSED, nix::libc::EMSGSIZE, nix::libc::ENOBUFS, nix::libc::EAGAIN];
+    error.raw_os_error().is_none_or(|code| passing.contains(&code))
+}
+
+/// Largest datagram that a gateway sends, and then some.
+const LARGEST: usize = 2_048;
+
+/// A modem that has lost its bearer behind our back swallows what an old socket sends.
+const SILENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links() -> Links {
+        let mut links = Links::new("127.0.0.1:7000".parse().unwrap());
+        links.add("lo").unwrap();
+        links
+    }
+
+    #[test]
+    fn a_link_keeps_its_id_and_no_other_gets_it() {
+        let mut links = links();
+        assert_eq!(links.add("lo"), None);
+        assert_eq!(links.add("wwan0"), Some(LinkId(1)));
+        assert_eq!(links.remove("wwan0"), Some(LinkId(1)));
+        assert_eq!(links.remove("wwan0"), None);
+        assert_eq!(links.add("wwan1"), Some(LinkId(2)));
+    }
+
+    #[tokio::test]
+    async fn an_interface_that_is_there_is_bound_and_one_that_is_not_is_waited_for() {
+        let mut links = links();
+        links.add("never-there").unwrap();
+        let changes = links.look(Instant::from_millis(1)).unwrap();
+        assert_eq!(changes, [Change::Came(LinkId(0), "lo".into())]);
+        assert_eq!(links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(links.look(Instant::from_millis(1_001)).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_link_is_bound_anew_for_a_new_address_an_error_and_silence_and_left_without_interface() {
+        let mut links = links();
+        let start = Instant::from_millis(1_000);
+        links.look(start).unwrap();
+        let link = &mut links.all[0];
+        let here = link.socket.as_ref().unwrap().place;
+        let moved = Place { address: "127.0.0.2".parse().unwrap(), ..here };
+        let later = start + SILENCE;
+        assert_eq!(link.step(later, Some(here)), Step::Stay);
+        assert_eq!(link.step(later, Some(moved)), Step::Bind(moved));
+        assert_eq!(link.step(later, Some(Place { index: 77, ..here })), Step::Bind(Place { index: 77, ..here }));
+        assert_eq!(link.step(later, None), Step::Leave);
+        let bound = link.socket.as_mut().unwrap();
+        (bound.asked, bound.heard) = (true, start);
+        assert_eq!(link.step(later, Some(here)), Step::Bind(here));
+        assert_eq!(link.step(start, Some(here)), Step::Stay);
+        link.socket.as_mut().unwrap().broken = true;
+        assert_eq!(link.step(start, Some(here)), Step::Bind(here));
+    }
+}

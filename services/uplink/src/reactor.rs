@@ -1,0 +1,249 @@
+//! The loop: waits for one thing, tells the engine all that has happened, then does everything it asks for.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bondbox_bond::Sender;
+use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus};
+use bondbox_daemon::ipc::{Commands, Peers, Responder, Server};
+use bondbox_daemon::{Context, Shutdown, clock};
+use bondbox_ipc::Refusal;
+use bondbox_ipc::uplink::{self as protocol, Command, Done};
+use bondbox_units::{Instant, LinkId};
+use bondbox_wire::MAX_DATAGRAM;
+use bondbox_wire::frame::LinkState;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::keys;
+use crate::links::{Change, Links};
+use crate::settings::{Settings, is_link_name};
+use crate::show::{self, Gone};
+use crate::source::Source;
+use crate::timer::Timer;
+
+/// Runs the service until the daemon ends.
+///
+/// # Errors
+/// When a key or a socket is missing.
+pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
+    let mut uplink = Uplink::open(&settings, &daemon.run_dir)?;
+    daemon.ready(&format!("sending {} to {}", settings.stream, settings.gateway));
+    uplink.run(&daemon.shutdown).await
+}
+
+/// The running service.
+pub struct Uplink {
+    gateway: String,
+    sender: Sender,
+    links: Links,
+    source: Source,
+    timer: Timer,
+    server: Server<protocol::Uplink>,
+    commands: Commands<protocol::Uplink>,
+    joining: Vec<Joining>,
+    gone: Gone,
+    buffer: Box<[u8; MAX_DATAGRAM]>,
+}
+
+/// A link that somebody waits for.
+struct Joining {
+    link: LinkId,
+    name: String,
+    until: Instant,
+    responder: Responder<Done>,
+}
+
+impl Uplink {
+    /// Opens everything, on the current reactor.
+    ///
+    /// # Errors
+    /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
+    pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
+        let gateway = settings.gateway().context("gateway is no address")?;
+        let identity = keys::read(&settings.key).context("bondbox-uplink keygen --key FILE makes a key")?;
+        let config = SenderConfig {
+            identity: Arc::new(identity),
+            gateway: settings.gateway_key().context("gateway_key is no key")?,
+            stream: settings.stream.clone(),
+            latency: settings.latency(),
+            headroom: settings.headroom(),
+            encoder_range: settings.encoder_range(),
+            encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
+        };
+        let mut sender = Sender::new(clock::now(), config, seed());
+        let mut links = Links::new(gateway);
+        for name in &settings.link {
+            links.add(name);
+        }
+        std::fs::create_dir_all(run_dir).with_context(|| run_dir.display().to_string())?;
+        let (server, commands) = Server::bind(run_dir, Peers::with(&settings.clients))?;
+        Ok(Self {
+            gateway: settings.gateway.clone(),
+            source: Source::open(settings, run_dir, &mut sender)?,
+            sender,
+            links,
+            timer: Timer::new()?,
+            server,
+            commands,
+            joining: Vec::new(),
+            gone: Gone::default(),
+            buffer: Box::new([0; MAX_DATAGRAM]),
+        })
+    }
+
+    /// Where datagrams come in, when they do: the port is the system's choice where the settings leave it open.
+    pub fn ingest_address(&self) -> Option<SocketAddr> {
+        self.source.local_address()
+    }
+
+    /// The engine now.
+    pub fn status(&self) -> SenderStatus {
+        self.sender.status(clock::now())
+    }
+
+    /// Sends until told to end.
+    ///
+    /// # Errors
+    /// When the system fails us: no timer, no list of interfaces, no ingest socket.
+    pub async fn run(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let mut look = every(LOOK);
+        let mut show = every(SHOW);
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return Ok(()),
+                fired = self.timer.fired() => fired.context("timer")?,
+                () = self.links.readable() => {}
+                ready = self.source.ready() => {
+                    let fed = ready.and_then(|ready| self.source.feed(clock::now(), ready, &mut self.sender));
+                    fed.context("ingest")?;
+                }
+                (command, responder) = self.commands.next() => self.command(command, responder)?,
+                _ = look.tick() => self.look_around()?,
+                _ = show.tick() => self.show(),
+            }
+            self.turn().context("timer")?;
+        }
+    }
+
+    /// All that came goes in, all that the engine says goes out.
+    fn turn(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        let sender = &mut self.sender;
+        self.links.receive(now, |link, datagram| sender.handle_datagram(now, link, datagram));
+        sender.handle_timeout(now);
+        while let Some(transmit) = self.sender.poll_transmit(now, &mut self.buffer[..]) {
+            self.links.send(now, transmit.link, &self.buffer[..transmit.len]);
+        }
+        while let Some(event) = self.sender.poll_event() {
+            self.event(event);
+        }
+        self.timer.set(self.sender.deadline(now))
+    }
+
+    fn event(&mut self, event: SenderEvent) {
+        match event {
+            SenderEvent::SessionOpened { latency } => {
+                tracing::info!(latency_ms = latency.as_millis() as u64, "session open");
+            }
+            SenderEvent::SessionDark => tracing::warn!("nothing is acknowledged on any link"),
+            SenderEvent::SessionBack => tracing::info!("acknowledged again"),
+            SenderEvent::HandshakeFailed { reason } => tracing::warn!(reason, "no session"),
+            SenderEvent::TargetBitrate(target) => {
+                tracing::debug!(%target, "target");
+                self.source.set_target(target);
+            }
+            SenderEvent::KeyframeWanted(track) => self.source.force_keyframe(track),
+            SenderEvent::LinkChanged { link, state } => self.link_changed(link, state),
+            // Told to whoever asked when it was removed.
+            SenderEvent::LinkLeft(_) => {}
+        }
+    }
+
+    fn link_changed(&mut self, id: LinkId, state: LinkState) {
+        if let Some(link) = self.links.all().iter().find(|link| link.id == id) {
+            tracing::info!(link = link.name, ?state, "link");
+        }
+        if state == LinkState::Up {
+            for joined in self.joining.extract_if(.., |joining| joining.link == id) {
+                joined.responder.done(Done::Joined(id));
+            }
+        }
+    }
+
+    fn look_around(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        for change in self.links.look(now)? {
+            match change {
+                Change::Came(link, name) => self.sender.add_link(now, link, &name),
+                Change::Went(link) => self.leave(now, link),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, now: Instant, link: LinkId) {
+        self.gone.keep(&self.sender.status(now), link);
+        self.sender.remove_link(now, link);
+    }
+
+    fn command(&mut self, command: Command, responder: Responder<Done>) -> anyhow::Result<()> {
+        let now = clock::now();
+        match command {
+            Command::AddLink(name) => {
+                let added = if is_link_name(&name) { self.links.add(&name) } else { None };
+                let Some(link) = added else {
+                    let why = format!("link is {name:?}, must be an interface that is not in use, one of few");
+                    responder.refuse(Refusal::Invalid(why));
+                    return Ok(());
+                };
+                self.joining.push(Joining { link, name, until: now + JOIN, responder });
+                self.look_around()?;
+            }
+            Command::RemoveLink(name) => match self.links.remove(&name) {
+                None => responder.refuse(Refusal::Invalid(format!("link is {name:?}, must be one in use"))),
+                Some(link) => {
+                    // In the same turn the engine sends elsewhere what was in flight on it.
+                    self.leave(now, link);
+                    self.joining.retain(|joining| joining.link != link);
+                    responder.done(Done::Left);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn show(&mut self) {
+        let now = clock::now();
+        for late in self.joining.extract_if(.., |joining| joining.until <= now) {
+            let there = self.links.all().iter().any(|link| link.id == late.link && link.is_bound());
+            let why = if there { "the gateway does not answer on it" } else { "no such interface with an address" };
+            late.responder.refuse(Refusal::NoEffect(format!("link {}: {why}; it is waited for", late.name)));
+        }
+        let status = self.sender.status(now);
+        let state = show::state(&self.gateway, &status, self.links.all(), &self.gone, self.sender.rejected());
+        self.server.set_state(state);
+    }
+}
+
+/// Another number in each run.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// How often interfaces are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often watchers are told.
+const SHOW: Duration = Duration::from_millis(100);
+/// How long a new link may take to be answered.
+const JOIN: Duration = Duration::from_secs(5);

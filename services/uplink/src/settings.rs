@@ -1,0 +1,265 @@
+//! What the service can be set to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bondbox_bond::PublicKey;
+use bondbox_bond::sender;
+use bondbox_daemon::settings::{Rules, Settings as Checked};
+use bondbox_units::Bitrate;
+use serde::{Deserialize, Serialize};
+
+/// The file, as `/etc/bondbox/uplink.toml` documents it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `ADDRESS:PORT`.
+    pub gateway: String,
+    /// The gateway's public key.
+    pub gateway_key: String,
+    /// The unit's private key.
+    pub key: PathBuf,
+    /// The stream's name at the gateway.
+    pub stream: String,
+    /// Interfaces to send over.
+    pub link: Vec<String>,
+    /// From here to the gateway's output.
+    pub latency_ms: u32,
+    /// `udp://ADDRESS:PORT`, or empty.
+    pub ingest: String,
+    /// Take units from the capture service; so it is without `ingest`, too.
+    pub capture: bool,
+    /// What the encoder leaves free.
+    pub headroom: Headroom,
+    /// Least that the encoder is told.
+    pub min_bitrate_kbps: u64,
+    /// Most that the encoder is told.
+    pub max_bitrate_kbps: u64,
+    /// What the encoder is told first.
+    pub start_bitrate_kbps: u64,
+    /// Users that may connect, besides root and the service's own.
+    pub clients: Vec<String>,
+}
+
+/// What the encoder leaves free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Headroom {
+    /// So much that the best link may die.
+    SurviveOne,
+    /// Nothing.
+    None,
+}
+
+/// The same keys as flags.
+#[derive(Debug, Default, clap::Args, Serialize)]
+pub struct Flags {
+    /// ADDRESS:PORT of the gateway; IPv6 as [ADDRESS]:PORT.
+    #[arg(long)]
+    gateway: Option<String>,
+    /// The gateway's public key, as `bondbox-gateway public-key` prints it.
+    #[arg(long, value_name = "KEY")]
+    gateway_key: Option<String>,
+    /// The unit's private key, as `bondbox-uplink keygen` made it.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The stream's name at the gateway.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// An interface to send over; once for each.
+    #[arg(long, value_name = "INTERFACE")]
+    link: Vec<String>,
+    /// From here to the gateway's output.
+    #[arg(long)]
+    latency_ms: Option<u32>,
+    /// Send the datagrams that come to udp://ADDRESS:PORT, as they are.
+    #[arg(long, value_name = "URL")]
+    ingest: Option<String>,
+    /// Send what the capture service makes; so it is without --ingest, too.
+    #[arg(long)]
+    capture: bool,
+    /// What the encoder leaves free.
+    #[arg(long)]
+    headroom: Option<Headroom>,
+    /// Least that the encoder is told.
+    #[arg(long)]
+    min_bitrate_kbps: Option<u64>,
+    /// Most that the encoder is told.
+    #[arg(long)]
+    max_bitrate_kbps: Option<u64>,
+    /// What the encoder is told first.
+    #[arg(long)]
+    start_bitrate_kbps: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            gateway: String::new(),
+            gateway_key: String::new(),
+            key: "/var/lib/bondbox-uplink/key".into(),
+            stream: "live".into(),
+            link: Vec::new(),
+            latency_ms: 600,
+            ingest: String::new(),
+            capture: false,
+            headroom: Headroom::SurviveOne,
+            min_bitrate_kbps: 300,
+            max_bitrate_kbps: 6_000,
+            start_bitrate_kbps: 1_500,
+            clients: vec!["bondbox-portal".into()],
+        }
+    }
+}
+
+impl Checked for Settings {
+    fn check(&self, rules: &mut Rules<'_>) {
+        given_and(rules, "gateway", &self.gateway, self.gateway().is_some(), "ADDRESS:PORT or [ADDRESS]:PORT");
+        let is_key = self.gateway_key().is_some();
+        given_and(rules, "gateway_key", &self.gateway_key, is_key, "64 hexadecimal digits");
+        let named = (1..=MAX_STREAM_NAME).contains(&self.stream.len());
+        let must_be = format_args!("1 to {MAX_STREAM_NAME} bytes of printable text without slashes");
+        rules.holds("stream", named && !self.stream.contains(unprintable), format!("{:?}", self.stream), must_be);
+        rules.given("link", !self.link.is_empty());
+        for (place, name) in self.link.iter().enumerate() {
+            let must_be = format_args!("names of interfaces, 1 to {MAX_LINK_NAME} bytes each, none twice");
+            let ok = is_link_name(name) && !self.link[..place].contains(name);
+            rules.holds("link", ok, format!("{name:?}"), must_be);
+        }
+        rules.holds("link", self.link.len() <= MAX_LINKS, self.link.len(), format_args!("at most {MAX_LINKS}"));
+        rules.range("latency_ms", self.latency_ms, 100..=10_000);
+        let known = self.ingest.is_empty() || self.ingest().is_some();
+        rules.holds("ingest", known, &self.ingest, "udp://ADDRESS:PORT");
+        rules.holds("capture", !(self.capture && !self.ingest.is_empty()), "true", "false beside ingest");
+        rules.range("min_bitrate_kbps", self.min_bitrate_kbps, 100..=100_000);
+        rules.range("max_bitrate_kbps", self.max_bitrate_kbps, self.min_bitrate_kbps.min(100_000)..=100_000);
+        let between = self.min_bitrate_kbps..=self.max_bitrate_kbps.max(self.min_bitrate_kbps);
+        rules.range("start_bitrate_kbps", self.start_bitrate_kbps, between);
+    }
+}
+
+impl Settings {
+    /// Where the gateway is; `None` where the settings were not checked.
+    pub fn gateway(&self) -> Option<SocketAddr> {
+        self.gateway.parse().ok().filter(|address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified())
+    }
+
+    /// Who the gateway is; `None` where the settings were not checked.
+    pub fn gateway_key(&self) -> Option<PublicKey> {
+        self.gateway_key.parse().ok()
+    }
+
+    /// Where datagrams come from, if not from the capture service.
+    pub fn ingest(&self) -> Option<SocketAddr> {
+        self.ingest.strip_prefix("udp://")?.parse().ok()
+    }
+
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.into())
+    }
+
+    pub(crate) fn headroom(&self) -> sender::Headroom {
+        match self.headroom {
+            Headroom::SurviveOne => sender::Headroom::SurviveOne,
+            Headroom::None => sender::Headroom::None,
+        }
+    }
+
+    pub(crate) fn encoder_range(&self) -> (Bitrate, Bitrate) {
+        (Bitrate::from_kbps(self.min_bitrate_kbps), Bitrate::from_kbps(self.max_bitrate_kbps))
+    }
+}
+
+/// Whether Linux would have an interface of this name.
+pub(crate) fn is_link_name(name: &str) -> bool {
+    (1..=MAX_LINK_NAME).contains(&name.len()) && !name.contains(unprintable) && !name.contains(' ')
+}
+
+/// Most links of one unit.
+pub(crate) const MAX_LINKS: usize = 16;
+
+/// Whether `address` stands for a group of receivers.
+pub(crate) fn is_group(address: IpAddr) -> bool {
+    address.is_multicast()
+}
+
+fn given_and(rules: &mut Rules<'_>, key: &str, value: &str, ok: bool, must_be: &str) {
+    rules.given(key, !value.is_empty());
+    rules.holds(key, ok || value.is_empty(), value, must_be);
+}
+
+fn unprintable(character: char) -> bool {
+    character.is_control() || character == '/'
+}
+
+/// IFNAMSIZ without its zero.
+const MAX_LINK_NAME: usize = 15;
+const MAX_STREAM_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn the_shipped_file_says_what_the_defaults_are() {
+        let shipped: Settings = toml::from_str(include_str!("../../../overlay/etc/bondbox/uplink.toml")).unwrap();
+        assert_eq!(shipped, Settings::default());
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_the_key_the_value_and_the_range() {
+        let refusals = [
+            ("gateway = \"10.0.0.1\"", "gateway is 10.0.0.1, must be ADDRESS:PORT or [ADDRESS]:PORT"),
+            ("gateway = \"0.0.0.0:7000\"", "gateway is 0.0.0.0:7000, must be ADDRESS:PORT or [ADDRESS]:PORT"),
+            ("gateway_key = \"12\"", "gateway_key is 12, must be 64 hexadecimal digits"),
+            ("stream = \"a/b\"", "stream is \"a/b\", must be 1 to 64 bytes of printable text without slashes"),
+            ("link = [\"a\", \"a\"]", "link is \"a\", must be names of interfaces, 1 to 15 bytes each, none twice"),
+            ("latency_ms = 50", "latency_ms is 50, must be 100 to 10000"),
+            ("ingest = \"tcp://[::1]:1\"", "ingest is tcp://[::1]:1, must be udp://ADDRESS:PORT"),
+            ("max_bitrate_kbps = 200", "max_bitrate_kbps is 200, must be 300 to 100000"),
+            ("start_bitrate_kbps = 9000", "start_bitrate_kbps is 9000, must be 300 to 6000"),
+            ("headroom = \"all\"", "headroom is \"all\": unknown variant `all`, expected `survive_one` or `none`"),
+            ("latency = 1", "latency is 1: unknown field `latency`"),
+        ];
+        for (line, refusal) in refusals {
+            let text = refused(&format!("# a line\n{line}"), &Flags::default());
+            assert!(text.contains(&format!(":2: {refusal}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_default_is_asked_for() {
+        let text = refused("", &Flags::default());
+        for missing in ["gateway is missing", "gateway_key is missing", "link is missing"] {
+            assert!(text.contains(missing), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Flags {
+            gateway: Some("[fd00::1]:7000".into()),
+            gateway_key: Some(KEY.into()),
+            link: vec!["wwan0".into(), "wwan1".into()],
+            headroom: Some(Headroom::None),
+            ..Flags::default()
+        };
+        let settings = bondbox_daemon::settings::load::<Settings>(None, &flags).unwrap();
+        assert_eq!(settings.gateway(), Some("[fd00::1]:7000".parse().unwrap()));
+        assert_eq!(settings.gateway_key().unwrap().to_string(), KEY);
+        assert_eq!(settings.link, ["wwan0", "wwan1"]);
+        assert_eq!(settings.headroom(), sender::Headroom::None);
+    }
+
+    fn refused(text: &str, flags: &Flags) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{text}").unwrap();
+        bondbox_daemon::settings::load::<Settings>(Some(file.path()), flags).unwrap_err().to_string()
+    }
+}

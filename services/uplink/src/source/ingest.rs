@@ -1,0 +1,84 @@
+//! Datagrams from elsewhere, sent as they are.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Context as _;
+use bondbox_bond::Sender;
+use bondbox_bond::sender::{TrackInfo, Unit};
+use bondbox_media::ts::Classifier;
+use bondbox_units::{Instant, TrackId};
+use bondbox_wire::frame::TrackKind;
+use bytes::Bytes;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::settings::is_group;
+use crate::udp::{Inbox, Port};
+
+/// The ingest socket.
+pub(crate) struct Ingest {
+    port: Port,
+    address: SocketAddr,
+    inbox: Inbox,
+    classifier: Classifier,
+}
+
+impl Ingest {
+    /// Listens at `address`; joins it where it is a multicast group.
+    pub(crate) fn open(address: SocketAddr, sender: &mut Sender) -> anyhow::Result<Self> {
+        let (port, address) = bind(address).with_context(|| format!("udp://{address}"))?;
+        sender.set_track(TrackInfo {
+            track: TRACK,
+            kind: TrackKind::Opaque,
+            width: 0,
+            height: 0,
+            rate: 0,
+            channels: 0,
+            label: format!("udp://{address}"),
+        });
+        Ok(Self { port, address, inbox: Inbox::new(LARGEST), classifier: Classifier::new() })
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.port.readable().await
+    }
+
+    pub(crate) fn feed(&mut self, now: Instant, sender: &mut Sender) -> io::Result<()> {
+        let Self { port, inbox, classifier, .. } = self;
+        inbox.drain(port, |datagram| {
+            let priority = classifier.classify(datagram);
+            let payload = Bytes::copy_from_slice(datagram);
+            sender.push(
+                now,
+                Unit { track: TRACK, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload },
+            );
+        })?;
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(Port, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if is_group(address.ip()) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    match address.ip() {
+        IpAddr::V4(group) if group.is_multicast() => {
+            socket.join_multicast_v4(&group, &std::net::Ipv4Addr::UNSPECIFIED)?;
+        }
+        IpAddr::V6(group) if group.is_multicast() => socket.join_multicast_v6(&group, 0)?,
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((Port::new(socket)?, bound))
+}
+
+const TRACK: TrackId = TrackId(0);
+
+/// UDP carries no more.
+const LARGEST: usize = 65_536;
