@@ -18,7 +18,7 @@ pub enum KeyCommand {
     Keygen {
         /// Where the private key goes; only its owner may read it.
         #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        out: PathBuf,
         /// Replace a key that is there: whoever pinned it has to pin the new one.
         #[arg(long)]
         force: bool,
@@ -27,7 +27,7 @@ pub enum KeyCommand {
     PublicKey {
         /// The private key.
         #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        identity: PathBuf,
     },
     /// Lets a unit in. A running gateway is told by SIGHUP.
     Pair {
@@ -47,8 +47,8 @@ impl KeyCommand {
     pub fn run(&self, name: &str) -> ExitCode {
         let print = |identity: Identity| println!("{}", identity.public());
         let done = match self {
-            Self::Keygen { key, force } => generate(key, *force).map(print),
-            Self::PublicKey { key } => read(key).map(print),
+            Self::Keygen { out, force } => generate(out, *force).map(print),
+            Self::PublicKey { identity } => read(identity).map(print),
             Self::Pair { units, name, key } => crate::units::pair(units, name, *key),
         };
         match done {

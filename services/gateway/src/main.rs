@@ -1,8 +1,8 @@
 //! Puts the streams of many units together again and hands them on.
 //!
-//! `bondbox-gateway keygen --key FILE` makes the gateway's key and prints its public half for the units;
+//! `bondbox-gateway keygen --out FILE` makes the gateway's key and prints its public half for the units;
 //! `bondbox-gateway pair --units FILE --name NAME KEY` lets a unit in. Then
-//! `bondbox-gateway --listen 0.0.0.0:7000 --key FILE --units FILE` receives. `--help` lists the settings, and
+//! `bondbox-gateway --listen 0.0.0.0:7000 --identity FILE --units FILE` receives. `--help` lists the settings, and
 //! `/etc/bondbox/gateway.toml` explains them.
 
 use std::process::ExitCode;

@@ -15,11 +15,11 @@ pub struct Settings {
     /// Where units send to.
     pub listen: String,
     /// The gateway's private key.
-    pub key: PathBuf,
+    pub identity: PathBuf,
     /// The file of paired units.
     pub units: PathBuf,
     /// Units beside those in the file.
-    pub unit_key: Vec<String>,
+    pub unit: Vec<String>,
     /// From a unit's ingest to our output; 0 leaves it to the unit.
     pub latency_ms: u32,
     /// Where the page and its API are.
@@ -40,13 +40,13 @@ pub struct Flags {
     listen: Option<String>,
     /// The gateway's private key, as `bondbox-gateway keygen` made it.
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    identity: Option<PathBuf>,
     /// The file of paired units; read again on SIGHUP.
     #[arg(long, value_name = "FILE")]
     units: Option<PathBuf>,
     /// The public key of a unit that may send, beside those in the file; once for each.
     #[arg(long, value_name = "KEY")]
-    unit_key: Vec<String>,
+    unit: Vec<String>,
     /// From a unit's ingest to our output; 0 leaves it to the unit.
     #[arg(long)]
     latency_ms: Option<u32>,
@@ -68,9 +68,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: "0.0.0.0:7000".into(),
-            key: "/var/lib/bondbox-gateway/key".into(),
+            identity: "/var/lib/bondbox-gateway/key".into(),
             units: "/var/lib/bondbox-gateway/units".into(),
-            unit_key: Vec::new(),
+            unit: Vec::new(),
             latency_ms: 0,
             http: "127.0.0.1:8080".into(),
             deliver: String::new(),
@@ -83,8 +83,8 @@ impl Default for Settings {
 impl Checked for Settings {
     fn check(&self, rules: &mut Rules<'_>) {
         rules.holds("listen", self.listen().is_some(), &self.listen, "ADDRESS:PORT or [ADDRESS]:PORT");
-        for key in &self.unit_key {
-            rules.holds("unit_key", key.parse::<PublicKey>().is_ok(), key, "64 hexadecimal digits each");
+        for key in &self.unit {
+            rules.holds("unit", key.parse::<PublicKey>().is_ok(), key, "64 hexadecimal digits each");
         }
         let in_range = self.latency_ms == 0 || (100..=10_000).contains(&self.latency_ms);
         rules.holds("latency_ms", in_range, self.latency_ms, "100 to 10000, or 0 for what the unit asks");
@@ -128,7 +128,7 @@ impl Settings {
     /// # Errors
     /// When the file of paired units cannot be read. Without one, those in the settings are all.
     pub(crate) fn allowed(&self) -> anyhow::Result<Vec<PublicKey>> {
-        let mut keys: Vec<PublicKey> = self.unit_key.iter().filter_map(|key| key.parse().ok()).collect();
+        let mut keys: Vec<PublicKey> = self.unit.iter().filter_map(|key| key.parse().ok()).collect();
         if self.units.exists() {
             keys.extend(crate::units::load(&self.units)?);
         }
@@ -160,7 +160,7 @@ mod tests {
     fn a_refusal_names_the_place_the_key_the_value_and_the_range() {
         let refusals = [
             ("listen = \"7000\"", "listen is 7000, must be ADDRESS:PORT or [ADDRESS]:PORT"),
-            ("unit_key = [\"12\"]", "unit_key is 12, must be 64 hexadecimal digits each"),
+            ("unit = [\"12\"]", "unit is 12, must be 64 hexadecimal digits each"),
             ("latency_ms = 50", "latency_ms is 50, must be 100 to 10000, or 0 for what the unit asks"),
             ("http = \"\"", "http is , must be ADDRESS:PORT or [ADDRESS]:PORT"),
             ("deliver = \"127.0.0.1:9001\"", "deliver is 127.0.0.1:9001, must be udp://ADDRESS:PORT"),

@@ -17,7 +17,7 @@ pub enum KeyCommand {
     Keygen {
         /// Where the private key goes; only its owner may read it.
         #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        out: PathBuf,
         /// Replace a key that is there: whoever pinned it has to pin the new one.
         #[arg(long)]
         force: bool,
@@ -26,7 +26,7 @@ pub enum KeyCommand {
     PublicKey {
         /// The private key.
         #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        identity: PathBuf,
     },
 }
 
@@ -34,8 +34,8 @@ impl KeyCommand {
     /// Does it, and gives the exit code of the process `name`.
     pub fn run(&self, name: &str) -> ExitCode {
         let identity = match self {
-            Self::Keygen { key, force } => generate(key, *force),
-            Self::PublicKey { key } => read(key),
+            Self::Keygen { out, force } => generate(out, *force),
+            Self::PublicKey { identity } => read(identity),
         };
         match identity {
             Ok(identity) => {

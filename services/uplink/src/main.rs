@@ -1,7 +1,7 @@
 //! Sends a live stream over every link of a unit at once.
 //!
-//! `bondbox-uplink keygen --key FILE` makes the unit's key and prints its public half for the gateway. Then
-//! `bondbox-uplink --gateway 10.99.0.1:7000 --gateway-key KEY --key FILE --link wwan0 --link wwan1` sends what the
+//! `bondbox-uplink keygen --out FILE` makes the unit's key and prints its public half for the gateway. Then
+//! `bondbox-uplink --gateway 10.99.0.1:7000 --gateway-key KEY --identity FILE --link wwan0 --link wwan1` sends what the
 //! capture service makes, and `--ingest udp://127.0.0.1:9000` sends datagrams instead. `--help` lists the settings, and
 //! `/etc/bondbox/uplink.toml` explains them.
 

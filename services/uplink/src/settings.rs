@@ -19,7 +19,7 @@ pub struct Settings {
     /// The gateway's public key.
     pub gateway_key: String,
     /// The unit's private key.
-    pub key: PathBuf,
+    pub identity: PathBuf,
     /// The stream's name at the gateway.
     pub stream: String,
     /// Interfaces to send over.
@@ -64,7 +64,7 @@ pub struct Flags {
     gateway_key: Option<String>,
     /// The unit's private key, as `bondbox-uplink keygen` made it.
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    identity: Option<PathBuf>,
     /// The stream's name at the gateway.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
@@ -99,7 +99,7 @@ impl Default for Settings {
         Self {
             gateway: String::new(),
             gateway_key: String::new(),
-            key: "/var/lib/bondbox-uplink/key".into(),
+            identity: "/var/lib/bondbox-uplink/key".into(),
             stream: "live".into(),
             link: Vec::new(),
             latency_ms: 600,
