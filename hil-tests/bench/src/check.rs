@@ -1,0 +1,91 @@
+//! What the bond promises for datagrams from elsewhere, held against one run each.
+
+use crate::meter::Outcome;
+use crate::results::CaseResult;
+
+/// What is wrong with the results, a line each; nothing, when all holds.
+pub(crate) fn broken(results: &[CaseResult]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for result in results {
+        for run in result.subjects.iter().flat_map(|subject| &subject.runs) {
+            let faults = if result.case.scenario == "clean" { faults(&run.outcome) } else { unpunctual(&run.outcome) };
+            broken.extend(faults.map(|fault| format!("{}, seed {}: {fault}", result.case.name(), run.seed)));
+        }
+    }
+    broken
+}
+
+/// Over links without loss there is no excuse.
+fn faults(outcome: &Outcome) -> Option<String> {
+    let Outcome { lost, late, duplicates, out_of_order, altered, .. } = outcome;
+    let none = [lost, late, duplicates, out_of_order, altered].iter().all(|count| **count == 0);
+    (!none || outcome.sent == 0).then(|| {
+        format!(
+            "of {} datagrams {lost} were lost, {late} late, {duplicates} doubled, {out_of_order} out of order, \
+             {altered} altered; none may be",
+            outcome.sent
+        )
+    })
+}
+
+/// Over poor links nearly all comes in time, and none of it wrong.
+fn unpunctual(outcome: &Outcome) -> Option<String> {
+    let Outcome { duplicates, out_of_order, altered, .. } = outcome;
+    let on_time = outcome.on_time_percent();
+    let right = [duplicates, out_of_order, altered].iter().all(|count| **count == 0);
+    (!right || outcome.sent == 0 || on_time < LEAST_ON_TIME_PERCENT).then(|| {
+        format!(
+            "{on_time:.3} % of {} datagrams were on time, must be {LEAST_ON_TIME_PERCENT} ({} late, {} lost); \
+             {duplicates} were doubled, {out_of_order} out of order, {altered} altered, none may be",
+            outcome.sent, outcome.late, outcome.lost
+        )
+    })
+}
+
+const LEAST_ON_TIME_PERCENT: f64 = 99.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CHECKED;
+    use crate::results::SubjectResult;
+    use crate::summary::tests::brought;
+
+    fn verdict(case: usize, on_time: u64, spoil: fn(&mut Outcome)) -> Vec<String> {
+        let mut run = brought(on_time);
+        spoil(&mut run.outcome);
+        let subject = SubjectResult::new("bond, all links".into(), vec![run]);
+        broken(&[CaseResult { case: CHECKED[case].clone(), subjects: vec![subject] }])
+    }
+
+    #[test]
+    fn a_perfect_run_breaks_nothing() {
+        assert_eq!(verdict(0, 1_000, |_| {}), [""; 0]);
+        assert_eq!(verdict(1, 1_000, |_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn one_in_a_thousand_may_miss_poor_links_but_not_good_ones() {
+        assert_eq!(verdict(1, 999, |_| {}), [""; 0]);
+        let text = verdict(1, 998, |_| {}).concat();
+        assert!(text.contains("three_lte-8000kbps-600ms, seed 1: 99.800 %") && text.contains("2 lost"), "{text}");
+        let text = verdict(0, 999, |_| {}).concat();
+        assert!(text.contains("of 1000 datagrams 1 were lost, 0 late"), "{text}");
+    }
+
+    #[test]
+    fn whatever_comes_comes_once_in_order_and_intact() {
+        for case in [0, 1] {
+            assert_eq!(verdict(case, 1_000, |outcome| outcome.duplicates = 1).len(), 1);
+            assert_eq!(verdict(case, 1_000, |outcome| outcome.out_of_order = 1).len(), 1);
+            assert_eq!(verdict(case, 1_000, |outcome| outcome.altered = 1).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_was_sent_proves_nothing() {
+        for case in [0, 1] {
+            assert_eq!(verdict(case, 1_000, |outcome| *outcome = Outcome::default()).len(), 1);
+        }
+    }
+}

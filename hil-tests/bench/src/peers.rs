@@ -1,0 +1,78 @@
+//! Who is measured. Each peer's command lines are in one file of its own.
+
+mod bond;
+mod srt;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::process::Program;
+
+/// A way to bring a stream of datagrams from one namespace to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Peer {
+    /// `bondbox-uplink` and `bondbox-gateway`.
+    Bond,
+    /// `srt-live-transmit` twice, encrypted as the bond is.
+    Srt,
+}
+
+/// What a peer is asked to do.
+pub(crate) struct Task {
+    /// Its own folder, for keys and sockets.
+    pub(crate) folder: PathBuf,
+    /// The links it may use; a peer that knows only one takes the first.
+    pub(crate) links: Vec<LinkUse>,
+    /// From the source to the sink.
+    pub(crate) budget: Duration,
+}
+
+/// A link as the unit sees it.
+pub(crate) struct LinkUse {
+    pub(crate) name: String,
+    pub(crate) address: Ipv4Addr,
+    /// Without load.
+    pub(crate) round_trip: Duration,
+}
+
+/// The processes of both ends: the unit's take datagrams at [`INGEST_PORT`], the gateway's give them to
+/// [`DELIVER_PORT`], both of their loopback.
+pub(crate) struct Ends {
+    pub(crate) unit: Vec<Program>,
+    pub(crate) gateway: Vec<Program>,
+}
+
+impl Peer {
+    /// As tables call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bond => "bond",
+            Self::Srt => "srt",
+        }
+    }
+
+    /// Which build of it is measured.
+    pub(crate) fn version(self) -> anyhow::Result<String> {
+        match self {
+            Self::Bond => bond::version(),
+            Self::Srt => srt::version(),
+        }
+    }
+
+    /// Makes what the task needs, and says what to start.
+    pub(crate) fn ends(self, task: &Task) -> anyhow::Result<Ends> {
+        match self {
+            Self::Bond => bond::ends(task),
+            Self::Srt => srt::ends(task),
+        }
+    }
+}
+
+/// Where the source sends to.
+pub(crate) const INGEST_PORT: u16 = 9_000;
+/// Where the sink listens.
+pub(crate) const DELIVER_PORT: u16 = 9_001;

@@ -1,0 +1,49 @@
+//! `srt-live-transmit` (Debian package srt-tools) on both sides, caller and listener, over one link: it knows no more.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+use bondbox_linksim::emulator::GATEWAY_ADDRESS;
+
+use super::{DELIVER_PORT, Ends, INGEST_PORT, Task};
+use crate::payload;
+use crate::process::Program;
+
+pub(super) fn version() -> anyhow::Result<String> {
+    let output = Command::new(PROGRAM).arg("-version").output().context(MISSING)?;
+    // Which stream it says this on differs between versions.
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let line = text.lines().find(|line| line.contains("SRT Library version"));
+    Ok(line.unwrap_or("srt-live-transmit of an unknown version").trim().to_owned())
+}
+
+pub(super) fn ends(task: &Task) -> anyhow::Result<Ends> {
+    let link = task.links.first().context("no link to use")?;
+    // SRT delivers its latency after the packet could have been there: half a round trip comes on top.
+    let latency_ms = task.budget.saturating_sub(link.round_trip / 2).as_millis();
+    let caller = format!("srt://{GATEWAY_ADDRESS}:{PORT}?mode=caller&adapter={}&{SECRET}", link.address);
+    let listener = format!("srt://:{PORT}?mode=listener&{SECRET}");
+    let (ingest, deliver) =
+        (format!("udp://127.0.0.1:{INGEST_PORT}?rcvbuf={BUFFER}"), format!("udp://127.0.0.1:{DELIVER_PORT}"));
+    let unit = transmit(&ingest, &format!("{caller}&latency={latency_ms}"));
+    let gateway = transmit(&format!("{listener}&latency={latency_ms}"), &deliver);
+    Ok(Ends {
+        unit: vec![Program { command: unit, port: INGEST_PORT }],
+        gateway: vec![Program { command: gateway, port: PORT }],
+    })
+}
+
+fn transmit(from: &str, to: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["-chunk", &payload::LEN.to_string(), from, to]);
+    command
+}
+
+const PROGRAM: &str = "srt-live-transmit";
+const MISSING: &str = "srt-live-transmit (Debian package srt-tools)";
+const PORT: u16 = 7_001;
+/// AES-128, as the bond uses where the processor has instructions for it.
+const SECRET: &str = "passphrase=measured-beside-bond&pbkeylen=16";
+/// What the system grants; the bond asks for more than the default, too.
+const BUFFER: usize = 4 << 20;
