@@ -28,6 +28,9 @@ struct Args {
     /// How long each run lasts, in virtual time.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// What comes before is not measured.
+    #[arg(long, default_value_t = 5)]
+    warm_up_seconds: u64,
     /// Runs of each scenario.
     #[arg(long, default_value_t = 3)]
     seeds: u64,
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
                 seed,
                 duration: Duration::from_secs(args.seconds),
                 latency: Duration::from_millis(args.latency_ms),
+                warm_up: Duration::from_secs(args.warm_up_seconds),
                 shape: if args.frames { Shape::Frames } else { Shape::Constant },
                 rate: Bitrate::from_kbps(args.rate_kbps),
                 follow: args.follow_kbps.map(Bitrate::from_kbps),

@@ -52,7 +52,7 @@ fn three_lte_links_carry_8_mbps() {
 fn the_best_link_swallows_everything_for_15_seconds() {
     let config = Config { rate: Bitrate::from_kbps(6_000), ..Config::default() };
     let outcomes = play(&scenario("three_lte_blackhole"), 1..6, &config);
-    assert!(worst(&outcomes) >= 99.5, "{outcomes:?}");
+    assert!(worst(&outcomes) >= 99.9, "{outcomes:?}");
 }
 
 #[test]

@@ -82,6 +82,9 @@ pub(crate) struct Path {
     channel_loss: f64,
     fates: u32,
     pacing: Pacing,
+    probed_at: Instant,
+    probed_from: Bitrate,
+    proof_interval: Duration,
     delivered: WindowSum<10>,
     lost: WindowSum<20>,
     outgoing: WindowSum<20>,
@@ -117,6 +120,9 @@ impl Path {
                 filler: STARTUP_FILLER,
                 free_since: None,
             },
+            probed_at: now,
+            probed_from: Bitrate::ZERO,
+            proof_interval: MIN_PROOF_INTERVAL,
             delivered: WindowSum::default(),
             lost: WindowSum::default(),
             outgoing: WindowSum::default(),
@@ -234,7 +240,6 @@ impl Path {
         let round_trip = self.round_trip();
         self.delay.on_calm(now, calm, round_trip);
         self.pacing.draining = self.delay.wants_drain(now, round_trip);
-        self.pacing.end_probe_if_over(now);
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);
         self.give_up_old(now);
@@ -302,9 +307,22 @@ impl Path {
         self.pacing.mode != Mode::Cruise
     }
 
+    /// Whether it is time to prove anew what the path can do: now and then in any case, sooner when more is `wanted` of it
+    /// and the last attempts found more.
+    pub(crate) fn wants_proof(&self, now: Instant, wanted: Bitrate) -> bool {
+        let short = self.capacity.estimate(now) < wanted;
+        let due = if short { self.proof_interval } else { MAX_PROOF_INTERVAL };
+        self.capacity.age(now).min(now - self.probed_at) >= due
+    }
+
     /// Starts to find out whether the path can do more than it proved.
     pub(crate) fn start_probe(&mut self, now: Instant) {
-        self.pacing.mode = Mode::Probe { until: now + self.round_trip() + PROBE_TIME };
+        let proven = self.capacity.estimate(now);
+        let found_more = proven >= self.probed_from.scaled(1.1);
+        self.proof_interval =
+            if found_more { MIN_PROOF_INTERVAL } else { (self.proof_interval * 2).min(MAX_PROOF_INTERVAL) };
+        (self.probed_at, self.probed_from) = (now, proven);
+        self.pacing.mode = Mode::Startup;
         self.pacing.filler = PROBE_FILLER;
     }
 
@@ -412,8 +430,6 @@ struct Pacing {
 enum Mode {
     /// The rate doubles until a queue stands.
     Startup,
-    /// A little more than was proven, for a while.
-    Probe { until: Instant },
     /// At what was proven.
     Cruise,
 }
@@ -423,7 +439,6 @@ impl Pacing {
         match self.mode {
             _ if self.draining => 0.6,
             Mode::Startup => 2.0,
-            Mode::Probe { .. } => 1.5,
             Mode::Cruise => {
                 // A little more than proven on an empty queue, as much at the target, less above it.
                 let fill = standing.as_secs_f64() / TARGET.as_secs_f64();
@@ -445,14 +460,6 @@ impl Pacing {
             self.free_since = None;
         } else if now - *self.free_since.get_or_insert(now) > patience {
             self.mode = Mode::Startup;
-        }
-    }
-
-    fn end_probe_if_over(&mut self, now: Instant) {
-        if let Mode::Probe { until } = self.mode
-            && now >= until
-        {
-            self.mode = Mode::Cruise;
         }
     }
 
@@ -522,7 +529,8 @@ const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
 const STARTUP_FILLER: u32 = 600_000;
 /// A standby link is proven anew by this much.
 const PROBE_FILLER: u32 = 40_000;
-const PROBE_TIME: Duration = Duration::from_millis(150);
+const MIN_PROOF_INTERVAL: Duration = Duration::from_secs(4);
+const MAX_PROOF_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_PROBES: u8 = 8;
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// In a row, all other packets between them having arrived.

@@ -37,6 +37,7 @@ pub(crate) struct Session {
     probe_at: Instant,
     pongs: Vec<(LinkId, u64)>,
     progress: Instant,
+    opened: Instant,
     /// Difference of the clocks as told by the answers to joins, and the round trip it was measured with.
     joined_offset: Option<(Duration, i64)>,
     pub(super) wanted: Bitrate,
@@ -69,6 +70,7 @@ impl Session {
             probe_at: now + PROBE_INTERVAL,
             pongs: vec![],
             progress: now,
+            opened: now,
             joined_offset: None,
             wanted: Bitrate::ZERO,
             left: vec![],
@@ -170,7 +172,8 @@ impl Sender {
         let links: Vec<_> = alive.map(|path| path.capacity.estimate(now)).collect();
         let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
-        if backlog > session.latency / 2 {
+        let known = now - session.opened >= GETTING_TO_KNOW;
+        if known && backlog > session.latency / 2 {
             self.store.shed(sum.bytes_in(session.latency / 4));
         }
         let actual = self.produced.rate(now);
@@ -187,10 +190,9 @@ impl Sender {
         if now < session.probe_at || session.paths.values().any(Path::is_probing) {
             return;
         }
-        let hungry = session.wanted > Bitrate::ZERO;
-        let due = if hungry { HUNGRY_PROOF } else { STANDBY_PROOF };
-        let usable = session.paths.values_mut().filter(|path| path.is_usable() && path.capacity.age(now) >= due);
-        if let Some(path) = usable.max_by_key(|path| path.capacity.age(now)) {
+        let wanted = session.wanted;
+        let due = |path: &&mut Path| path.is_usable() && path.wants_proof(now, wanted);
+        if let Some(path) = session.paths.values_mut().filter(due).max_by_key(|path| path.capacity.age(now)) {
             path.start_probe(now);
             session.probe_at = now + PROBE_INTERVAL;
         }
@@ -227,12 +229,12 @@ const FIRST_GUESS: Bitrate = Bitrate::from_kbps(1_000);
 /// With this much of the encoder's ceiling on each link, losing the best one costs nothing.
 const WANTED: f64 = 1.2;
 
+/// Until then what the links can do is mostly a guess, and no reason to shed anything.
+const GETTING_TO_KNOW: Duration = Duration::from_secs(2);
 /// A report may be lost, three are not.
 const LEAVES_TOLD: u8 = 3;
 const JOIN_INTERVAL: Duration = Duration::from_millis(200);
 const MAX_JOIN_INTERVAL: Duration = Duration::from_secs(1);
 const ENCODER_INTERVAL: Duration = Duration::from_millis(50);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-const HUNGRY_PROOF: Duration = Duration::from_secs(4);
-const STANDBY_PROOF: Duration = Duration::from_secs(30);
 const DARK_AFTER: Duration = Duration::from_secs(1);
