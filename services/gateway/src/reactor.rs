@@ -48,6 +48,7 @@ pub struct Gateway {
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
     started: Instant,
+    reported: Instant,
     unsent: u64,
     buffer: Box<[u8; MAX_DATAGRAM]>,
 }
@@ -82,6 +83,7 @@ impl Gateway {
             web,
             reports,
             started,
+            reported: Instant::ZERO,
             unsent: 0,
             buffer: Box::new([0; MAX_DATAGRAM]),
         })
@@ -103,7 +105,7 @@ impl Gateway {
     /// When the system fails us: no timer, no socket.
     pub async fn run(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
-        let mut ticks = tokio::time::interval(REPORT);
+        let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -144,10 +146,17 @@ impl Gateway {
         }
     }
 
+    /// Tells those who look, often enough for their plots, and at once when a session or a link has changed.
     fn report(&mut self) {
         let now = clock::now();
+        let sessions = self.engine.status(now);
+        let changed = self.streams.have_changed(now, &sessions);
+        if !changed && now.since(self.reported) < REPORT {
+            return;
+        }
+        self.reported = now;
         self.streams.tidy(now);
-        let (streams, outputs) = self.streams.status(now, self.engine.status(now)).into_iter().unzip();
+        let (streams, outputs) = self.streams.status(now, sessions).into_iter().unzip();
         let status = Status {
             demo: self.settings.demo().is_some(),
             gateway: About {
@@ -162,7 +171,9 @@ impl Gateway {
     }
 }
 
-/// How often the page is told.
+/// How often the page is told when nothing changes.
 const REPORT: Duration = Duration::from_millis(250);
+/// How soon it is told of a change.
+const LOOK: Duration = Duration::from_millis(50);
 /// Larger than any datagram of a unit, so that one that is cut fails its tag.
 const LARGEST: usize = 2_048;

@@ -25,16 +25,24 @@ pub(crate) struct Report {
     pub(crate) unsent: u64,
 }
 
+/// What of a session is worth telling at once.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Headline {
+    dark: bool,
+    links: Vec<(u8, LinkState)>,
+}
+
+/// The headline of a session that is not over.
+pub(crate) fn headline(now: Instant, session: &SessionStatus) -> Headline {
+    let state = state(now, session);
+    let links = session.links.iter().map(|path| (path.link.0, state_of(path, state))).collect();
+    Headline { dark: state == Session::Dark, links }
+}
+
 /// A stream now; `None` before its session was looked at once.
 pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
     let last = stream.last.as_ref()?;
-    let session = if stream.is_over() {
-        Session::Ended
-    } else if now.since(last.last_arrival) > SILENT {
-        Session::Dark
-    } else {
-        Session::Open
-    };
+    let session = if stream.is_over() { Session::Ended } else { state(now, last) };
     let live = session == Session::Open;
     let pictures = last.tracks.iter().any(|track| kind(track) == Kind::Video);
     let encode_ms = last.encoder.map_or(0.0, |encoder| millis(encoder.encode_delay));
@@ -59,6 +67,10 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
         },
         links: last.links.iter().map(|path| link(path, last, session)).collect(),
     })
+}
+
+fn state(now: Instant, session: &SessionStatus) -> Session {
+    if now.since(session.last_arrival) > SILENT { Session::Dark } else { Session::Open }
 }
 
 fn track(track: &TrackStatus) -> Track {
@@ -110,11 +122,7 @@ fn link(path: &PathStatus, session: &SessionStatus, state: Session) -> Link {
     Link {
         id: path.link.0,
         name: path.name.clone(),
-        state: match (state, fresh) {
-            (Session::Open, true) => link_state(path.state),
-            (Session::Dark, _) => LinkState::Silent,
-            (Session::Open, false) | (Session::Ended, _) => LinkState::Absent,
-        },
+        state: state_of(path, state),
         rate_bps: if fresh { path.received.as_bps() } else { 0 },
         capacity_bps: if fresh { path.capacity.as_bps() } else { 0 },
         rtt_ms: now(millis(path.rtt)),
@@ -127,8 +135,10 @@ fn link(path: &PathStatus, session: &SessionStatus, state: Session) -> Link {
     }
 }
 
-const fn link_state(state: frame::LinkState) -> LinkState {
-    match state {
+fn state_of(path: &PathStatus, state: Session) -> LinkState {
+    match path.state {
+        _ if state == Session::Dark => LinkState::Silent,
+        _ if state == Session::Ended || path.age > SILENT => LinkState::Absent,
         frame::LinkState::Absent => LinkState::Absent,
         frame::LinkState::Joining => LinkState::Joining,
         frame::LinkState::Up => LinkState::Up,

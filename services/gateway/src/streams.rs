@@ -15,7 +15,7 @@ use bondbox_bond::receiver::Delivered;
 use bondbox_units::Instant;
 
 use crate::output::{Counters, Directory, Outputs};
-use crate::report::status;
+use crate::report::{Headline, status};
 use history::History;
 
 /// Every stream of this gateway.
@@ -39,6 +39,8 @@ pub(crate) struct Stream {
     pub(crate) history: History,
     /// Of its session, as last seen.
     pub(crate) last: Option<SessionStatus>,
+    /// What of it those who look are told at once.
+    shown: Headline,
 }
 
 impl Streams {
@@ -79,6 +81,15 @@ impl Streams {
         }
     }
 
+    /// Whether a session or a link is in another state than when [`Streams::status`] was last asked.
+    pub(crate) fn have_changed(&self, now: Instant, sessions: &[SessionStatus]) -> bool {
+        let same = |session: &SessionStatus| {
+            let stream = self.by_key.get(&session.stream).filter(|stream| stream.session == Some(session.session));
+            stream.is_none_or(|stream| stream.shown == crate::report::headline(now, session))
+        };
+        !sessions.iter().all(same)
+    }
+
     /// Takes in what the engine says of its sessions; gives what those who look are told.
     pub(crate) fn status(&mut self, now: Instant, sessions: Vec<SessionStatus>) -> Vec<(status::Stream, Counters)> {
         for session in sessions {
@@ -86,6 +97,7 @@ impl Streams {
                 && stream.session == Some(session.session)
             {
                 stream.history.add(now, &session);
+                stream.shown = crate::report::headline(now, &session);
                 stream.last = Some(session);
             }
         }
@@ -123,6 +135,7 @@ impl Streams {
             ended: None,
             history: History::default(),
             last: None,
+            shown: Headline::default(),
         }
     }
 

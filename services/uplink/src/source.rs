@@ -13,8 +13,8 @@ use ingest::Ingest;
 
 /// One of the two.
 pub(crate) enum Source {
-    Ingest(Ingest),
-    Capture(Capture),
+    Ingest(Box<Ingest>),
+    Capture(Box<Capture>),
 }
 
 impl Source {
@@ -24,8 +24,8 @@ impl Source {
     /// When the ingest socket cannot be bound; the capture service is waited for.
     pub(crate) fn open(settings: &Settings, run_dir: &std::path::Path, sender: &mut Sender) -> anyhow::Result<Self> {
         Ok(match settings.ingest() {
-            Some(address) => Self::Ingest(Ingest::open(address, sender)?),
-            None => Self::Capture(Capture::connect(run_dir)),
+            Some(address) => Self::Ingest(Box::new(Ingest::open(address, sender)?)),
+            None => Self::Capture(Box::new(Capture::connect(run_dir))),
         })
     }
 

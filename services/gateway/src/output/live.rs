@@ -42,8 +42,10 @@ struct Ring {
 /// Somebody who watches.
 pub(crate) struct Viewer {
     live: Arc<Live>,
-    /// Number of the next piece; `None` while there is none to start with.
-    next: Option<u64>,
+    /// Number of the next piece.
+    next: u64,
+    /// It has to be one that a viewer can start with.
+    waits: bool,
 }
 
 impl Live {
@@ -67,9 +69,8 @@ impl Live {
         self.viewers.fetch_add(1, Ordering::Relaxed);
         let ring = self.ring();
         let flows = ring.pieces.back().is_some_and(|(at, _)| now.since(*at) < STALE);
-        let next = if flows { ring.starts.back().copied() } else { None };
-        // Without one to start with, the next that comes.
-        Viewer { live: self.clone(), next }
+        let next = ring.starts.back().copied().filter(|_| flows);
+        Viewer { live: self.clone(), next: next.unwrap_or(ring.end()), waits: true }
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -126,23 +127,17 @@ impl Viewer {
 
     fn take(&mut self) -> Option<Bytes> {
         let ring = self.live.ring();
-        let next = match self.next {
-            Some(next) if next >= ring.first => next,
-            Some(_) => {
-                self.live.skipped.fetch_add(1, Ordering::Relaxed);
-                self.next = ring.starts.back().copied();
-                self.next?
-            }
-            None => {
-                // It came when nothing flowed: the newest that can be started with is new to it.
-                let flows_from = ring.starts.back().copied()?;
-                self.next = Some(flows_from);
-                flows_from
-            }
-        };
-        let place = usize::try_from(next - ring.first).ok()?;
+        if self.next < ring.first && !self.waits {
+            self.live.skipped.fetch_add(1, Ordering::Relaxed);
+            self.waits = true;
+        }
+        if self.waits {
+            self.next = ring.starts.back().copied().filter(|start| *start >= self.next)?;
+            self.waits = false;
+        }
+        let place = usize::try_from(self.next - ring.first).ok()?;
         let (_, bytes) = ring.pieces.get(place)?;
-        self.next = Some(next + 1);
+        self.next += 1;
         Some(bytes.clone())
     }
 }
