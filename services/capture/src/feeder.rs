@@ -187,21 +187,48 @@ impl Work {
         }
     }
 
+    /// Encodes the block that is due, and those that a stall left behind: unlike pictures they cost little, and a missing
+    /// one is heard.
     fn feed_sound(&mut self, tick: Tick) {
         let lag = self.frame_time();
         let Some((tap, block)) = &mut self.parts.sound else { return };
-        let first = tick.number * u64::from(*block);
-        // The block ends the read delay ago.
-        let first = first.saturating_sub(u64::from(*block) + READ_DELAY_SAMPLES);
-        let samples = self.parts.shelf.sound().read(first, *block);
-        // Frames wait a tick on average before they are encoded; sound is shifted by as much, so that lips agree.
-        let pts = timeline::time_of(first) + lag;
-        if !tap.push(&samples, pts) {
-            tracing::debug!(%pts, "the sound encoder is behind: a block is dropped");
+        for number in blocks_due(tick) {
+            // The block ends the read delay ago.
+            let first = (number * u64::from(*block)).saturating_sub(u64::from(*block) + READ_DELAY_SAMPLES);
+            let samples = self.parts.shelf.sound().read(first, *block);
+            // Frames wait a tick on average before they are encoded; sound is shifted by as much, so that lips agree.
+            let pts = timeline::time_of(first) + lag;
+            if !tap.push(&samples, pts) {
+                tracing::debug!(%pts, "the sound encoder is behind: a block is dropped");
+            }
         }
     }
 
     fn frame_time(&self) -> Duration {
         Duration::from_secs(1) / u32::from(self.parts.format.rate)
+    }
+}
+
+/// The numbers of the blocks to encode at `tick`, oldest first.
+fn blocks_due(tick: Tick) -> std::ops::RangeInclusive<u64> {
+    tick.number - tick.missed.min(MOST_BLOCKS_BEHIND).min(tick.number)..=tick.number
+}
+
+/// Half a second of blocks; the timeline keeps a second.
+const MOST_BLOCKS_BEHIND: u64 = 24;
+
+#[cfg(test)]
+mod tests {
+    use bondbox_units::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_stall_leaves_no_hole_in_the_sound_unless_it_was_long() {
+        let tick = |number, missed| Tick { number, time: Instant::ZERO, missed };
+        assert_eq!(blocks_due(tick(100, 0)), 100..=100);
+        assert_eq!(blocks_due(tick(100, 3)), 97..=100);
+        assert_eq!(blocks_due(tick(100, 90)), 76..=100);
+        assert_eq!(blocks_due(tick(2, 90)), 0..=2);
     }
 }

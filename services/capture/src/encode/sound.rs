@@ -88,4 +88,4 @@ fn raw_caps() -> gst::Caps {
 /// Transparent for speech and good for music, and little beside any picture.
 const BITRATE: Bitrate = Bitrate::from_kbps(96);
 /// Blocks of about 20 ms that may wait before the encoder.
-const BEHIND: u64 = 8;
+const BEHIND: u64 = 32;
