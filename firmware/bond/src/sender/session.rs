@@ -177,7 +177,9 @@ impl Sender {
             self.store.shed(sum.bytes_in(session.latency / 4));
         }
         let actual = self.produced.rate(now);
-        if let Some(target) = self.encoder.update(now, &links, actual, backlog, session.latency) {
+        // Told at once, but what it starts with is not taken back for a guess.
+        let proven = if known { &links[..] } else { &[] };
+        if let Some(target) = self.encoder.update(now, proven, actual, backlog, session.latency) {
             self.events.push_back(SenderEvent::TargetBitrate(target));
         }
         session.wanted =
