@@ -61,18 +61,26 @@ impl History {
     /// in, so the two are taken that far apart.
     pub(crate) fn cost(&self) -> f64 {
         let Some(last) = self.samples.back() else { return 0.0 };
-        let at = |back: Duration| {
-            let time = last.at.earlier_by(back);
-            self.samples.iter().rev().find(|sample| sample.at <= time)
-        };
-        let (Some(media_from), Some(wire_from), Some(wire_to)) =
+        let at = |back: Duration| self.at(last.at.earlier_by(back));
+        let (Some((_, media_from)), Some((wire_from, _)), Some((wire_to, _))) =
             (at(WINDOW), at(WINDOW + self.latency), at(self.latency))
         else {
             return 0.0;
         };
-        let media = last.media.saturating_sub(media_from.media);
-        let wire = wire_to.wire.saturating_sub(wire_from.wire);
-        if media == 0 { 0.0 } else { wire as f64 / media as f64 }
+        let media = last.media as f64 - media_from;
+        let wire = wire_to - wire_from;
+        if media < 1.0 { 0.0 } else { (wire / media).max(0.0) }
+    }
+
+    /// Bytes on the wire and of media at a time, between the two samples around it.
+    fn at(&self, time: Instant) -> Option<(f64, f64)> {
+        let after = self.samples.partition_point(|sample| sample.at <= time);
+        let from = self.samples.get(after.checked_sub(1)?)?;
+        let to = self.samples.get(after).unwrap_or(from);
+        let span = to.at.since(from.at).as_secs_f64();
+        let part = if span > 0.0 { time.since(from.at).as_secs_f64() / span } else { 0.0 };
+        let between = |from: u64, to: u64| from as f64 + (to as f64 - from as f64) * part;
+        Some((between(from.wire, to.wire), between(from.media, to.media)))
     }
 }
 
@@ -85,23 +93,21 @@ const SLACK: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
-    const LATENCY: Duration = Duration::from_millis(600);
+    const LATENCY_MS: u64 = 600;
+    const LATENCY: Duration = Duration::from_millis(LATENCY_MS);
 
     #[test]
     fn cost_compares_the_media_with_the_datagrams_that_brought_it() {
         let mut history = History::default();
-        let mut wire = 0;
-        let mut media = 0;
-        for quarter in 0..80_u64 {
-            // The rate doubles at 10 s, and comes out a latency later; 15 % are overhead.
-            let rate = |at: u64| if at >= 10_000 { 50_000 } else { 25_000 };
-            let now = quarter * 250;
-            wire += rate(now) * 115 / 100;
-            media += rate(now.saturating_sub(500));
-            history.sample(Instant::from_millis(now), LATENCY, wire, media);
-            if quarter > 24 {
+        // 100 bytes a millisecond, 200 from 10 s on; 15 % are overhead.
+        let media_in = |at: u64| at * 100 + at.saturating_sub(10_000) * 100;
+        for look in 0..80_u64 {
+            let now = look * 230;
+            let media_out = media_in(now.saturating_sub(LATENCY_MS));
+            history.sample(Instant::from_millis(now), LATENCY, media_in(now) * 115 / 100, media_out);
+            if now > 6_000 {
                 let cost = history.cost();
-                assert!((cost - 1.15).abs() < 0.08, "{cost} at {now} ms");
+                assert!((cost - 1.15).abs() < 0.02, "{cost} at {now} ms");
             }
         }
     }
