@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use tokio::net::{TcpStream, UdpSocket};
 pub(crate) struct PairSettings {
     pub(crate) deliver: String,
     pub(crate) ipv6: bool,
+    /// Units come from a capture service, not from a socket.
+    pub(crate) capture: bool,
+    /// The emulator's control socket.
+    pub(crate) demo: PathBuf,
     /// The gateway knows the unit.
     pub(crate) paired: bool,
     /// The unit knows the gateway.
@@ -29,7 +34,15 @@ pub(crate) struct PairSettings {
 
 impl Default for PairSettings {
     fn default() -> Self {
-        Self { deliver: String::new(), ipv6: false, paired: true, pinned: true, through: None }
+        Self {
+            deliver: String::new(),
+            ipv6: false,
+            capture: false,
+            demo: PathBuf::new(),
+            paired: true,
+            pinned: true,
+            through: None,
+        }
     }
 }
 
@@ -39,6 +52,7 @@ pub(crate) struct Pair {
     pub(crate) gateway: Gateway,
     pub(crate) bond: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where datagrams go in, where they do.
     pub(crate) ingest: SocketAddr,
     pub(crate) folder: TempDir,
 }
@@ -58,6 +72,7 @@ impl Pair {
                 unit: vec![if settings.paired { unit } else { stranger }.to_string()],
                 http: "127.0.0.1:0".into(),
                 deliver: settings.deliver,
+                demo: settings.demo,
                 ..bondbox_gateway::Settings::default()
             },
             None,
@@ -71,13 +86,13 @@ impl Pair {
                 identity: file("unit.key"),
                 link: vec!["lo".into()],
                 latency_ms: 200,
-                ingest: "udp://127.0.0.1:0".into(),
+                ingest: if settings.capture { "" } else { "udp://127.0.0.1:0" }.into(),
                 ..bondbox_uplink::Settings::default()
             },
             folder.path(),
         )
         .unwrap();
-        let ingest = uplink.ingest_address().unwrap();
+        let ingest = uplink.ingest_address().unwrap_or(bond);
         Self { http: gateway.http_address(), uplink, gateway, bond, ingest, folder }
     }
 
