@@ -9,7 +9,10 @@ pub(crate) fn broken(results: &[CaseResult]) -> Vec<String> {
     for result in results {
         for run in result.subjects.iter().flat_map(|subject| &subject.runs) {
             let faults = if result.case.scenario == "clean" { faults(&run.outcome) } else { unpunctual(&run.outcome) };
-            broken.extend(faults.map(|fault| format!("{}, seed {}: {fault}", result.case.name(), run.seed)));
+            let harness = run.harness.worst_ms();
+            broken.extend(faults.map(|fault| {
+                format!("{}, seed {}: {fault}; the harness was {harness:.1} ms late", result.case.name(), run.seed)
+            }));
         }
     }
     broken

@@ -48,6 +48,7 @@ pub(crate) const TAKEN: &[Figure] = &[
     figure("return_percent", "return %", 2, |run| 100.0 * run.return_share()),
     figure("unit_peak_rss_mib", "unit MiB", 1, |run| run.unit.peak_rss_kib as f64 / 1024.0),
     figure("gateway_peak_rss_mib", "gateway MiB", 1, |run| run.gateway.peak_rss_kib as f64 / 1024.0),
+    figure("harness_worst_ms", "harness ms", 1, |run| run.harness.worst_ms()),
 ];
 
 /// The figure over `runs`, of which there is at least one.
@@ -80,7 +81,7 @@ const fn figure(name: &'static str, heading: &'static str, decimals: usize, of: 
 pub(crate) mod tests {
     use super::*;
     use crate::meter::Outcome;
-    use crate::run::{EndUse, LinkUse};
+    use crate::run::{EndUse, Harness, LinkUse};
 
     /// A run that brought so many of a thousand datagrams over two links.
     pub(crate) fn brought(on_time: u64) -> Measured {
@@ -92,7 +93,7 @@ pub(crate) mod tests {
             unit: EndUse { processor_s: 0.002, peak_rss_kib: 2_048 },
             gateway: EndUse { processor_s: 0.001, peak_rss_kib: 1_024 },
             links: vec![link("a", 300_000), link("b", 900_000)],
-            emulator_p99_us: 50,
+            harness: Harness { source_worst_us: 400, emulator_worst_us: 1_500, emulator_p99_us: 50 },
         }
     }
 
@@ -115,6 +116,7 @@ pub(crate) mod tests {
         assert_eq!(median("unit_processor_s_per_gb"), 2.0);
         assert_eq!(median("processor_s_per_gb"), 3.0);
         assert_eq!(median("gateway_peak_rss_mib"), 1.0);
+        assert_eq!(median("harness_worst_ms"), 1.5);
         assert_eq!(shares(&run), [25.0, 75.0]);
     }
 }
