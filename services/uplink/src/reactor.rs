@@ -111,6 +111,8 @@ impl Uplink {
     /// # Errors
     /// When the system fails us: no timer, no list of interfaces, no ingest socket.
     pub async fn run(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        // Links first: an engine that says hello without one waits before it says it again.
+        self.look_around()?;
         let mut look = every(LOOK);
         let mut show = every(SHOW);
         loop {
