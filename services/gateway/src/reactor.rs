@@ -132,7 +132,7 @@ impl Gateway {
         while let Some(event) = self.engine.poll_event() {
             self.streams.handle(now, event);
         }
-        self.timer.set(self.engine.deadline(now))
+        self.timer.set(self.engine.deadline(now).max(now + COALESCE))
     }
 
     fn read_units(&mut self) {
@@ -175,5 +175,8 @@ impl Gateway {
 const REPORT: Duration = Duration::from_millis(250);
 /// How soon it is told of a change.
 const LOOK: Duration = Duration::from_millis(50);
+/// Units that are due this close to each other go out together: at 20 Mbit/s that halves the wake-ups, and the spacing of
+/// the input still comes out within 2 ms.
+const COALESCE: Duration = Duration::from_millis(1);
 /// Larger than any datagram of a unit, so that one that is cut fails its tag.
 const LARGEST: usize = 2_048;

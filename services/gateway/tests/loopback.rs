@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::ipc::{Client, Event, Peers, Want};
+use bondbox_gateway::keys::KeyCommand;
 use bondbox_gateway::status::{Kind, LinkState, Session};
 use bondbox_ipc::uplink::{self as protocol, Command, Done};
 use common::{Pair, PairSettings, wait_for};
@@ -207,6 +208,25 @@ async fn links_are_added_and_removed_with_confirmed_effect() {
         wait_for(http, |status| status.streams[0].session == Session::Open).await;
         let refusal = command(Command::AddLink("lo".into())).await.unwrap_err().to_string();
         assert!(refusal.starts_with("invalid: link is \"lo\", must be"), "{refusal}");
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
+async fn units_are_let_in_and_taken_out_while_it_runs() {
+    let pair = Pair::open(PairSettings { paired: false, ..PairSettings::default() });
+    let http = pair.http;
+    let units = pair.folder.path().join("units");
+    let key = bondbox_uplink::keys::read(&pair.folder.path().join("unit.key")).unwrap().public();
+    let test = async {
+        common::until(async || common::rejected(http, "unknown_unit").await > 0).await;
+        let done = KeyCommand::Pair { units: units.clone(), name: "van 3".into(), key }.run("test");
+        assert_eq!(format!("{done:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGHUP).unwrap();
+        wait_for(http, |status| status.streams.first().is_some_and(|s| s.session == Session::Open)).await;
+        std::fs::write(&units, "# nobody\n").unwrap();
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGHUP).unwrap();
+        wait_for(http, |status| status.streams[0].session == Session::Ended).await;
     };
     pair.run_during(test).await;
 }
