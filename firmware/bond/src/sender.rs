@@ -8,6 +8,8 @@ mod delay;
 mod encoder;
 mod link;
 mod liveness;
+mod mtu;
+mod pacing;
 mod path;
 mod rate;
 mod schedule;

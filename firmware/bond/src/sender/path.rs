@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant};
 use bondbox_wire::frame::Ack;
-use bondbox_wire::{MAX_DATAGRAM, MIN_DATAGRAM, ReplayWindow};
+use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
 use super::delay::{Delay, TARGET};
 use super::liveness::{Health, Liveness};
+use super::mtu::Mtu;
+use super::pacing::Pacing;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
 use crate::window::WindowSum;
@@ -113,13 +115,7 @@ impl Path {
             reorder: Duration::ZERO,
             channel_loss: 0.0,
             fates: 0,
-            pacing: Pacing {
-                next: now,
-                mode: Mode::Startup,
-                draining: false,
-                filler: STARTUP_FILLER,
-                free_since: None,
-            },
+            pacing: Pacing::new(now),
             probed_at: now,
             probed_from: Bitrate::ZERO,
             proof_interval: MIN_PROOF_INTERVAL,
@@ -163,7 +159,7 @@ impl Path {
     /// Records a packet of `size` datagram bytes.
     pub(crate) fn on_sent(&mut self, now: Instant, size: usize, content: Content) {
         let size = (size + IP_UDP) as u32;
-        let limited = self.pacing.next + QUANTUM < now;
+        let limited = self.pacing.is_behind(now);
         self.pacing.on_sent(now, size, self.pace(now));
         self.in_flight += u64::from(size);
         self.outgoing.add(now, u64::from(size));
@@ -288,23 +284,18 @@ impl Path {
 
     /// Whether filler may be sent to find out what the path can do, and `wanted` is more than it proved.
     pub(crate) fn wants_filler(&mut self, now: Instant, wanted: Bitrate) -> bool {
-        if self.pacing.mode == Mode::Startup && self.capacity.estimate(now) >= wanted {
-            self.pacing.mode = Mode::Cruise;
-        }
-        self.pacing.mode != Mode::Cruise && self.pacing.filler > 0 && self.is_usable()
+        let enough = self.capacity.estimate(now) >= wanted;
+        self.pacing.wants_filler(enough) && self.is_usable()
     }
 
     /// `size` bytes of filler are about to be sent.
     pub(crate) const fn take_filler(&mut self, size: usize) {
-        self.pacing.filler = self.pacing.filler.saturating_sub(size as u32);
-        if self.pacing.filler == 0 {
-            self.pacing.mode = Mode::Cruise;
-        }
+        self.pacing.take_filler(size);
     }
 
     /// Whether the path is finding out what it can do.
-    pub(crate) fn is_probing(&self) -> bool {
-        self.pacing.mode != Mode::Cruise
+    pub(crate) const fn is_probing(&self) -> bool {
+        self.pacing.is_probing()
     }
 
     /// Whether it is time to prove anew what the path can do: now and then in any case, sooner when more is `wanted` of it
@@ -322,8 +313,7 @@ impl Path {
         self.proof_interval =
             if found_more { MIN_PROOF_INTERVAL } else { (self.proof_interval * 2).min(MAX_PROOF_INTERVAL) };
         (self.probed_at, self.probed_from) = (now, proven);
-        self.pacing.mode = Mode::Startup;
-        self.pacing.filler = PROBE_FILLER;
+        self.pacing.start_probe();
     }
 
     /// Delivered over the last second.
@@ -357,7 +347,7 @@ impl Path {
 
     fn window(&self, now: Instant) -> u64 {
         let hold = self.round_trip() + ACK_INTERVAL + TARGET.mul_f64(1.5);
-        let gain = if self.pacing.mode == Mode::Startup { 2.0 } else { 1.2 };
+        let gain = if self.pacing.is_probing() { 2.0 } else { 1.2 };
         self.capacity.estimate(now).scaled(gain).bytes_in(hold).max(MIN_WINDOW)
     }
 
@@ -413,109 +403,8 @@ pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
     received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
 }
 
-/// When packets leave.
-#[derive(Debug)]
-struct Pacing {
-    next: Instant,
-    mode: Mode,
-    /// A queue that may be none is let run dry.
-    draining: bool,
-    /// Bytes of filler that may still be sent in this mode.
-    filler: u32,
-    /// Since when it has been busy without a queue.
-    free_since: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The rate doubles until a queue stands.
-    Startup,
-    /// At what was proven.
-    Cruise,
-}
-
-impl Pacing {
-    fn gain(&self, standing: Duration) -> f64 {
-        match self.mode {
-            _ if self.draining => 0.6,
-            Mode::Startup => 2.0,
-            Mode::Cruise => {
-                // A little more than proven on an empty queue, as much at the target, less above it.
-                let fill = standing.as_secs_f64() / TARGET.as_secs_f64();
-                (1.0 + 0.2 * (1.0 - fill)).clamp(0.7, 1.2)
-            }
-        }
-    }
-
-    fn adapt(&mut self, standing: Duration, loss: f64) {
-        if standing > TARGET / 2 || loss > 0.1 {
-            self.mode = Mode::Cruise;
-        }
-    }
-
-    /// A path that is kept busy for more than a round trip, `patience`, and still has no queue can do much more than it
-    /// has proven: its rate doubles again as in the beginning.
-    fn grow_if_free(&mut self, now: Instant, free: bool, patience: Duration) {
-        if !free || self.mode != Mode::Cruise {
-            self.free_since = None;
-        } else if now - *self.free_since.get_or_insert(now) > patience {
-            self.mode = Mode::Startup;
-        }
-    }
-
-    fn on_sent(&mut self, now: Instant, size: u32, pace: Bitrate) {
-        // Timers fire up to a millisecond late: what was missed by that may be caught up.
-        self.next = self.next.max(now.earlier_by(QUANTUM)) + pace.time_for(u64::from(size));
-    }
-}
-
-/// The largest datagram that passes.
-#[derive(Debug, Default)]
-pub(crate) struct Mtu {
-    large: bool,
-    large_lost: u8,
-    probes: u8,
-    probe_at: Instant,
-}
-
-impl Mtu {
-    /// Largest datagram to send, in bytes.
-    pub(crate) const fn datagram(&self) -> usize {
-        if self.large { MAX_DATAGRAM } else { MIN_DATAGRAM }
-    }
-
-    /// Whether to send a probe now.
-    pub(crate) fn wants_probe(&mut self, now: Instant) -> bool {
-        if self.large || self.probes >= MAX_PROBES || now < self.probe_at {
-            return false;
-        }
-        self.probes += 1;
-        self.probe_at = now + PROBE_INTERVAL;
-        true
-    }
-
-    const fn on_probe_arrived(&mut self) {
-        self.large = true;
-        self.large_lost = 0;
-    }
-
-    const fn on_large_arrived(&mut self) {
-        self.large_lost = 0;
-    }
-
-    /// Large datagrams that vanish while small ones pass mean that a path has changed.
-    const fn on_large_lost(&mut self) {
-        self.large_lost = self.large_lost.saturating_add(1);
-        if self.large && self.large_lost >= MAX_LARGE_LOST {
-            self.large = false;
-            self.probes = 0;
-        }
-    }
-}
-
 /// Packets over which a path's own loss is averaged.
 const CHANNEL_LOSS_PACKETS: u32 = 500;
-const QUANTUM: Duration = Duration::from_millis(2);
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
 const MIN_REORDER: Duration = Duration::from_millis(1);
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -525,13 +414,5 @@ const MIN_PACE: Bitrate = Bitrate::from_kbps(100);
 /// Later than this nobody waits for proof that a packet was not lost after all.
 const FORGET_LOST: Duration = Duration::from_secs(5);
 const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
-/// Enough to double from 1 Mbit/s to 30 Mbit/s.
-const STARTUP_FILLER: u32 = 600_000;
-/// A standby link is proven anew by this much.
-const PROBE_FILLER: u32 = 40_000;
 const MIN_PROOF_INTERVAL: Duration = Duration::from_secs(4);
 const MAX_PROOF_INTERVAL: Duration = Duration::from_secs(30);
-const MAX_PROBES: u8 = 8;
-const PROBE_INTERVAL: Duration = Duration::from_millis(500);
-/// In a row, all other packets between them having arrived.
-const MAX_LARGE_LOST: u8 = 12;

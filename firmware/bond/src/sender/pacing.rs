@@ -1,0 +1,172 @@
+//! When packets leave a path: every byte is paced, and a path finds out what it can do by pacing faster than it proved.
+//!
+//! [`super::path::Path`] tells it what leaves and what stands; the schedule reads when the next packet may go.
+
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant};
+
+use super::delay::TARGET;
+
+/// When packets leave.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    pub(crate) next: Instant,
+    mode: Mode,
+    /// A queue that may be none is let run dry.
+    pub(crate) draining: bool,
+    /// Bytes of filler that may still be sent in this mode.
+    filler: u32,
+    /// Since when it has been busy without a queue.
+    free_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The rate doubles until a queue stands.
+    Startup,
+    /// At what was proven.
+    Cruise,
+}
+
+impl Pacing {
+    /// A path that is finding out what it can do.
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER, free_since: None }
+    }
+
+    /// Whether the path is finding out what it can do.
+    pub(crate) const fn is_probing(&self) -> bool {
+        matches!(self.mode, Mode::Startup)
+    }
+
+    /// Whether packets leave later than this grain after they could.
+    pub(crate) fn is_behind(&self, now: Instant) -> bool {
+        self.next + QUANTUM < now
+    }
+
+    /// Starts to find out anew, with little filler.
+    pub(crate) const fn start_probe(&mut self) {
+        (self.mode, self.filler) = (Mode::Startup, PROBE_FILLER);
+    }
+
+    /// Whether filler may be sent; finding out ends when `enough` is proven.
+    pub(crate) fn wants_filler(&mut self, enough: bool) -> bool {
+        if enough {
+            self.mode = Mode::Cruise;
+        }
+        self.is_probing() && self.filler > 0
+    }
+
+    /// `size` bytes of filler are about to be sent.
+    pub(crate) const fn take_filler(&mut self, size: usize) {
+        self.filler = self.filler.saturating_sub(size as u32);
+        if self.filler == 0 {
+            self.mode = Mode::Cruise;
+        }
+    }
+
+    pub(crate) fn gain(&self, standing: Duration) -> f64 {
+        match self.mode {
+            _ if self.draining => 0.6,
+            Mode::Startup => 2.0,
+            Mode::Cruise => {
+                // A little more than proven on an empty queue, as much at the target, less above it.
+                let fill = standing.as_secs_f64() / TARGET.as_secs_f64();
+                (1.0 + 0.2 * (1.0 - fill)).clamp(0.7, 1.2)
+            }
+        }
+    }
+
+    pub(crate) fn adapt(&mut self, standing: Duration, loss: f64) {
+        if standing > TARGET / 2 || loss > 0.1 {
+            self.mode = Mode::Cruise;
+        }
+    }
+
+    /// A path that is kept busy for more than a round trip, `patience`, and still has no queue can do much more than it
+    /// has proven: its rate doubles again as in the beginning.
+    pub(crate) fn grow_if_free(&mut self, now: Instant, free: bool, patience: Duration) {
+        if !free || self.mode != Mode::Cruise {
+            self.free_since = None;
+        } else if now - *self.free_since.get_or_insert(now) > patience {
+            self.mode = Mode::Startup;
+        }
+    }
+
+    pub(crate) fn on_sent(&mut self, now: Instant, size: u32, pace: Bitrate) {
+        // Timers fire up to a millisecond late: what was missed by that may be caught up.
+        self.next = self.next.max(now.earlier_by(QUANTUM)) + pace.time_for(u64::from(size));
+    }
+}
+
+/// Timers fire up to a millisecond late, and a packet every 2 ms is what a link of 5 Mbit/s carries.
+const QUANTUM: Duration = Duration::from_millis(2);
+/// Enough to double from 1 Mbit/s to 30 Mbit/s.
+const STARTUP_FILLER: u32 = 600_000;
+/// A standby link is proven anew by this much.
+const PROBE_FILLER: u32 = 40_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    #[test]
+    fn bytes_leave_at_the_pace_and_a_late_timer_is_made_up_for_once() {
+        let mut pacing = Pacing::new(ms(0));
+        let pace = Bitrate::from_kbps(8_000);
+        pacing.on_sent(ms(0), 1_000, pace);
+        pacing.on_sent(ms(0), 1_000, pace);
+        assert_eq!(pacing.next, ms(2));
+        pacing.on_sent(ms(50), 1_000, pace);
+        assert_eq!(pacing.next, ms(49), "2 ms are caught up, 48 are not");
+        assert!(!pacing.is_behind(ms(51)));
+        assert!(pacing.is_behind(ms(52)));
+    }
+
+    #[test]
+    fn finding_out_ends_with_a_queue_with_loss_with_enough_or_without_filler() {
+        let probing = || Pacing::new(ms(0));
+        let mut pacing = probing();
+        assert_eq!(pacing.gain(Duration::ZERO), 2.0);
+        pacing.adapt(TARGET, 0.0);
+        assert!(!pacing.is_probing());
+        let mut pacing = probing();
+        pacing.adapt(Duration::ZERO, 0.2);
+        assert!(!pacing.is_probing());
+        let mut pacing = probing();
+        assert!(pacing.wants_filler(false) && !pacing.wants_filler(true) && !pacing.is_probing());
+        pacing.start_probe();
+        pacing.take_filler(PROBE_FILLER as usize - 1);
+        assert!(pacing.is_probing());
+        pacing.take_filler(1_000);
+        assert!(!pacing.is_probing());
+    }
+
+    #[test]
+    fn a_path_that_is_busy_and_free_for_long_doubles_again() {
+        let mut pacing = Pacing::new(ms(0));
+        pacing.wants_filler(true);
+        let patience = Duration::from_millis(75);
+        pacing.grow_if_free(ms(0), true, patience);
+        pacing.grow_if_free(ms(50), false, patience);
+        pacing.grow_if_free(ms(60), true, patience);
+        pacing.grow_if_free(ms(130), true, patience);
+        assert!(!pacing.is_probing(), "a queue in between starts the wait anew");
+        pacing.grow_if_free(ms(136), true, patience);
+        assert!(pacing.is_probing());
+    }
+
+    #[test]
+    fn a_queue_above_the_target_slows_the_pace_and_a_drain_slows_it_more() {
+        let mut pacing = Pacing::new(ms(0));
+        pacing.wants_filler(true);
+        assert_eq!((pacing.gain(Duration::ZERO), pacing.gain(TARGET), pacing.gain(TARGET * 9)), (1.2, 1.0, 0.7));
+        pacing.draining = true;
+        assert_eq!(pacing.gain(Duration::ZERO), 0.6);
+    }
+}
