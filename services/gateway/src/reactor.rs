@@ -60,7 +60,7 @@ impl Gateway {
     /// When the key, the units file or a socket cannot be had.
     pub fn open(settings: &Settings, web_beats: Option<Heartbeat>) -> anyhow::Result<Self> {
         let started = clock::now();
-        let identity = keys::read(&settings.identity).context("bondbox-gateway keygen --out FILE makes a key")?;
+        let identity = keys::read(&settings.identity).context("private key (bondbox-gateway keygen makes one)")?;
         let config =
             GatewayConfig { identity: Arc::new(identity), units: settings.allowed()?, latency: settings.latency() };
         let engine = bondbox_bond::Gateway::new(started, config, RandomState::new().hash_one(0));

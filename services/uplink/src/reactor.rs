@@ -65,7 +65,7 @@ impl Uplink {
     /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
     pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
         let gateway = settings.gateway().context("gateway is no address")?;
-        let identity = keys::read(&settings.identity).context("bondbox-uplink keygen --out FILE makes a key")?;
+        let identity = keys::read(&settings.identity).context("private key (bondbox-uplink keygen makes one)")?;
         let config = SenderConfig {
             identity: Arc::new(identity),
             gateway: settings.gateway_key().context("gateway_key is no key")?,
