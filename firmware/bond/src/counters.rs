@@ -37,6 +37,8 @@ counters! {
     failed_handshake,
     /// A handshake that found no room among the half-open ones.
     half_open_full,
+    /// A unit opened so many sessions that its oldest had to go.
+    too_many_sessions,
     /// No session or path has this index.
     unknown_index,
     /// The tag did not hold: forged, damaged, or of another session.

@@ -179,7 +179,8 @@ impl Gateway {
     /// Looks at the clock: lets units out, ends what has timed out.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.half_open.retain(|_, half| now - half.handshake.started < HALF_OPEN_FOR);
-        let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= SESSION_SILENCE);
+        let patience = |session: &Session| if session.announced { SESSION_SILENCE } else { JOIN_WITHIN };
+        let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= patience(session));
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
         silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
         for (id, session) in &mut self.sessions {
@@ -219,14 +220,20 @@ impl Gateway {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.indices.retain(|_, (session, _)| *session != id);
         // Who is revoked is told, so that it stops; a unit that went silent or moved on needs no word.
+        let announced = session.announced;
         if reason == CloseReason::Revoked {
             self.outbox.extend(session.farewell());
         }
-        self.events.push_back(GatewayEvent::SessionClosed { session: id, reason });
+        if announced {
+            self.events.push_back(GatewayEvent::SessionClosed { session: id, reason });
+        }
     }
 }
 
 const HALF_OPEN_FOR: Duration = Duration::from_secs(3);
 /// A session survives a tunnel of a minute.
 const SESSION_SILENCE: Duration = Duration::from_secs(60);
+/// A unit gives up a session that none of its links could join sooner than this.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// Grain of what times out.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);

@@ -11,7 +11,7 @@ mod unit;
 
 pub(crate) use gateway::{Accepted, GatewayHandshake, HandshakeRefused};
 pub use params::is_stream_name;
-pub(crate) use params::{GatewayParams, UnitParams};
+pub(crate) use params::{GatewayParams, MAX_LATENCY, UnitParams};
 pub(crate) use unit::UnitHandshake;
 
 #[cfg(test)]

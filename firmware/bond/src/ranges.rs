@@ -27,7 +27,8 @@ impl RangeSet {
 
     /// Whether all of `range` is there.
     pub(crate) fn contains(&self, range: &Range<u32>) -> bool {
-        range.is_empty() || self.ranges.iter().any(|r| r.start <= range.start && range.end <= r.end)
+        let at = self.ranges.partition_point(|r| r.end < range.end);
+        range.is_empty() || self.ranges.get(at).is_some_and(|r| r.start <= range.start)
     }
 
     /// The parts of `range` that are missing.

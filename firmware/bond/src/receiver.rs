@@ -5,6 +5,7 @@
 mod ack;
 mod assembly;
 mod clock;
+mod missed;
 mod playout;
 
 use std::collections::BTreeMap;
@@ -74,10 +75,7 @@ impl Receiver {
         }
         let track = self.tracks.entry(media.track).or_default();
         let before = track.held();
-        if self.held + media.bytes.len() > MAX_HELD {
-            return Err(OutOfBounds);
-        }
-        let result = track.on_media(now, media, &self.clock, self.latency);
+        let result = track.on_media(now, media, &self.clock, self.latency, MAX_HELD.saturating_sub(self.held));
         self.held = self.held + track.held() - before;
         result
     }
@@ -118,7 +116,7 @@ impl Receiver {
     }
 }
 
-/// Bytes that the units of one session may hold: 2 s of 50 Mbit/s.
-const MAX_HELD: usize = 12 << 20;
+/// Bytes that the units of one session may hold, all around them included: 5 s of 40 Mbit/s, or 2 s in small datagrams.
+const MAX_HELD: usize = 32 << 20;
 
 const MAX_TRACKS: usize = 16;

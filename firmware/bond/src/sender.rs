@@ -48,7 +48,7 @@ pub struct SenderConfig {
     pub gateway: PublicKey,
     /// The stream's name, as [`crate::is_stream_name`] allows; with our key it says which stream this is.
     pub stream: String,
-    /// From ingest to the gateway's output. The gateway may set another.
+    /// From ingest to the gateway's output, at most 30 s. The gateway may set another.
     pub latency: Duration,
     /// How much of the links' capacity is kept free.
     pub headroom: Headroom,
@@ -155,6 +155,10 @@ pub struct Sender {
     units_in: u64,
     sessions: u64,
     dark: bool,
+    /// When a RESET was believed last.
+    reset_at: Option<Instant>,
+    /// When a keyframe was asked for last.
+    keyframes: BTreeMap<TrackId, Instant>,
 }
 
 impl Sender {
@@ -163,7 +167,8 @@ impl Sender {
     /// # Panics
     ///
     /// When the stream's name is not allowed.
-    pub fn new(now: Instant, config: SenderConfig, seed: u64) -> Self {
+    pub fn new(now: Instant, mut config: SenderConfig, seed: u64) -> Self {
+        config.latency = config.latency.min(crate::handshake::MAX_LATENCY);
         assert!(crate::is_stream_name(&config.stream), "a stream may not be called {:?}", config.stream);
         let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
         Self {
@@ -183,13 +188,16 @@ impl Sender {
             units_in: 0,
             sessions: 0,
             dark: false,
+            reset_at: None,
+            keyframes: BTreeMap::new(),
         }
     }
 
-    /// Sends over this link too. Its name is for people, at most 15 bytes.
+    /// Sends over this link too. Its name is for people, at most 15 bytes. One that is there already begins anew.
     pub fn add_link(&mut self, now: Instant, id: LinkId, name: &str) {
         self.links.insert(id, Link::new(name));
         for session in self.session.iter_mut().chain(self.opening.session()) {
+            session.leave(now, id, &mut self.store);
             session.join(now, id, &mut self.rng);
         }
         self.next_tick = now;
@@ -203,6 +211,7 @@ impl Sender {
         for session in self.session.iter_mut().chain(self.opening.session()) {
             session.leave(now, id, &mut self.store);
         }
+        self.forget_pieces(id);
         self.events.push_back(SenderEvent::LinkLeft(id));
         self.next_tick = now;
     }

@@ -12,7 +12,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::session::{Arrival, Session};
 use super::{CloseReason, Gateway, GatewayEvent, HalfOpen, Route, SessionId, StreamKey};
-use crate::handshake::{Accepted, GatewayHandshake, GatewayParams, HandshakeRefused};
+use crate::handshake::{Accepted, GatewayHandshake, GatewayParams, HandshakeRefused, MAX_LATENCY};
 
 impl Gateway {
     pub(super) fn on_handshake(&mut self, now: Instant, route: Route, len: usize, piece: &Handshake<'_>) {
@@ -66,7 +66,7 @@ impl Gateway {
             let mut buffer = [0; MAX_DATAGRAM];
             let mut writer = Writer::new(&mut buffer);
             let written = half.handshake.encode(piece, &mut writer).is_ok();
-            if !written || writer.len() > *allowance {
+            if !written || writer.len() > *allowance || self.outbox.len() >= MAX_OUTBOX {
                 break;
             }
             *allowance -= writer.len();
@@ -75,12 +75,26 @@ impl Gateway {
     }
 
     fn open_session(&mut self, now: Instant, accepted: Accepted, index: u32) {
+        let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream };
+        self.make_room(&stream);
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream };
-        let latency = self.config.latency.unwrap_or(accepted.params.latency);
+        let latency = self.config.latency.unwrap_or(accepted.params.latency).min(MAX_LATENCY);
         self.indices.insert(index, (id, 0));
         self.sessions.insert(id, Session::new(now, stream, latency, accepted.keys));
+    }
+
+    /// A unit may hold so many sessions. Beyond that each new one ends the oldest that no link has joined, or else that of
+    /// its own stream, or else of any.
+    fn make_room(&mut self, stream: &StreamKey) {
+        let own = self.sessions.iter().filter(|(_, session)| session.stream.unit == stream.unit);
+        let own: Vec<_> = own.map(|(id, session)| (session.announced, session.stream != *stream, *id)).collect();
+        if own.len() >= MAX_SESSIONS_OF_UNIT
+            && let Some((_, _, oldest)) = own.into_iter().min()
+        {
+            self.rejected.too_many_sessions += 1;
+            self.close(oldest, CloseReason::Replaced);
+        }
     }
 
     pub(super) fn on_join(
@@ -98,6 +112,9 @@ impl Gateway {
         };
         let index = self.draw_index();
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(stale) = session.drop_stale_path(now) {
+            self.indices.remove(&stale);
+        }
         match session.open_path(now, route, path, index, sealed, datagram) {
             Ok((plain, new)) => {
                 if new {
@@ -131,7 +148,7 @@ impl Gateway {
                 Arrival::Taken => {}
                 Arrival::Track(info) => self.events.push_back(GatewayEvent::Track { session: id, info }),
                 Arrival::Rejected(count) => count(&mut self.rejected),
-                Arrival::Left(path) => self.indices.retain(|_, at| *at != (id, path)),
+                Arrival::Left(index) => drop(self.indices.remove(&index)),
                 Arrival::Closed => return self.close(id, CloseReason::ByUnit),
             }
         }
@@ -154,6 +171,12 @@ impl Gateway {
         else {
             return;
         };
+        let stream = session.stream.clone();
+        // A join held back on the way must not bring an older session back over a newer one.
+        if self.sessions.range(id..).any(|(other, newer)| *other != id && newer.announced && newer.stream == stream) {
+            return self.close(id, CloseReason::Replaced);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.announced = true;
         let (stream, latency) = (session.stream.clone(), session.latency);
         let older = self
@@ -176,7 +199,11 @@ impl Gateway {
         }
         let mut buffer = [0; 8];
         let mut writer = Writer::new(&mut buffer);
-        if self.resets_left > 0 && encode_reset(index, &mut writer).is_ok() && writer.len() <= len {
+        if self.resets_left > 0
+            && self.outbox.len() < MAX_OUTBOX
+            && encode_reset(index, &mut writer).is_ok()
+            && writer.len() <= len
+        {
             self.resets_left -= 1;
             self.outbox.push_back((route, writer.written().to_vec()));
         }
@@ -197,5 +224,10 @@ impl Gateway {
 const MAX_HALF_OPEN: usize = 64;
 /// Ways over which one handshake is answered.
 const MAX_ROUTES: usize = 16;
+/// Until the unit has proven itself, no more bytes go out than this times what came (RFC 9000 §8.1).
 const AMPLIFICATION: usize = 3;
+/// Answers to strangers that wait for the socket.
+const MAX_OUTBOX: usize = 1_024;
+/// A few streams, each with a session that is about to be replaced.
+const MAX_SESSIONS_OF_UNIT: usize = 8;
 const RESETS_PER_SECOND: u32 = 100;

@@ -25,6 +25,8 @@ pub(super) struct Session {
     /// It has been told to those who drain events.
     pub(super) announced: bool,
     pub(super) paths: BTreeMap<u32, Path>,
+    /// Path ids that were opened: a second life would start packet numbers anew under the same keys.
+    used_paths: ReplayWindow,
     pub(super) receiver: Receiver,
     pub(super) reports: BTreeMap<LinkId, Report>,
     pub(super) encoder: Option<Bitrate>,
@@ -34,6 +36,7 @@ pub(super) struct Session {
     outbox: VecDeque<(u32, Outgoing)>,
     pub(super) received: WindowSum<10>,
     pub(super) received_bytes: u64,
+    pub(super) received_packets: u64,
     last_arrival: Instant,
 }
 
@@ -83,6 +86,7 @@ enum Outgoing {
 pub(super) enum Arrival {
     Taken,
     Track(TrackInfo),
+    /// The index of a path that is no more.
     Left(u32),
     Closed,
     Rejected(Count),
@@ -90,6 +94,13 @@ pub(super) enum Arrival {
 
 /// Counts a datagram that was not taken.
 pub(super) type Count = fn(&mut Rejected);
+
+impl Path {
+    /// When an acknowledgement is due; never while the unit has not said what it wants to be called by.
+    fn ack_due(&self) -> Option<Instant> {
+        self.peer_index.and(self.ack.due())
+    }
+}
 
 impl Session {
     pub(super) fn new(now: Instant, stream: StreamKey, latency: Duration, keys: SessionKeys) -> Self {
@@ -100,6 +111,7 @@ impl Session {
             opened: now,
             announced: false,
             paths: BTreeMap::new(),
+            used_paths: ReplayWindow::new(),
             receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now }),
             reports: BTreeMap::new(),
             encoder: None,
@@ -109,6 +121,7 @@ impl Session {
             outbox: VecDeque::new(),
             received: WindowSum::default(),
             received_bytes: 0,
+            received_packets: 0,
             last_arrival: now,
         }
     }
@@ -120,6 +133,20 @@ impl Session {
     /// Whether a path has proven that the unit is there.
     pub(super) fn is_joined(&self) -> bool {
         self.paths.values().any(|path| path.peer_index.is_some())
+    }
+
+    /// Makes room for another path: gives the index of one that nothing came on for long, whose leaving was not heard.
+    pub(super) fn drop_stale_path(&mut self, now: Instant) -> Option<u32> {
+        if self.paths.len() < MAX_PATHS {
+            return None;
+        }
+        let (id, path) = self.paths.iter().min_by_key(|(_, path)| path.ack.last_arrival())?;
+        if now - path.ack.last_arrival() < STALE_AFTER {
+            return None;
+        }
+        let (id, index) = (*id, path.own_index);
+        self.paths.remove(&id);
+        Some(index)
     }
 
     /// Opens a JOIN datagram; the path begins with the first whose tag holds. Gives whether it did now.
@@ -138,6 +165,9 @@ impl Session {
         if path == 0 || self.paths.len() >= MAX_PATHS {
             return Err(|rejected| rejected.unexpected_join += 1);
         }
+        if !self.used_paths.is_new(path.into()) {
+            return Err(|rejected| rejected.replayed += 1);
+        }
         let fresh = Path {
             peer_index: None,
             own_index,
@@ -150,7 +180,9 @@ impl Session {
         };
         self.paths.insert(path, fresh);
         let opened = self.open(now, route, path, sealed, datagram).map(|plain| (plain, true));
-        if opened.is_err() {
+        if opened.is_ok() {
+            self.used_paths.accept(path.into());
+        } else {
             self.paths.remove(&path);
         }
         opened
@@ -185,6 +217,7 @@ impl Session {
         path.received.add(now, size);
         self.received.add(now, size);
         self.received_bytes += size;
+        self.received_packets += 1;
         self.last_arrival = now;
         Ok(&payload[..len])
     }
@@ -219,9 +252,9 @@ impl Session {
             }
             Frame::Track(track) => return self.on_track(track),
             Frame::LinkLeave { path } => {
-                self.paths.remove(path);
+                let Some(left) = self.paths.remove(path) else { return Arrival::Taken };
                 self.reports.retain(|_, report| report.path != *path);
-                return Arrival::Left(*path);
+                return Arrival::Left(left.own_index);
             }
             Frame::Close { .. } => return Arrival::Closed,
             Frame::Unknown { .. } => return Arrival::Rejected(|rejected| rejected.unknown_frame += 1),
@@ -272,7 +305,13 @@ impl Session {
     }
 
     fn send(&mut self, path: u32, outgoing: Outgoing) {
-        if self.outbox.len() < MAX_OUTBOX {
+        // The newest answer says all: a datagram full of pings is answered once.
+        let same = |(to, other): &(u32, Outgoing)| {
+            *to == path && std::mem::discriminant(other) == std::mem::discriminant(&outgoing)
+        };
+        if let Some(waiting) = self.outbox.iter_mut().find(|waiting| same(waiting)) {
+            waiting.1 = outgoing;
+        } else if self.outbox.len() < MAX_OUTBOX {
             self.outbox.push_back((path, outgoing));
         }
     }
@@ -301,7 +340,7 @@ impl Session {
 
     /// When to poll again: a unit or an acknowledgement is due.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let acks = self.paths.values().flat_map(|path| [path.ack.due(), path.ack.copy_due()]).flatten().min();
+        let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
         let outbox = (!self.outbox.is_empty()).then_some(now);
         [acks, outbox, self.receiver.deadline(now)].into_iter().flatten().min()
     }
@@ -330,7 +369,7 @@ impl Session {
     }
 
     fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
-        let due = |path: &Path| path.ack.due().is_some_and(|due| due <= now) && path.peer_index.is_some();
+        let due = |path: &Path| path.ack_due().is_some_and(|due| due <= now);
         let (id, detour) =
             self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.wants_detour()))?;
         let over = self.freshest(Some(id)).filter(|_| detour).unwrap_or(id);
@@ -395,5 +434,7 @@ const MAX_PATHS: usize = 32;
 const MAX_TRACKS: usize = 16;
 const MAX_OUTBOX: usize = 64;
 const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
-/// A unit that missed this many packets in a row reads the next number wrong; 32 s of acknowledgements pass before that.
+/// Ten times as long as a path that is there stays quiet.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+/// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
 const ASSUMED_KNOWN: u64 = 4_000;

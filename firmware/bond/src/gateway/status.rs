@@ -138,7 +138,7 @@ impl Gateway {
                 }),
                 received: session.received.rate(now),
                 received_bytes: session.received_bytes,
-                received_packets: session.paths.values().map(|path| path.packets).sum(),
+                received_packets: session.received_packets,
             })
             .collect()
     }

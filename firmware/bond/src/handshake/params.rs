@@ -34,7 +34,7 @@ impl UnitParams {
         decode(bytes, |id, value| {
             match id {
                 STREAM => params.stream = str::from_utf8(value).ok().filter(|name| is_stream_name(name))?.to_owned(),
-                LATENCY => params.latency = Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into()),
+                LATENCY => params.latency = latency(value)?,
                 _ => {}
             }
             Some(())
@@ -53,21 +53,26 @@ impl GatewayParams {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (mut session_index, mut latency) = (None, None);
+        let (mut session_index, mut wanted) = (None, None);
         decode(bytes, |id, value| {
             match id {
                 SESSION => session_index = Some(u32::from_be_bytes(value.try_into().ok()?)),
-                LATENCY => latency = Some(Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into())),
+                LATENCY => wanted = Some(latency(value)?),
                 _ => {}
             }
             Some(())
         })?;
-        Some(Self { session_index: session_index?, latency })
+        Some(Self { session_index: session_index?, latency: wanted })
     }
 }
 
 fn millis(duration: Duration) -> [u8; 4] {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+/// A peer that asks for hours would have us keep hours of media.
+fn latency(value: &[u8]) -> Option<Duration> {
+    Some(Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into()).min(MAX_LATENCY))
 }
 
 fn encode(params: &[(u64, &[u8])]) -> Vec<u8> {
@@ -96,6 +101,9 @@ pub fn is_stream_name(name: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
 }
+
+/// Six times the longest profile. Both ends cut at it, so they agree.
+pub(crate) const MAX_LATENCY: Duration = Duration::from_secs(30);
 
 const STREAM: u64 = 1;
 const LATENCY: u64 = 2;

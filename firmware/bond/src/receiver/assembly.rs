@@ -18,11 +18,15 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Takes in a range.
-    pub(crate) fn insert(&mut self, media: &Media<'_>) -> Result<(), OutOfBounds> {
+    /// Takes in a range that may make the unit hold `room` more bytes.
+    pub(crate) fn insert(&mut self, media: &Media<'_>, room: usize) -> Result<(), OutOfBounds> {
         let end = media.offset as usize + media.bytes.len();
         let beyond = self.total.is_some_and(|total| end > total as usize);
-        if end > MAX_UNIT || beyond || self.have.pieces() >= MAX_PIECES {
+        // A unit that ended once cannot end elsewhere.
+        let moved = media.last && (self.total.is_some_and(|total| end != total as usize) || end < self.bytes.len());
+        // A buffer that grows doubles.
+        let growth = PIECE + if end > self.bytes.capacity() { end.max(2 * self.bytes.capacity()) } else { 0 };
+        if end > MAX_UNIT || beyond || moved || growth > room || self.have.pieces() >= MAX_PIECES {
             return Err(OutOfBounds);
         }
         if media.last {
@@ -44,9 +48,9 @@ impl Assembly {
         Ok(())
     }
 
-    /// Bytes held.
+    /// Bytes held, with what it takes to keep track of them.
     pub(crate) fn held(&self) -> usize {
-        self.bytes.len()
+        OVERHEAD + self.bytes.capacity() + PIECE * self.have.pieces()
     }
 
     /// Whether all of it is there.
@@ -65,3 +69,40 @@ impl Assembly {
 const MAX_UNIT: usize = 8 << 20;
 /// A unit never arrives in more disjoint ranges than links and their losses make.
 const MAX_PIECES: usize = 2_048;
+/// Around the bytes of a unit, however few: the assembly, its place in a map, its first ranges.
+pub(super) const OVERHEAD: usize = 256;
+/// A further range, in a vector that doubles.
+const PIECE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use bondbox_units::TrackId;
+
+    use super::*;
+
+    fn piece(offset: u32, last: bool, bytes: &[u8]) -> Media<'_> {
+        Media { track: TrackId(0), unit: 0, offset, last, again: false, header: None, bytes }
+    }
+
+    #[test]
+    fn a_unit_ends_once() {
+        let mut unit = Assembly::default();
+        unit.insert(&piece(10, false, &[1; 10]), usize::MAX).unwrap();
+        assert_eq!(unit.insert(&piece(5, true, &[1; 10]), usize::MAX), Err(OutOfBounds), "more is there already");
+        unit.insert(&piece(20, true, &[1; 10]), usize::MAX).unwrap();
+        assert_eq!(unit.insert(&piece(25, true, &[1; 10]), usize::MAX), Err(OutOfBounds));
+        assert_eq!(unit.insert(&piece(30, false, &[1]), usize::MAX), Err(OutOfBounds));
+    }
+
+    #[test]
+    fn what_is_held_never_exceeds_the_room_given() {
+        let mut unit = Assembly::default();
+        let room = 100_000;
+        for offset in (0..8_000_000).step_by(3_001) {
+            let before = unit.held();
+            let _ = unit.insert(&piece(offset, false, &[7; 40]), (OVERHEAD + room) - before);
+            assert!(unit.held() <= OVERHEAD + room, "{} at {offset}", unit.held());
+        }
+        assert!(unit.held() > room / 3);
+    }
+}

@@ -1,13 +1,16 @@
 //! The units of one track, in order, each at its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use bondbox_units::{Instant, TrackId};
+use bondbox_wire::expand;
 use bondbox_wire::frame::{Media, UnitHeader};
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, OVERHEAD};
 use super::clock::ClockMap;
+use super::missed::Missed;
 use super::{Delivered, OutOfBounds};
 
 /// What became of a track's units.
@@ -30,14 +33,17 @@ pub struct TrackCounters {
 }
 
 /// Waits for units and lets them out.
+///
+/// Unit numbers travel as 32 bits, which an opaque stream uses up in weeks: here they have 64.
 #[derive(Debug, Default)]
 pub(crate) struct Playout {
     pub(crate) counters: TrackCounters,
     /// The unit to put out next; `None` before the first.
-    next: Option<u32>,
-    waiting: BTreeMap<u32, Assembly>,
-    /// Units whose time has passed, and when: some may still complete and were late, not lost.
-    missed: BTreeMap<u32, (Instant, Assembly)>,
+    next: Option<u64>,
+    waiting: BTreeMap<u64, Assembly>,
+    /// Of those waiting, units whose header is there: only these say when they are due.
+    headed: BTreeSet<u64>,
+    missed: Missed,
     held: usize,
     damaged: bool,
     gap: bool,
@@ -48,30 +54,30 @@ pub(crate) struct Playout {
 impl Playout {
     /// Bytes held.
     pub(crate) const fn held(&self) -> usize {
-        self.held
+        self.held + self.missed.held()
     }
 
     /// The first unit that still matters.
-    pub(crate) const fn horizon(&self) -> Option<u32> {
-        self.next
+    pub(crate) fn horizon(&self) -> Option<u32> {
+        self.next.map(|next| next as u32)
     }
 
-    /// Takes in bytes of a unit.
+    /// Takes in bytes of a unit, which may make the track hold `room` more.
     pub(crate) fn on_media(
         &mut self,
         now: Instant,
         media: &Media<'_>,
         clock: &ClockMap,
         latency: Duration,
+        room: usize,
     ) -> Result<(), OutOfBounds> {
-        // Until the first unit is out, an earlier one may still come over a slower link.
-        if self.next.is_some_and(|next| media.unit < next) {
-            return self.on_late_media(now, media);
-        }
-        let first = self.next.or_else(|| self.waiting.keys().next().copied()).unwrap_or(media.unit);
-        let last = self.waiting.keys().next_back().copied().unwrap_or(media.unit);
-        if media.unit.max(last) - media.unit.min(first) > MAX_AHEAD {
-            return Err(OutOfBounds);
+        let unit = self.number(media.unit);
+        if self.next.is_some_and(|next| unit < next) {
+            if let Some(late) = self.missed.on_media(now, unit, media, room)? {
+                self.counters.late += 1;
+                self.counters.latest = self.counters.latest.max(late);
+            }
+            return Ok(());
         }
         if let Some(header) = &media.header {
             let due = clock.map(now, header.ingest_low) + latency;
@@ -79,25 +85,23 @@ impl Playout {
                 return Err(OutOfBounds);
             }
         }
-        let assembly = self.waiting.entry(media.unit).or_default();
-        let before = assembly.held();
-        let result = assembly.insert(media);
+        let fresh = !self.waiting.contains_key(&unit);
+        let room = if fresh { room.checked_sub(OVERHEAD).ok_or(OutOfBounds)? } else { room };
+        let assembly = self.waiting.entry(unit).or_default();
+        let before = if fresh { 0 } else { assembly.held() };
+        let result = assembly.insert(media, room);
         self.held = self.held + assembly.held() - before;
+        if assembly.header.is_some() {
+            self.headed.insert(unit);
+        }
         result
     }
 
-    fn on_late_media(&mut self, now: Instant, media: &Media<'_>) -> Result<(), OutOfBounds> {
-        let Some((since, assembly)) = self.missed.get_mut(&media.unit) else { return Ok(()) };
-        let before = assembly.held();
-        assembly.insert(media)?;
-        self.held = self.held + assembly.held() - before;
-        if assembly.is_complete() {
-            self.held -= assembly.held();
-            self.counters.late += 1;
-            self.counters.latest = self.counters.latest.max(now - *since);
-            self.missed.remove(&media.unit);
-        }
-        Ok(())
+    /// A unit's number in full: the one nearest to those that are there.
+    fn number(&self, low: u32) -> u64 {
+        let near = self.next.or_else(|| self.waiting.keys().next().copied());
+        // Before the first unit, leave room below: an earlier one may still come over a slower link.
+        expand(low.into(), u32::BITS, near.unwrap_or((1 << u32::BITS) + u64::from(low)))
     }
 
     /// The next unit that is due. Those before it whose time has passed are missed.
@@ -108,32 +112,36 @@ impl Playout {
         clock: &ClockMap,
         latency: Duration,
     ) -> Option<Delivered> {
-        self.settle_missed(now);
+        self.counters.lost += self.missed.settle(now);
         loop {
             // The first unit that is due by its own time stamp; whatever lacks one before it has missed its turn.
-            let due_of = |header: &UnitHeader| clock.map(now, header.ingest_low) + latency;
-            let (unit, due) =
-                self.waiting.iter().find_map(|(unit, assembly)| Some((*unit, due_of(assembly.header.as_ref()?))))?;
+            let (unit, header) = self.first_headed()?;
+            let due = clock.map(now, header.ingest_low) + latency;
             if due > now {
                 return None;
             }
             self.miss_up_to(unit, now);
+            self.headed.remove(&unit);
             let assembly = self.waiting.remove(&unit)?;
-            self.next = Some(unit.wrapping_add(1));
-            match assembly.header {
-                Some(header) if assembly.is_complete() => {
-                    self.held -= assembly.held();
-                    return Some(self.deliver(track, unit, due, &header, assembly));
-                }
-                _ => self.miss(unit, due, assembly),
+            self.held -= assembly.held();
+            self.next = Some(unit + 1);
+            if assembly.is_complete() {
+                return Some(self.deliver(track, unit as u32, due, &header, assembly));
             }
+            self.miss(now, unit..unit + 1);
+            self.missed.keep(unit, assembly);
         }
     }
 
     /// When to poll again.
     pub(crate) fn deadline(&self, now: Instant, clock: &ClockMap, latency: Duration) -> Option<Instant> {
-        let header = self.waiting.values().find_map(|assembly| assembly.header.as_ref())?;
+        let (_, header) = self.first_headed()?;
         Some(clock.map(now, header.ingest_low) + latency)
+    }
+
+    fn first_headed(&self) -> Option<(u64, UnitHeader)> {
+        let unit = *self.headed.first()?;
+        Some((unit, self.waiting.get(&unit)?.header?))
     }
 
     /// Whether to ask for a keyframe now.
@@ -178,36 +186,25 @@ impl Playout {
     }
 
     /// Everything before `unit` that has not been put out has missed its turn.
-    fn miss_up_to(&mut self, unit: u32, now: Instant) {
+    fn miss_up_to(&mut self, unit: u64, now: Instant) {
         let first = self.next.or_else(|| self.waiting.keys().next().copied()).unwrap_or(unit);
-        for missed in first..unit {
-            let assembly = self.waiting.remove(&missed).unwrap_or_default();
-            self.miss(missed, now, assembly);
+        if first >= unit {
+            return;
+        }
+        self.miss(now, first..unit);
+        while let Some(part) = self.waiting.first_entry().filter(|part| *part.key() < unit) {
+            let (unit, part) = part.remove_entry();
+            self.held -= part.held();
+            self.missed.keep(unit, part);
         }
     }
 
-    fn miss(&mut self, unit: u32, due: Instant, assembly: Assembly) {
-        self.missed.insert(unit, (due, assembly));
+    fn miss(&mut self, now: Instant, units: Range<u64>) {
+        self.counters.lost += self.missed.miss(now, units);
         (self.damaged, self.gap) = (true, true);
-    }
-
-    /// What was missed a while ago will not come any more: it is lost.
-    fn settle_missed(&mut self, now: Instant) {
-        while let Some(entry) = self.missed.first_entry() {
-            if now - entry.get().0 < LATE_GRACE {
-                break;
-            }
-            let (_, assembly) = entry.remove();
-            self.held -= assembly.held();
-            self.counters.lost += 1;
-        }
     }
 }
 
-/// A unit that comes later than this after its time counts as lost, not late.
-const LATE_GRACE: Duration = Duration::from_secs(1);
-/// Units from the first to the last that are held at a time: 5 s of an opaque track at 30 Mbit/s.
-const MAX_AHEAD: u32 = 16_384;
 /// A unit is never due later than this after one latency from now, nor this long ago when it comes.
 const MAX_SKEW: Duration = Duration::from_secs(10);
 /// A keyframe every second is as much repair as an encoder can bear.
@@ -217,6 +214,7 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 mod tests {
     use bondbox_units::Priority;
     use bondbox_wire::frame::Clock;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -243,13 +241,13 @@ mod tests {
                 priority: Priority::Standard,
                 keyframe: unit.is_multiple_of(10),
                 discontinuity: false,
-                ingest_low: 1_000 * 10 * (unit + 1),
+                ingest_low: unit.wrapping_add(1).wrapping_mul(10_000),
                 pts_offset: 0,
                 dts_offset: 0,
             };
             let header = (offset == 0).then_some(header);
             let media = Media { track: TRACK, unit, offset, last, again: false, header, bytes: &[unit as u8; 100] };
-            self.playout.on_media(now, &media, &self.clock, LATENCY)
+            self.playout.on_media(now, &media, &self.clock, LATENCY, 1 << 20)
         }
 
         fn out(&mut self, now: Instant) -> Vec<u32> {
@@ -301,14 +299,81 @@ mod tests {
     }
 
     #[test]
-    fn media_far_from_what_is_due_is_refused() {
+    fn media_whose_time_is_far_from_now_is_refused() {
         let mut bench = Bench::new();
         bench.part(ms(20), 5, 0, true).unwrap();
-        assert_eq!(bench.part(ms(20), 60_000, 100, true), Err(OutOfBounds));
-        bench.part(ms(20), 16_000, 100, true).unwrap();
+        assert_eq!(bench.part(ms(60_000), 6, 0, true), Err(OutOfBounds));
+    }
+
+    #[test]
+    fn a_stream_that_leaves_a_million_units_out_goes_on_behind_them() {
+        let mut bench = Bench::new();
+        bench.part(ms(20), 0, 0, true).unwrap();
         bench.part(ms(20), 1, 100, true).unwrap();
-        assert_eq!(bench.part(ms(20), 16_386, 100, true), Err(OutOfBounds), "far from the first");
-        let mut late = Bench::new();
-        assert_eq!(late.part(ms(60_000), 5, 0, true), Err(OutOfBounds));
+        assert_eq!(bench.out(ms(110)), [0]);
+        let at = ms(10 * 1_000_001);
+        bench.part(at, 1_000_000, 0, true).unwrap();
+        assert_eq!(bench.out(at + LATENCY), [1_000_000]);
+        bench.out(at + Duration::from_secs(2));
+        assert_eq!((bench.playout.counters.lost, bench.playout.held()), (999_999, 0));
+    }
+
+    #[test]
+    fn numbers_wrap_without_a_gap() {
+        let mut bench = Bench::new();
+        let first = u32::MAX - 2;
+        let start = Instant::from_micros(u64::from(first.wrapping_add(1).wrapping_mul(10_000)));
+        for i in [1, 0, 2, 5, 3, 4] {
+            bench.part(start, first.wrapping_add(i), 0, true).unwrap();
+        }
+        let out = bench.out(start + Duration::from_secs(1));
+        assert_eq!(out, [first, first + 1, first + 2, 0, 1, 2]);
+        assert_eq!(bench.playout.horizon(), Some(3));
+        assert_eq!(bench.playout.counters.lost, 0);
+    }
+
+    #[test]
+    fn a_part_that_comes_again_after_its_unit_was_late_is_not_counted_again() {
+        let mut bench = Bench::new();
+        for unit in [0, 2] {
+            bench.part(ms(20), unit, 0, true).unwrap();
+        }
+        assert_eq!(bench.out(ms(130)), [0, 2]);
+        (0..3).for_each(|_| bench.part(ms(140), 1, 0, true).unwrap());
+        bench.out(ms(2_000));
+        assert_eq!((bench.playout.counters.late, bench.playout.counters.lost), (1, 0));
+    }
+
+    proptest! {
+        /// Delivered, late and lost make up all that the output went past, whatever arrives when.
+        #[test]
+        fn every_unit_is_counted_once(
+            parts in prop::collection::vec((0..80_u32, 0..2_u32, any::<bool>(), 0..60_u64), 1..200),
+        ) {
+            let mut bench = Bench::new();
+            let (mut now, mut out) = (ms(0), vec![]);
+            let mut first = None;
+            for (unit, half, lone, wait) in parts {
+                now += Duration::from_millis(wait / 4);
+                let _ = bench.part(now, unit, 100 * half, half == 1 || lone);
+                if bench.playout.next.is_none() {
+                    first = bench.playout.waiting.keys().next().copied();
+                }
+                out.extend(bench.out(now));
+            }
+            let end = now + Duration::from_secs(2);
+            out.extend(bench.out(end));
+            prop_assert!(out.is_sorted_by(|a, b| a < b), "{out:?}");
+            let playout = &bench.playout;
+            let counters = playout.counters;
+            prop_assert_eq!(counters.delivered, out.len() as u64);
+            if let (Some(first), Some(next)) = (first, playout.next) {
+                let counted = counters.delivered + counters.late + counters.lost + playout.missed.pending();
+                prop_assert_eq!(counted, next - first, "{:?}", counters);
+            }
+            let held: usize = playout.waiting.values().map(Assembly::held).sum();
+            bench.out(end + Duration::from_secs(2));
+            prop_assert_eq!(bench.playout.held(), held);
+        }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct EncoderTarget {
 
 impl EncoderTarget {
     pub(crate) fn new(now: Instant, headroom: Headroom, range: (Bitrate, Bitrate), start: Bitrate) -> Self {
+        let range = (range.0.min(range.1), range.1);
         let target = start.clamp(range.0, range.1);
         Self { headroom, range, target, told: None, told_at: now, hold_until: now, updated: now }
     }

@@ -43,6 +43,13 @@ struct Sent {
     state: State,
 }
 
+/// The largest number acknowledged, and when that packet was sent: what was sent before it is overdue.
+#[derive(Clone, Copy, Debug)]
+struct Largest {
+    pn: u64,
+    sent: Instant,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     InFlight,
@@ -77,7 +84,7 @@ pub(crate) struct Path {
     base: u64,
     /// No packet before this number is in flight.
     oldest: u64,
-    largest_acknowledged: Option<u64>,
+    largest_acknowledged: Option<Largest>,
     in_flight: u64,
     min_rtt: Option<Duration>,
     reorder: Duration,
@@ -132,8 +139,8 @@ impl Path {
         self.base + self.sent.len() as u64
     }
 
-    pub(crate) const fn largest_acknowledged(&self) -> Option<u64> {
-        self.largest_acknowledged
+    pub(crate) fn largest_acknowledged(&self) -> Option<u64> {
+        self.largest_acknowledged.map(|largest| largest.pn)
     }
 
     /// Least round trip; 100 ms while none is known.
@@ -177,7 +184,7 @@ impl Path {
         let due = self.proof_due();
         let mut verdicts = vec![];
         let mut delivered = vec![];
-        let newest = self.largest_acknowledged.is_none_or(|largest| ack.largest > largest);
+        let newest = self.largest_acknowledged.is_none_or(|largest| ack.largest > largest.pn);
         for packet in ack.packets() {
             let Some(index) = packet.pn.checked_sub(self.base).map(|i| i as usize) else { break };
             let Some(sent) = self.sent.get_mut(index) else { continue };
@@ -185,7 +192,7 @@ impl Path {
                 State::Done => continue,
                 State::InFlight => self.in_flight -= u64::from(sent.size),
                 // Taken for lost too early: the path reorders.
-                State::Lost => self.reorder = (self.reorder * 2).max(MIN_REORDER),
+                State::Lost => self.reorder = (self.reorder * 2).clamp(MIN_REORDER, MAX_REORDER),
             }
             delivered.push(Delivered {
                 sent: sent.at,
@@ -201,15 +208,14 @@ impl Path {
             }
             verdicts.push(Verdict::Arrived(std::mem::take(&mut sent.content)));
         }
-        self.largest_acknowledged = self.largest_acknowledged.max(Some(ack.largest));
         if delivered.is_empty() {
             return (verdicts, None);
         }
-        if newest
-            && same_link
-            && let Some(sent) = self.sent.get((ack.largest.saturating_sub(self.base)) as usize)
-        {
-            self.on_round_trip((now - sent.at).saturating_sub(Duration::from_micros(ack.delay_us)));
+        if let Some(sent) = self.sent_at(ack.largest).filter(|_| newest) {
+            self.largest_acknowledged = Some(Largest { pn: ack.largest, sent });
+            if same_link {
+                self.on_round_trip((now - sent).saturating_sub(Duration::from_micros(ack.delay_us)));
+            }
         }
         delivered.reverse();
         for packet in &delivered {
@@ -228,6 +234,12 @@ impl Path {
         let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 10 && self.loss(now) < 0.1;
         self.pacing.grow_if_free(now, free, self.round_trip() + ACK_INTERVAL);
         (verdicts, Some(before))
+    }
+
+    /// When a packet was sent that is not forgotten yet.
+    fn sent_at(&self, pn: u64) -> Option<Instant> {
+        let index = usize::try_from(pn.checked_sub(self.base)?).ok()?;
+        Some(self.sent.get(index)?.at)
     }
 
     /// Looks at the clock; gives the health when it got worse.
@@ -362,15 +374,12 @@ impl Path {
     /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
     fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>) {
         let Some(largest) = self.largest_acknowledged else { return };
-        let Some(newest_sent) = self.sent.get((largest.saturating_sub(self.base)) as usize).map(|sent| sent.at) else {
-            return;
-        };
         let patience = self.reorder.min(self.round_trip() / 4);
         let before = verdicts.len();
         let unsettled =
-            (self.oldest.max(self.base) - self.base) as usize..(largest.max(self.base) - self.base) as usize;
+            (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
         for sent in self.sent.range_mut(unsettled.start.min(unsettled.end)..unsettled.end) {
-            if sent.state == State::InFlight && newest_sent - sent.at >= patience {
+            if sent.state == State::InFlight && largest.sent - sent.at >= patience {
                 sent.state = State::Lost;
                 self.in_flight -= u64::from(sent.size);
                 self.lost.add(now, u64::from(sent.size));
@@ -388,8 +397,7 @@ impl Path {
         while let Some(oldest) = self.sent.front() {
             let old = now - oldest.at > FORGET_LOST;
             let forget = oldest.state == State::Done || (oldest.state == State::Lost && old);
-            // The largest acknowledged stays: loss is told by it.
-            if !forget || Some(self.base) == self.largest_acknowledged {
+            if !forget {
                 break;
             }
             self.sent.pop_front();
@@ -407,6 +415,8 @@ pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
 const CHANNEL_LOSS_PACKETS: u32 = 500;
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
 const MIN_REORDER: Duration = Duration::from_millis(1);
+/// A quarter of a round trip is the bound that counts.
+const MAX_REORDER: Duration = Duration::from_secs(3);
 const MIN_WAIT: Duration = Duration::from_millis(1);
 const MAX_WAIT: Duration = Duration::from_millis(100);
 const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;

@@ -48,8 +48,9 @@ impl Capacity {
     pub(crate) fn on_delivered(&mut self, now: Instant, packets: impl IntoIterator<Item = Delivered>, load: Load) {
         self.window.extend(packets);
         let Some(newest) = self.window.back().map(|packet| packet.received) else { return };
-        while self.window.len() > MIN_PACKETS
-            && self.window.front().is_some_and(|oldest| newest.since(oldest.received) > MIN_SPAN)
+        while self.window.len() > MAX_PACKETS
+            || self.window.len() > MIN_PACKETS
+                && self.window.front().is_some_and(|oldest| newest.since(oldest.received) > MIN_SPAN)
         {
             self.window.pop_front();
         }
@@ -105,6 +106,8 @@ impl Capacity {
 
 const MIN_SPAN: Duration = Duration::from_millis(100);
 const MIN_PACKETS: usize = 20;
+/// What 200 Mbit/s bring in that span. A gateway whose clock stands still must not make it grow.
+const MAX_PACKETS: usize = 2_048;
 const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
 const DECAY: Duration = Duration::from_secs(60);
 /// Acknowledgements come every 10 to 25 ms: a step is followed to 90 % within about 100 ms of its window.

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use bondbox_units::{Instant, TrackId};
+use bondbox_wire::expand;
 use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
 
 use crate::ranges::RangeSet;
 
 /// Bytes of one unit.
+///
+/// Unit numbers travel as 32 bits, which an opaque stream uses up in weeks: here they have 64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk {
     pub(crate) track: TrackId,
-    pub(crate) unit: u32,
+    pub(crate) unit: u64,
     pub(crate) range: Range<u32>,
 }
 
@@ -45,8 +48,9 @@ pub(crate) enum Again {
 /// All units of all tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    units: BTreeMap<(TrackId, u32), StoredUnit>,
-    next: BTreeMap<TrackId, u32>,
+    units: BTreeMap<(TrackId, u64), StoredUnit>,
+    next: BTreeMap<TrackId, u64>,
+    bytes: usize,
     first: VecDeque<Chunk>,
     first_bytes: u64,
     again: Vec<(Again, Instant, Chunk)>,
@@ -57,11 +61,18 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Adds a unit behind all others and gives its number on the track.
-    pub(crate) fn push(&mut self, track: TrackId, header: UnitHeader, payload: Bytes, deadline: Instant) -> u32 {
+    /// Adds a unit behind all others and gives its number on the track. When there are too many, the oldest is given up.
+    pub(crate) fn push(&mut self, track: TrackId, header: UnitHeader, payload: Bytes, deadline: Instant) -> u64 {
+        self.bytes += payload.len();
+        while self.bytes > MAX_BYTES || self.units.len() >= MAX_UNITS {
+            let Some(oldest) = self.units.iter().min_by_key(|(_, unit)| unit.deadline).map(|(key, _)| *key) else {
+                break;
+            };
+            self.give_up(&[oldest]);
+        }
         let next = self.next.entry(track).or_default();
         let unit = *next;
-        *next = next.wrapping_add(1);
+        *next += 1;
         let stored = StoredUnit { header, payload, deadline, acknowledged: RangeSet::default() };
         self.first_bytes += u64::from(stored.len());
         self.first.push_back(Chunk { track, unit, range: 0..stored.len() });
@@ -95,9 +106,14 @@ impl Store {
         let Some(unit) = self.units.get_mut(&key) else { return };
         unit.acknowledged.insert(chunk.range.clone());
         if unit.acknowledged.contains(&(0..unit.len())) {
+            self.bytes -= unit.payload.len();
             self.units.remove(&key);
             self.acknowledged += 1;
             self.again.retain(|(_, _, waiting)| (waiting.track, waiting.unit) != key);
+            // A probe may have brought a copy of what still waits for its first turn.
+            if self.first.iter().any(|waiting| (waiting.track, waiting.unit) == key) {
+                self.forget_first(|waiting| (waiting.track, waiting.unit) == key);
+            }
         }
     }
 
@@ -182,22 +198,28 @@ impl Store {
     }
 
     /// Forgets units; `keys` are in order.
-    fn give_up(&mut self, keys: &[(TrackId, u32)]) {
+    fn give_up(&mut self, keys: &[(TrackId, u64)]) {
         if keys.is_empty() {
             return;
         }
-        for key in keys {
-            self.units.remove(key);
+        for unit in keys.iter().filter_map(|key| self.units.remove(key)) {
+            self.bytes -= unit.payload.len();
         }
         let gone = |chunk: &Chunk| keys.binary_search(&(chunk.track, chunk.unit)).is_ok();
-        self.first.retain(|chunk| !gone(chunk));
-        self.first_bytes = self.first.iter().map(|chunk| u64::from(chunk.range.end - chunk.range.start)).sum();
+        self.forget_first(gone);
         self.again.retain(|(_, _, chunk)| !gone(chunk));
         self.expired += keys.len() as u64;
     }
 
+    fn forget_first(&mut self, gone: impl Fn(&Chunk) -> bool) {
+        self.first.retain(|chunk| !gone(chunk));
+        self.first_bytes = self.first.iter().map(|chunk| u64::from(chunk.range.end - chunk.range.start)).sum();
+    }
+
     /// The gateway has no use for units of `track` before `unit`.
     pub(crate) fn on_horizon(&mut self, track: TrackId, unit: u32) {
+        let Some(next) = self.next.get(&track) else { return };
+        let unit = expand(unit.into(), u32::BITS, *next);
         let past: Vec<_> = self.units.range((track, 0)..(track, unit)).map(|(key, _)| *key).collect();
         self.give_up(&past);
     }
@@ -219,6 +241,11 @@ impl Store {
     }
 }
 
+/// More than a bond of 20 Mbit/s holds at its longest latency.
+const MAX_BYTES: usize = 96 << 20;
+/// The same in small datagrams.
+const MAX_UNITS: usize = 1 << 17;
+
 fn without(range: Range<u32>, hole: &Range<u32>) -> impl Iterator<Item = Range<u32>> + use<> {
     let before = range.start..range.end.min(hole.start);
     let after = range.start.max(hole.end)..range.end;
@@ -234,15 +261,19 @@ mod tests {
 
     const TRACK: TrackId = TrackId(0);
 
-    fn store(lens: &[usize]) -> Store {
-        let header = UnitHeader {
+    fn store_header() -> UnitHeader {
+        UnitHeader {
             priority: Priority::Standard,
             keyframe: false,
             discontinuity: false,
             ingest_low: 0,
             pts_offset: 0,
             dts_offset: 0,
-        };
+        }
+    }
+
+    fn store(lens: &[usize]) -> Store {
+        let header = store_header();
         let mut store = Store::default();
         for (i, len) in lens.iter().enumerate() {
             store.push(TRACK, header, Bytes::from(vec![0; *len]), Instant::from_millis(100 * i as u64));
@@ -250,7 +281,7 @@ mod tests {
         store
     }
 
-    fn chunk(unit: u32, range: Range<u32>) -> Chunk {
+    fn chunk(unit: u64, range: Range<u32>) -> Chunk {
         Chunk { track: TRACK, unit, range }
     }
 
@@ -279,6 +310,40 @@ mod tests {
         store.on_acknowledged(&chunk(0, 0..1_000));
         assert!(store.waiting_again().is_empty());
         assert_eq!(store.acknowledged, 1);
+    }
+
+    #[test]
+    fn a_copy_that_arrived_before_its_turn_blocks_nobody() {
+        let mut store = store(&[500, 700]);
+        store.on_acknowledged(&chunk(0, 0..500));
+        let left: Vec<_> = store.waiting_first().iter().map(|chunk| chunk.unit).collect();
+        assert_eq!((left, store.backlog(), store.acknowledged), (vec![1], 700, 1));
+    }
+
+    #[test]
+    fn a_horizon_is_understood_around_the_wrap_of_numbers() {
+        let mut store = Store::default();
+        store.next.insert(TRACK, (1 << 32) - 2);
+        let header = store_header();
+        for ms in 0..4 {
+            store.push(TRACK, header, Bytes::from_static(b"x"), Instant::from_millis(ms));
+        }
+        store.on_horizon(TRACK, u32::MAX);
+        assert_eq!(store.expired, 1);
+        store.on_horizon(TRACK, 1);
+        assert_eq!((store.expired, store.units.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_source_that_nobody_empties_does_not_grow_without_end() {
+        let mut store = Store::default();
+        let megabyte = Bytes::from(vec![0; 1 << 20]);
+        for ms in 0..200 {
+            store.push(TRACK, store_header(), megabyte.clone(), Instant::from_millis(ms));
+        }
+        assert!(store.bytes <= MAX_BYTES);
+        assert_eq!(store.units.len() as u64 + store.expired, 200);
+        assert_eq!(store.backlog() as usize, store.bytes);
     }
 
     #[test]

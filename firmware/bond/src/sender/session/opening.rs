@@ -65,6 +65,13 @@ impl Sender {
         }
     }
 
+    /// A link that is no more takes no pieces.
+    pub(in super::super) fn forget_pieces(&mut self, link: LinkId) {
+        if let Opening::Attempt(attempt) = &mut self.opening {
+            attempt.pieces.remove(&link);
+        }
+    }
+
     /// The old session lives after all, unless the gateway has said that it knows it no more.
     pub(super) fn on_old_session_alive(&mut self) {
         if self.dark && matches!(&self.opening, Opening::Attempt(_) | Opening::Waiting { .. }) {
@@ -79,7 +86,8 @@ impl Sender {
         };
         if !self.session.as_ref().is_some_and(known) {
             self.rejected.stray_reset += 1;
-        } else if matches!(self.opening, Opening::Idle) {
+        } else if matches!(self.opening, Opening::Idle) && self.reset_at.is_none_or(|at| now - at >= RESET_HOLD) {
+            self.reset_at = Some(now);
             self.begin(now);
         }
     }
@@ -151,6 +159,10 @@ impl Sender {
 
 /// As long as the gateway keeps a half-open handshake.
 const GIVE_UP: Duration = Duration::from_secs(3);
+
+/// Anyone who sees our datagrams can forge a RESET, and each one that is believed sends all that waits once more. A gateway
+/// that dies twice within this is found by its silence.
+const RESET_HOLD: Duration = Duration::from_secs(5);
 
 /// Between attempts that were refused.
 const RETRY: Duration = Duration::from_secs(1);

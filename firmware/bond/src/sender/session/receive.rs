@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Instant, LinkId};
+use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::envelope::Sealed;
 use bondbox_wire::frame::{Ack, Frame, Frames, LinkAccept};
 
@@ -51,6 +51,8 @@ impl Sender {
     fn on_frame(&mut self, now: Instant, link: LinkId, new: bool, frame: &Frame<'_>) {
         match frame {
             Frame::LinkAccept(accept) => self.on_accept(now, link, new, accept),
+            // Path ids begin anew in each session: what the next one says must not be taken for this one's.
+            _ if new && self.opening.session().is_some() => {}
             Frame::Ack(ack) => self.on_ack(now, link, ack),
             Frame::Ping(token) => {
                 if let Some(session) = &mut self.session
@@ -59,16 +61,30 @@ impl Sender {
                     session.pongs.push((link, *token));
                 }
             }
-            Frame::Keyframe { track } => self.events.push_back(SenderEvent::KeyframeWanted(*track)),
+            Frame::Keyframe { track } => self.on_keyframe_wanted(now, *track),
             Frame::Horizon { track, unit } => self.store.on_horizon(*track, *unit),
-            Frame::Close { .. } if !new => {
+            Frame::Close { .. } => {
                 self.session = None;
-                self.opening = Opening::Waiting { until: now + REOPEN };
+                if !matches!(self.opening, Opening::Closed) {
+                    self.opening = Opening::Waiting { until: now + REOPEN };
+                }
                 self.next_tick = now;
             }
             Frame::Unknown { .. } => self.rejected.unknown_frame += 1,
             // Padding carries nothing, and the rest is said by units only.
             _ => {}
+        }
+    }
+
+    /// An encoder bears so many keyframes, whatever a gateway asks for.
+    fn on_keyframe_wanted(&mut self, now: Instant, track: TrackId) {
+        let asked = self.tracks.contains_key(&track).then(|| self.keyframes.insert(track, now));
+        match asked {
+            Some(Some(before)) if now - before < KEYFRAME_INTERVAL => {
+                self.keyframes.insert(track, before);
+            }
+            Some(_) => self.events.push_back(SenderEvent::KeyframeWanted(track)),
+            None => {}
         }
     }
 
@@ -128,6 +144,8 @@ impl Sender {
 
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(10);
 const MAX_PONGS: usize = 16;
+/// Half of what a gateway that keeps to the rules lets pass.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A gateway that closes a session has a reason that seldom goes away at once.
 const REOPEN: Duration = Duration::from_secs(2);

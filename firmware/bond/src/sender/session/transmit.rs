@@ -278,7 +278,7 @@ fn put_chunk(store: &Store, chunk: &Chunk, again: bool, writer: &mut Writer<'_>,
     let Some(unit) = store.unit(chunk) else { return };
     let header = (chunk.range.start == 0).then_some(&unit.header);
     let left = (chunk.range.end - chunk.range.start) as usize;
-    let overhead = Media::overhead(chunk.unit, chunk.range.start, header, left.min(writer.room()));
+    let overhead = Media::overhead(chunk.unit as u32, chunk.range.start, header, left.min(writer.room()));
     // The frame that ends a packet needs no length; the two bytes that saves are not worth another round.
     let Some(room) = writer.room().checked_sub(overhead) else { return };
     if room == 0 && left > 0 {
@@ -287,7 +287,7 @@ fn put_chunk(store: &Store, chunk: &Chunk, again: bool, writer: &mut Writer<'_>,
     let end = chunk.range.start + left.min(room) as u32;
     let media = Media {
         track: chunk.track,
-        unit: chunk.unit,
+        unit: chunk.unit as u32,
         offset: chunk.range.start,
         last: end == unit.len(),
         again,
