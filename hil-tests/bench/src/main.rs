@@ -8,6 +8,7 @@
 mod check;
 mod clock;
 mod machine;
+mod measured;
 mod meter;
 mod payload;
 mod peers;
@@ -30,9 +31,10 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use machine::Machine;
+use measured::Measured;
 use plan::{CASES, CHECKED, Case};
 use results::{CaseResult, Results, Settings, SubjectResult};
-use run::{Measured, Run};
+use run::Run;
 use stop::Stop;
 
 /// Measures the bond, and its peers, with real processes over emulated links.
@@ -129,8 +131,8 @@ fn measure(
     for seed in arguments.seed..arguments.seed + runs {
         for (subject, measured) in subjects.iter().zip(&mut measured) {
             eprintln!("{}: {}, seed {seed}", case.name(), subject.name());
-            let folder = folder.join(case.name()).join(subject.folder());
-            let run = Run { case, subject, seed, counted, folder: &folder };
+            let logs = folder.join(case.name()).join(subject.folder());
+            let run = Run { case, subject, seed, counted, logs: &logs };
             let context = || format!("{}: {}, seed {seed}", case.name(), subject.name());
             measured.push(run.measure(stop).with_context(context)?);
         }

@@ -26,13 +26,13 @@ pub(crate) struct Task {
     /// Its own folder, for keys and sockets.
     pub(crate) folder: PathBuf,
     /// The links it may use; a peer that knows only one takes the first.
-    pub(crate) links: Vec<LinkUse>,
+    pub(crate) links: Vec<UnitLink>,
     /// From the source to the sink.
     pub(crate) budget: Duration,
 }
 
 /// A link as the unit sees it.
-pub(crate) struct LinkUse {
+pub(crate) struct UnitLink {
     pub(crate) name: String,
     pub(crate) address: Ipv4Addr,
     /// Without load.

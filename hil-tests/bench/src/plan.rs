@@ -8,7 +8,7 @@ use bondbox_linksim::emulator::unit_address;
 use bondbox_linksim::model::LinkConfig;
 use serde::Serialize;
 
-use crate::peers::{LinkUse, Peer};
+use crate::peers::{Peer, UnitLink};
 
 /// A stream over the links of a scenario, and who is to bring it.
 #[derive(Clone, Debug, Serialize)]
@@ -98,11 +98,11 @@ impl Subject {
     }
 
     /// The links that it may use in a case.
-    pub(crate) fn links(&self, case: &Case) -> anyhow::Result<Vec<LinkUse>> {
+    pub(crate) fn links(&self, case: &Case) -> anyhow::Result<Vec<UnitLink>> {
         let scenario = case.scenario()?;
         let links = scenario.links.iter().enumerate().map(|(place, link)| (link, unit_address(place)));
         let may_use = |link: &LinkConfig| self.over == Over::AllLinks || link.name == case.best_link;
-        let describe = |(link, address): (&LinkConfig, _)| LinkUse {
+        let describe = |(link, address): (&LinkConfig, _)| UnitLink {
             name: link.name.clone(),
             address,
             round_trip: link.up.delay + link.down.delay,

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::measured::Measured;
 use crate::plan::Case;
-use crate::run::Measured;
 use crate::summary::{ARRIVED, Spread, TAKEN, spread};
 
 /// All of one invocation.

@@ -1,15 +1,15 @@
 //! One run: links, processes, a source and a sink, and what was counted between two moments.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_linksim::child::{Options, RunningEmulator};
 use bondbox_linksim::control::{LinkStatus, Status, assert_all_carried};
-use serde::Serialize;
 
 use crate::clock::now_us;
-use crate::meter::{self, Outcome, Window};
+use crate::measured::{EndUse, Harness, LinkLoad, Measured};
+use crate::meter::{self, Window};
 use crate::payload;
 use crate::peers::{self, DELIVER_PORT, INGEST_PORT, Task};
 use crate::plan::{Case, Subject};
@@ -25,105 +25,29 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     /// How long is counted.
     pub(crate) counted: Duration,
-    /// Of this run; made anew.
-    pub(crate) folder: &'a Path,
-}
-
-/// What one run gave.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) seed: u64,
-    pub(crate) outcome: Outcome,
-    /// Payload that came out while counted.
-    pub(crate) media_bytes: u64,
-    pub(crate) unit: EndUse,
-    pub(crate) gateway: EndUse,
-    pub(crate) links: Vec<LinkUse>,
-    pub(crate) harness: Harness,
-}
-
-/// How late the harness was itself, since its start. It runs before all that is measured: when it was late, the machine
-/// stood still, and what is late beside it proves nothing.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Harness {
-    /// Worst of the source.
-    pub(crate) source_worst_us: u64,
-    /// Worst of the emulated links.
-    pub(crate) emulator_worst_us: u64,
-    /// One in a hundred packets was later on the emulated links.
-    pub(crate) emulator_p99_us: u64,
-}
-
-impl Harness {
-    /// Worst of all.
-    pub(crate) fn worst_ms(self) -> f64 {
-        self.source_worst_us.max(self.emulator_worst_us) as f64 / 1e3
-    }
-}
-
-/// What one end took.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct EndUse {
-    /// User and system, while counted.
-    pub(crate) processor_s: f64,
-    /// The peak since the start.
-    pub(crate) peak_rss_kib: u64,
-}
-
-/// What went into a link while counted, in IP bytes.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct LinkUse {
-    pub(crate) name: String,
-    pub(crate) up_bytes: u64,
-    pub(crate) down_bytes: u64,
-}
-
-impl Measured {
-    /// IP bytes from the unit for each byte that came out.
-    pub(crate) fn cost(&self) -> f64 {
-        self.up_bytes() as f64 / self.media_bytes as f64
-    }
-
-    /// IP bytes to the unit for each from it.
-    pub(crate) fn return_share(&self) -> f64 {
-        self.links.iter().map(|link| link.down_bytes).sum::<u64>() as f64 / self.up_bytes() as f64
-    }
-
-    /// Each link's share of the bytes from the unit.
-    pub(crate) fn shares(&self) -> Vec<f64> {
-        self.links.iter().map(|link| link.up_bytes as f64 / self.up_bytes() as f64).collect()
-    }
-
-    /// Processor seconds of an end for 10⁹ bytes that came out.
-    pub(crate) fn processor_per_gb(&self, end: EndUse) -> f64 {
-        end.processor_s * 1e9 / self.media_bytes as f64
-    }
-
-    fn up_bytes(&self) -> u64 {
-        self.links.iter().map(|link| link.up_bytes).sum()
-    }
+    /// Where what the processes say is left.
+    pub(crate) logs: &'a Path,
 }
 
 impl Run<'_> {
     /// Builds everything, measures, and takes everything down again, however it ends.
     pub(crate) fn measure(&self, stop: &Stop) -> anyhow::Result<Measured> {
-        let _ = std::fs::remove_dir_all(self.folder);
-        std::fs::create_dir_all(self.folder).with_context(|| self.folder.display().to_string())?;
+        std::fs::create_dir_all(self.logs).with_context(|| self.logs.display().to_string())?;
+        let folder = Folder::create()?;
         let emulator = RunningEmulator::start(&Options {
             program: Options::beside_this_program()?,
             scenario: self.case.scenario_file(),
             seed: self.seed,
             unit_netns: UNIT.to_owned(),
             gateway_netns: GATEWAY.to_owned(),
-            control: self.folder.join("linksim.sock"),
+            control: folder.0.join("linksim.sock"),
             json_stats: None,
         })
         .context("start the emulator")?;
         let mut client = emulator.client()?;
         let sink = Sink::start(GATEWAY, DELIVER_PORT)?;
 
-        let task =
-            Task { folder: self.folder.to_owned(), links: self.subject.links(self.case)?, budget: self.case.budget() };
+        let task = Task { folder: folder.0.clone(), links: self.subject.links(self.case)?, budget: self.case.budget() };
         let ends = self.subject.peer.ends(&task)?;
         let mut gateway = self.start(ends.gateway, GATEWAY, "gateway", stop)?;
         let mut unit = self.start(ends.unit, UNIT, "unit", stop)?;
@@ -154,7 +78,7 @@ impl Run<'_> {
             outcome,
             unit: EndUse { processor_s: unit_after - unit_before, peak_rss_kib: peak_rss_kib(&unit)? },
             gateway: EndUse { processor_s: gateway_after - gateway_before, peak_rss_kib: peak_rss_kib(&gateway)? },
-            links: links_before.links.iter().zip(&links_after.links).map(link_use).collect(),
+            links: links_before.links.iter().zip(&links_after.links).map(link_load).collect(),
             harness: Harness {
                 source_worst_us: sent.worst_us,
                 emulator_worst_us: links_after.lateness.max_us,
@@ -170,7 +94,7 @@ impl Run<'_> {
     fn start(&self, programs: Vec<Program>, netns: &str, end: &str, stop: &Stop) -> anyhow::Result<Vec<Process>> {
         let mut running = Vec::new();
         for (place, program) in programs.into_iter().enumerate() {
-            let log = self.folder.join(format!("{end}-{place}.log"));
+            let log = self.logs.join(format!("{end}-{place}.log"));
             let mut process = Process::start(program, netns, log)?;
             for _ in 0..ATTEMPTS {
                 if process.is_ready()? {
@@ -191,19 +115,38 @@ impl Run<'_> {
             }
             stop.wait(LOOK)?;
         }
-        anyhow::bail!("{}: nothing came out in {START:?}; logs are in {}", self.subject.name(), self.folder.display())
+        anyhow::bail!("{}: nothing came out in {START:?}; logs are in {}", self.subject.name(), self.logs.display())
     }
 }
 
 /// A measurement over several links that ran over one is none.
-fn assert_carried(mut status: Status, used: &[peers::LinkUse]) -> anyhow::Result<()> {
+fn assert_carried(mut status: Status, used: &[peers::UnitLink]) -> anyhow::Result<()> {
     status.links.retain(|link| used.iter().any(|used| used.name == link.name));
     anyhow::ensure!(!used.is_empty() && status.links.len() == used.len(), "links are missing: {:?}", status.links);
     assert_all_carried(&status, LEAST_PACKETS).map_err(anyhow::Error::msg)
 }
 
-fn link_use((before, after): (&LinkStatus, &LinkStatus)) -> LinkUse {
-    LinkUse {
+/// Keys and sockets of a run. It goes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> anyhow::Result<Self> {
+        let folder = Self(RUN_DIR.into());
+        let _ = std::fs::remove_dir_all(&folder.0);
+        std::fs::create_dir_all(&folder.0).with_context(|| RUN_DIR)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // The next run removes what stays.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn link_load((before, after): (&LinkStatus, &LinkStatus)) -> LinkLoad {
+    LinkLoad {
         name: after.name.clone(),
         up_bytes: after.up.offered.bytes - before.up.offered.bytes,
         down_bytes: after.down.offered.bytes - before.down.offered.bytes,
@@ -218,6 +161,8 @@ fn peak_rss_kib(end: &[Process]) -> anyhow::Result<u64> {
     end.iter().map(Process::peak_rss_kib).sum()
 }
 
+/// Short, because the path of a socket has to be.
+const RUN_DIR: &str = "/run/bondbox-bench";
 const UNIT: &str = "bb-bench-unit";
 const GATEWAY: &str = "bb-bench-gw";
 /// Finding out what links carry is a matter of seconds, and measured elsewhere.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::run::Measured;
+use crate::measured::Measured;
 
 /// A figure over several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -80,12 +80,12 @@ const fn figure(name: &'static str, heading: &'static str, decimals: usize, of: 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::measured::{EndUse, Harness, LinkLoad};
     use crate::meter::Outcome;
-    use crate::run::{EndUse, Harness, LinkUse};
 
     /// A run that brought so many of a thousand datagrams over two links.
     pub(crate) fn brought(on_time: u64) -> Measured {
-        let link = |name: &str, up_bytes| LinkUse { name: name.into(), up_bytes, down_bytes: up_bytes / 100 };
+        let link = |name: &str, up_bytes| LinkLoad { name: name.into(), up_bytes, down_bytes: up_bytes / 100 };
         Measured {
             seed: 1,
             outcome: Outcome { sent: 1_000, delivered: on_time, on_time, lost: 1_000 - on_time, ..Outcome::default() },

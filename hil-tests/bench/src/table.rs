@@ -37,7 +37,8 @@ fn rows(subjects: &[SubjectResult], figures: &[Figure], with_shares: bool) -> Ve
 
 fn cell(figure: &Figure, subject: &SubjectResult) -> String {
     let spread = spread(figure, &subject.runs);
-    let number = |value: f64| if value.is_nan() { "–".to_owned() } else { format!("{value:.*}", figure.decimals) };
+    let number =
+        |value: f64| if !value.is_finite() { "–".to_owned() } else { format!("{value:.*}", figure.decimals) };
     let (median, least, most) = (number(spread.median), number(spread.least), number(spread.most));
     if least == most { median } else { format!("{median} ({least}–{most})") }
 }
