@@ -55,6 +55,14 @@ impl Peer {
         }
     }
 
+    /// What a reader of its figures has to know.
+    pub(crate) fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Bond => None,
+            Self::Srt => Some(srt::NOTE),
+        }
+    }
+
     /// Which build of it is measured.
     pub(crate) fn version(self) -> anyhow::Result<String> {
         match self {

@@ -13,7 +13,11 @@ pub(crate) fn render(result: &CaseResult) -> String {
     );
     text += &grid(&rows(&result.subjects, ARRIVED, false));
     text.push('\n');
-    text + &grid(&rows(&result.subjects, TAKEN, true))
+    text += &grid(&rows(&result.subjects, TAKEN, true));
+    for note in case.subjects.iter().filter_map(|subject| subject.peer.note()) {
+        text = text + note + "\n";
+    }
+    text
 }
 
 fn rows(subjects: &[SubjectResult], figures: &[Figure], with_shares: bool) -> Vec<Vec<String>> {
@@ -79,5 +83,6 @@ mod tests {
         assert!(text.contains("clean: 20000 kbit/s, budget 600 ms; median (least–most) of 3 runs"), "{text}");
         assert!(text.contains("99.000 (90.000–100.000)"), "{text}");
         assert!(text.contains("25.0 / 75.0"), "{text}");
+        assert!(text.ends_with("half a round trip on top\n"), "{text}");
     }
 }

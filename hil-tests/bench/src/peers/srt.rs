@@ -34,6 +34,8 @@ pub(super) fn ends(task: &Task) -> anyhow::Result<Ends> {
     })
 }
 
+pub(super) const NOTE: &str = "srt knows one link, is encrypted as the bond is, and gets a latency that makes the budget with half a round trip on top";
+
 fn transmit(from: &str, to: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["-chunk", &payload::LEN.to_string(), from, to]);
