@@ -27,6 +27,8 @@ pub(crate) struct Streams {
     sessions: BTreeMap<SessionId, StreamKey>,
     /// Who has the one place that datagrams go to.
     delivered: Option<StreamKey>,
+    /// A session has opened or closed since [`Streams::status`] was last asked.
+    turned: bool,
 }
 
 /// One stream.
@@ -45,7 +47,15 @@ pub(crate) struct Stream {
 
 impl Streams {
     pub(crate) fn new(deliver: Option<SocketAddr>, record: Option<PathBuf>, directory: Arc<Directory>) -> Self {
-        Self { deliver, record, directory, by_key: BTreeMap::new(), sessions: BTreeMap::new(), delivered: None }
+        Self {
+            deliver,
+            record,
+            directory,
+            by_key: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            delivered: None,
+            turned: false,
+        }
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: GatewayEvent) {
@@ -87,11 +97,12 @@ impl Streams {
             let stream = self.by_key.get(&session.stream).filter(|stream| stream.session == Some(session.session));
             stream.is_none_or(|stream| stream.shown == crate::report::headline(now, session))
         };
-        !sessions.iter().all(same)
+        self.turned || !sessions.iter().all(same)
     }
 
     /// Takes in what the engine says of its sessions; gives what those who look are told.
     pub(crate) fn status(&mut self, now: Instant, sessions: Vec<SessionStatus>) -> Vec<(status::Stream, Counters)> {
+        self.turned = false;
         for session in sessions {
             if let Some(stream) = self.by_key.get_mut(&session.stream)
                 && stream.session == Some(session.session)
@@ -117,6 +128,7 @@ impl Streams {
             stream.history = History::default();
         }
         self.sessions.insert(session, key);
+        self.turned = true;
     }
 
     fn new_stream(&mut self, key: &StreamKey) -> Stream {
@@ -153,6 +165,7 @@ impl Streams {
             (stream.session, stream.ended) = (None, Some(now));
         }
         self.sessions.remove(&session);
+        self.turned = true;
     }
 
     fn of(&mut self, session: SessionId) -> Option<&mut Stream> {

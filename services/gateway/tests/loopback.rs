@@ -11,6 +11,7 @@ use bondbox_gateway::keys::KeyCommand;
 use bondbox_gateway::status::{Kind, LinkState, Session};
 use bondbox_ipc::uplink::{self as protocol, Command, Done};
 use common::{Pair, PairSettings, wait_for};
+use tokio::sync::Notify;
 
 /// Datagrams of all sizes that the bond takes, in bursts.
 fn datagrams() -> Vec<Vec<u8>> {
@@ -79,7 +80,34 @@ async fn over_ipv6_too() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_unit_goes_is_dark_and_its_links_silent() {
+async fn a_stream_whose_unit_vanishes_is_dark_and_its_links_silent() {
+    let pair = Pair::open(PairSettings::default());
+    let http = pair.http;
+    let Pair { mut uplink, mut gateway, folder, .. } = pair;
+    let (never, end) = (Shutdown::manual(), Shutdown::manual());
+    let vanished = Notify::new();
+    let unit = async {
+        tokio::select! {
+            ended = uplink.run(&never) => ended.unwrap(),
+            () = vanished.notified() => {}
+        }
+    };
+    let test = async {
+        wait_for(http, |status| status.streams.first().is_some_and(|s| !s.links.is_empty())).await;
+        vanished.notify_one();
+        let status = wait_for(http, |status| status.streams[0].session == Session::Dark).await;
+        let link = &status.streams[0].links[0];
+        assert_eq!(link.state, LinkState::Silent);
+        assert_eq!((link.rate_bps, link.capacity_bps), (0, 0));
+        end.trigger();
+    };
+    let ((), (), gateway) = tokio::join!(test, unit, gateway.run(&end));
+    gateway.unwrap();
+    drop(folder);
+}
+
+#[tokio::test]
+async fn a_unit_that_ends_says_so_and_its_stream_was_never_dark() {
     let pair = Pair::open(PairSettings::default());
     let http = pair.http;
     let Pair { mut uplink, mut gateway, folder, .. } = pair;
@@ -87,15 +115,14 @@ async fn a_stream_whose_unit_goes_is_dark_and_its_links_silent() {
     let test = async {
         wait_for(http, |status| status.streams.first().is_some_and(|s| !s.links.is_empty())).await;
         gone.trigger();
-        let status = wait_for(http, |status| status.streams[0].session == Session::Dark).await;
-        let link = &status.streams[0].links[0];
-        assert_eq!(link.state, LinkState::Silent);
-        assert_eq!((link.rate_bps, link.capacity_bps), (0, 0));
+        let status = wait_for(http, |status| status.streams[0].session != Session::Open).await;
+        assert_eq!(status.streams[0].session, Session::Ended);
+        assert_eq!(status.streams[0].links[0].state, LinkState::Absent);
         end.trigger();
     };
-    let ((), first, second) = tokio::join!(test, uplink.run(&gone), gateway.run(&end));
-    first.unwrap();
-    second.unwrap();
+    let ((), uplink, gateway) = tokio::join!(test, uplink.run(&gone), gateway.run(&end));
+    uplink.unwrap();
+    gateway.unwrap();
     drop(folder);
 }
 

@@ -106,7 +106,7 @@ impl Uplink {
         self.sender.status(clock::now())
     }
 
-    /// Sends until told to end.
+    /// Sends until told to end, and says goodbye then: the gateway need not wonder what became of the unit.
     ///
     /// # Errors
     /// When the system fails us: no timer, no list of interfaces, no ingest socket.
@@ -117,7 +117,10 @@ impl Uplink {
         let mut show = every(SHOW);
         loop {
             tokio::select! {
-                () = shutdown.wait() => return Ok(()),
+                () = shutdown.wait() => {
+                    self.say_goodbye();
+                    return Ok(());
+                }
                 fired = self.timer.fired() => fired.context("timer")?,
                 () = self.links.readable() => {}
                 ready = self.source.ready() => {
@@ -138,13 +141,22 @@ impl Uplink {
         let sender = &mut self.sender;
         self.links.receive(now, |link, datagram| sender.handle_datagram(now, link, datagram));
         sender.handle_timeout(now);
-        while let Some(transmit) = self.sender.poll_transmit(now, &mut self.buffer[..]) {
-            self.links.send(now, transmit.link, &self.buffer[..transmit.len]);
-        }
+        self.send(now);
         while let Some(event) = self.sender.poll_event() {
             self.event(event);
         }
         self.timer.set(self.sender.deadline(now))
+    }
+
+    fn send(&mut self, now: Instant) {
+        while let Some(transmit) = self.sender.poll_transmit(now, &mut self.buffer[..]) {
+            self.links.send(now, transmit.link, &self.buffer[..transmit.len]);
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        self.sender.close();
+        self.send(clock::now());
     }
 
     fn event(&mut self, event: SenderEvent) {
