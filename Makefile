@@ -4,7 +4,8 @@
 #                       LATENCY_MS= HEADROOM= change it
 #   make test           every test but the smoke test
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
-#   make bench          figures beside srt-live-transmit
+#   make check-opaque   datagrams through real processes over emulated links: what comes out, and when
+#   make bench          the same with figures, beside srt-live-transmit; BENCH_FLAGS='--only clean --runs 1'
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -20,6 +21,7 @@ export PATH := $(CURDIR)/target/node/node_modules/node/bin:$(HOME)/.cargo/bin:$(
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 DEMO := bondbox-demo bondbox-linksim bondbox-capture bondbox-uplink bondbox-gateway
+BOND := bondbox-bench bondbox-linksim bondbox-uplink bondbox-gateway
 DEMO_FLAGS := \
 	$(if $(SOURCE),--source '$(SOURCE)') \
 	$(if $(SCENARIO),--scenario '$(SCENARIO)') \
@@ -72,8 +74,14 @@ smoke: page $(SMOKE)/node_modules
 .PHONY: bench
 bench:
 	@hil-tests/setup build run test
-	cargo build --release -p bondbox-bench $(DEMO:%=-p %)
-	$(AS_ROOT) target/release/bondbox-bench
+	cargo build --release $(BOND:%=-p %)
+	$(AS_ROOT) target/release/bondbox-bench $(BENCH_FLAGS)
+
+.PHONY: check-opaque
+check-opaque:
+	@hil-tests/setup build run
+	cargo build $(BOND:%=-p %)
+	$(AS_ROOT) target/debug/bondbox-bench --check
 
 .PHONY: linksim-proof
 linksim-proof:
