@@ -1,4 +1,5 @@
-//! What all Bondbox services share: settings, logs, readiness, watchdog, a clean end, and the sockets between them.
+//! What all Bondbox services share: settings, logs, readiness, watchdog, a clean end, and the sockets between them. With the
+//! feature `bond`, also what the two ends of the bond share.
 //!
 //! A service is a [`clap`] command line that flattens [`settings::Base`], a [`settings::Settings`] type, and one async
 //! function that [`run`] calls on a single-threaded reactor:
@@ -49,6 +50,8 @@
 //! }
 //! ```
 
+#[cfg(feature = "bond")]
+pub mod bond;
 pub mod clock;
 pub mod ipc;
 mod log;

@@ -12,8 +12,6 @@ pub mod reactor;
 mod report;
 pub mod settings;
 mod streams;
-mod timer;
-mod udp;
 mod units;
 
 pub use reactor::{Gateway, serve};

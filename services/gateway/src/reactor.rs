@@ -2,29 +2,31 @@
 //! asks for.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bondbox_bond::gateway::GatewayConfig;
+use bondbox_bond::gateway::{GatewayConfig, Route};
+use bondbox_daemon::bond::keys;
+use bondbox_daemon::bond::timer::Timer;
+use bondbox_daemon::bond::udp::{Inbox, Peer, Port};
 use bondbox_daemon::watchdog::Heartbeat;
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_units::Instant;
 use bondbox_wire::MAX_DATAGRAM;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::http::WebServer;
-use crate::keys;
 use crate::output::Directory;
 use crate::report::Report;
 use crate::report::status::{About, Status};
 use crate::settings::Settings;
 use crate::streams::Streams;
-use crate::timer::Timer;
-use crate::udp::{Inbox, Port};
 
 /// Runs the service until the daemon ends.
 ///
@@ -65,7 +67,7 @@ impl Gateway {
             GatewayConfig { identity: Arc::new(identity), units: settings.allowed()?, latency: settings.latency() };
         let engine = bondbox_bond::Gateway::new(started, config, RandomState::new().hash_one(0));
         let listen = settings.listen().context("listen is no address")?;
-        let port = Port::listen(listen).with_context(|| format!("listen {listen}"))?;
+        let port = open_port(listen).with_context(|| format!("listen {listen}"))?;
         let directory = Arc::<Directory>::default();
         let reports = watch::Sender::new(None);
         let http = settings.http().context("http is no address")?;
@@ -120,14 +122,17 @@ impl Gateway {
     }
 
     /// All that came goes in, all that the engine says goes out.
-    fn turn(&mut self) -> std::io::Result<()> {
+    fn turn(&mut self) -> io::Result<()> {
         let now = clock::now();
         let engine = &mut self.engine;
-        self.inbox.drain(&self.port, |route, datagram| engine.handle_datagram(now, route, datagram))?;
+        self.inbox.drain(&self.port, |peer, datagram| {
+            engine.handle_datagram(now, Route { remote: peer.remote, local: peer.local }, datagram);
+        })?;
         self.engine.handle_timeout(now);
         while let Some((route, len)) = self.engine.poll_transmit(now, &mut self.buffer[..]) {
             // A unit that cannot be reached now is like a datagram that was lost.
-            self.unsent += u64::from(self.port.send(route, &self.buffer[..len]).is_err());
+            let peer = Peer { remote: route.remote, local: route.local };
+            self.unsent += u64::from(self.port.send_to(peer, &self.buffer[..len]).is_err());
         }
         while let Some(event) = self.engine.poll_event() {
             self.streams.handle(now, event);
@@ -169,6 +174,16 @@ impl Gateway {
         let report = Report { at: now, status, outputs, rejected, unsent: self.unsent };
         self.reports.send_replace(Some(Arc::new(report)));
     }
+}
+
+/// Listens at `address`; the unspecified IPv6 address is IPv4's too.
+fn open_port(address: SocketAddr) -> io::Result<Port> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.bind(&address.into())?;
+    Port::new(socket)
 }
 
 /// How often the page is told when nothing changes.

@@ -244,7 +244,7 @@ async fn units_are_let_in_and_taken_out_while_it_runs() {
     let pair = Pair::open(PairSettings { paired: false, ..PairSettings::default() });
     let http = pair.http;
     let units = pair.folder.path().join("units");
-    let key = bondbox_uplink::keys::read(&pair.folder.path().join("unit.key")).unwrap().public();
+    let key = bondbox_daemon::bond::keys::read(&pair.folder.path().join("unit.key")).unwrap().public();
     let test = async {
         common::until(async || common::rejected(http, "unknown_unit").await > 0).await;
         let done = KeyCommand::Pair { units: units.clone(), name: "van 3".into(), key }.run("test");

@@ -1,16 +1,13 @@
 //! The bond's sending end as a service: sockets, a clock and settings around [`bondbox_bond::Sender`].
 //!
 //! [`reactor`] is the loop. It reads units from a [`source`], gives them to the engine, and sends what the engine says
-//! over [`links`], one socket each. [`keys`] makes and reads the unit's key; [`settings`] is what an operator sets.
+//! over [`links`], one socket each. [`settings`] is what an operator sets.
 
-pub mod keys;
 mod links;
 pub mod reactor;
 pub mod settings;
 mod show;
 mod source;
-mod timer;
-mod udp;
 
 pub use reactor::{Uplink, serve};
 pub use settings::Settings;

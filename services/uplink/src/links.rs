@@ -11,10 +11,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bondbox_daemon::bond::udp::{Inbox, Port};
 use bondbox_units::{Instant, LinkId};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::udp::{Inbox, Port};
 use place::{Place, places};
 
 /// All links of the settings, whether their interfaces are there or not.
@@ -128,7 +128,7 @@ impl Links {
         for Link { id, socket, name, .. } in &mut self.all {
             let Some(bound) = socket else { continue };
             let mut came = false;
-            let result = self.inbox.drain(&bound.port, |datagram| {
+            let result = self.inbox.drain(&bound.port, |_, datagram| {
                 came = true;
                 each(*id, datagram);
             });

@@ -7,8 +7,8 @@
 
 use std::process::ExitCode;
 
+use bondbox_daemon::bond::keys::KeyCommand;
 use bondbox_daemon::settings::Base;
-use bondbox_uplink::keys::KeyCommand;
 use bondbox_uplink::settings::Flags;
 use clap::Parser;
 

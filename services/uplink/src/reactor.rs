@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus};
+use bondbox_daemon::bond::keys;
+use bondbox_daemon::bond::timer::Timer;
 use bondbox_daemon::ipc::{Commands, Peers, Responder, Server};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::Refusal;
@@ -19,12 +21,10 @@ use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::LinkState;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::keys;
 use crate::links::{Change, Links};
 use crate::settings::{Settings, is_link_name};
 use crate::show::{self, Gone};
 use crate::source::Source;
-use crate::timer::Timer;
 
 /// Runs the service until the daemon ends.
 ///

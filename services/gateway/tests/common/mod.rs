@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bondbox_daemon::Shutdown;
+use bondbox_daemon::bond::keys;
 use bondbox_gateway::Gateway;
 use bondbox_gateway::status::Status;
 use bondbox_uplink::Uplink;
@@ -61,8 +62,8 @@ impl Pair {
     pub(crate) fn open(settings: PairSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        let unit = bondbox_uplink::keys::generate(&file("unit.key"), false).unwrap().public();
-        let own = bondbox_gateway::keys::generate(&file("gateway.key"), false).unwrap().public();
+        let unit = keys::generate(&file("unit.key"), false).unwrap().public();
+        let own = keys::generate(&file("gateway.key"), false).unwrap().public();
         let stranger = bondbox_bond::Identity::generate().public();
         let gateway = Gateway::open(
             &bondbox_gateway::Settings {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{TrackInfo, Unit};
+use bondbox_daemon::bond::udp::{Inbox, Port};
 use bondbox_media::ts::Classifier;
 use bondbox_units::{Instant, TrackId};
 use bondbox_wire::frame::TrackKind;
@@ -13,7 +14,6 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::settings::is_group;
-use crate::udp::{Inbox, Port};
 
 /// The ingest socket.
 pub(crate) struct Ingest {
@@ -49,7 +49,7 @@ impl Ingest {
 
     pub(crate) fn feed(&mut self, now: Instant, sender: &mut Sender) -> io::Result<()> {
         let Self { port, inbox, classifier, .. } = self;
-        inbox.drain(port, |datagram| {
+        inbox.drain(port, |_, datagram| {
             let priority = classifier.classify(datagram);
             let payload = Bytes::copy_from_slice(datagram);
             sender.push(

@@ -1,4 +1,4 @@
-//! The unit's long-term key in a file: Ed25519 in PKCS #8 (RFC 5958), binary, readable by its owner alone.
+//! A long-term key in a file: Ed25519 in PKCS #8 (RFC 5958), binary, readable by its owner alone.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_key_is_read_back_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("unit.key");
+        let path = folder.path().join("own.key");
         let made = generate(&path, false).unwrap();
         assert_eq!(read(&path).unwrap().public(), made.public());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn a_key_is_replaced_by_force_only() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("unit.key");
+        let path = folder.path().join("own.key");
         let first = generate(&path, false).unwrap();
         let refusal = generate(&path, false).unwrap_err().to_string();
-        assert!(refusal.contains("unit.key: a key is there already"), "{refusal}");
+        assert!(refusal.contains("own.key: a key is there already"), "{refusal}");
         assert_eq!(read(&path).unwrap().public(), first.public());
         let second = generate(&path, true).unwrap();
         assert_ne!(first.public(), second.public());
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn what_is_no_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("unit.key");
+        let path = folder.path().join("own.key");
         std::fs::write(&path, "secret").unwrap();
         let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.ends_with("unit.key: not an Ed25519 private key in PKCS #8 (6 bytes)"), "{error}");
+        assert!(error.ends_with("own.key: not an Ed25519 private key in PKCS #8 (6 bytes)"), "{error}");
     }
 }

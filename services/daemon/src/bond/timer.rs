@@ -1,4 +1,4 @@
-//! One timer for all that the engine waits for, exact to microseconds on the clock of [`bondbox_daemon::clock`].
+//! One timer for all that the engine waits for, exact to microseconds on the clock of [`crate::clock`].
 //!
 //! The reactor's own timers round up to the next millisecond, which at the pace of a fast link is a burst of packets.
 
@@ -11,7 +11,8 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::unix::AsyncFd;
 
-pub(crate) struct Timer {
+/// The timer.
+pub struct Timer {
     fd: AsyncFd<Readable>,
     armed: Option<Instant>,
 }
@@ -25,13 +26,20 @@ impl AsRawFd for Readable {
 }
 
 impl Timer {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// A timer that is not set, on the current reactor.
+    ///
+    /// # Errors
+    /// When the system has no more of them.
+    pub fn new() -> io::Result<Self> {
         let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         Ok(Self { fd: on_reactor(Readable(fd))?, armed: None })
     }
 
     /// [`Timer::fired`] returns at `at`, and not at what was set before.
-    pub(crate) fn set(&mut self, at: Instant) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set(&mut self, at: Instant) -> io::Result<()> {
         if self.armed == Some(at) {
             return Ok(());
         }
@@ -44,7 +52,10 @@ impl Timer {
     }
 
     /// Returns at the time that was set. May be dropped halfway.
-    pub(crate) async fn fired(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn fired(&mut self) -> io::Result<()> {
         loop {
             let mut ready = self.fd.readable().await?;
             ready.clear_ready();
@@ -73,9 +84,8 @@ const FARTHEST: u64 = 100 * 365 * 86_400 * 1_000_000;
 
 #[cfg(test)]
 mod tests {
-    use bondbox_daemon::clock;
-
     use super::*;
+    use crate::clock;
 
     #[tokio::test]
     async fn it_fires_not_before_its_time_and_again_when_set_anew() {
