@@ -216,6 +216,12 @@ impl Gateway {
         &self.rejected
     }
 
+    /// Bytes of media that all sessions hold.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.sessions.values().map(|session| session.receiver.held()).sum()
+    }
+
     fn close(&mut self, id: SessionId, reason: CloseReason) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.indices.retain(|_, (session, _)| *session != id);

@@ -5,6 +5,8 @@ mod counters;
 mod crypto;
 pub mod gateway;
 mod handshake;
+#[cfg(test)]
+mod hostile;
 mod packet;
 mod ranges;
 pub mod receiver;

@@ -110,6 +110,12 @@ impl Receiver {
         self.tracks.iter().filter_map(|(id, track)| Some((*id, track.horizon()?)))
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
     /// Counters of each track.
     pub(crate) fn counters(&self) -> impl Iterator<Item = (TrackId, TrackCounters)> {
         self.tracks.iter().map(|(id, track)| (*id, track.counters))

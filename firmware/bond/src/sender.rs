@@ -300,6 +300,18 @@ impl Sender {
         &self.rejected
     }
 
+    /// Units that are neither acknowledged nor given up.
+    #[cfg(test)]
+    pub(crate) fn stored(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Packets that are kept in mind.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.session.iter().flat_map(|session| session.paths.values()).map(path::Path::remembered).sum()
+    }
+
     fn latency(&self) -> Duration {
         self.session.as_ref().map_or(self.config.latency, |session| session.latency)
     }

@@ -265,6 +265,12 @@ impl Path {
         self.forget_done(now);
     }
 
+    /// Packets that are kept in mind.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.sent.len()
+    }
+
     /// Everything in flight that carries media.
     pub(crate) fn chunks_in_flight(&self) -> impl Iterator<Item = &Chunk> {
         self.sent.iter().filter(|sent| sent.state == State::InFlight).flat_map(|sent| &sent.content.chunks)

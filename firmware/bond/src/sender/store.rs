@@ -80,6 +80,12 @@ impl Store {
         unit
     }
 
+    /// Units that are neither acknowledged nor given up.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.units.len()
+    }
+
     /// Bytes of first copies that were not sent yet.
     pub(crate) const fn backlog(&self) -> u64 {
         self.first_bytes

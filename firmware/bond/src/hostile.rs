@@ -1,0 +1,102 @@
+//! Peers that know the keys and keep no rule: whatever frames they seal, in whatever order and at whatever time, the other
+//! end goes on, holds a bounded amount, answers in proportion, and other sessions notice nothing.
+
+mod frames;
+mod gateway_side;
+mod strangers;
+mod unit_side;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
+use bondbox_wire::MAX_DATAGRAM;
+use bytes::Bytes;
+
+use crate::gateway::{GatewayConfig, GatewayEvent, Route};
+use crate::sender::{Headroom, SenderConfig, Unit};
+use crate::{Gateway, Identity, Sender};
+
+/// The keys of a unit, of another unit and of the gateway: making new ones for each case would only cost time.
+fn identities() -> &'static [Arc<Identity>; 3] {
+    static KEYS: OnceLock<[Arc<Identity>; 3]> = OnceLock::new();
+    KEYS.get_or_init(|| std::array::from_fn(|_| Arc::new(Identity::generate())))
+}
+
+fn gateway(now: Instant) -> Gateway {
+    let [unit, other, gateway] = identities();
+    let units = vec![unit.public(), other.public()];
+    Gateway::new(now, GatewayConfig { identity: gateway.clone(), units, latency: None }, 1)
+}
+
+fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
+    let config = SenderConfig {
+        identity: identity.clone(),
+        gateway: identities()[2].public(),
+        stream: "cam".into(),
+        latency: Duration::from_millis(200),
+        headroom: Headroom::None,
+        encoder_range: (Bitrate::from_kbps(300), Bitrate::from_kbps(4_000)),
+        encoder_start: Bitrate::from_kbps(1_000),
+    };
+    let mut sender = Sender::new(now, config, 2);
+    (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
+    sender
+}
+
+fn route(host: u8, port: u16) -> Route {
+    Route { remote: SocketAddr::from(([192, 0, 2, host], port)), local: None }
+}
+
+fn unit(number: u32) -> Unit {
+    Unit {
+        track: TrackId(0),
+        pts: None,
+        dts: None,
+        priority: Priority::Standard,
+        keyframe: false,
+        discontinuity: false,
+        payload: Bytes::from(number.to_be_bytes().repeat(50)),
+    }
+}
+
+/// A unit that keeps to the rules, on links that lose and delay nothing.
+struct Honest {
+    sender: Sender,
+    pushed: u32,
+    delivered: u32,
+}
+
+impl Honest {
+    fn new(now: Instant) -> Self {
+        Self { sender: sender(now, &identities()[1]), pushed: 0, delivered: 0 }
+    }
+
+    /// Carries what both ends have to say.
+    fn exchange(&mut self, now: Instant, gateway: &mut Gateway) {
+        let mut buffer = [0; MAX_DATAGRAM];
+        self.sender.handle_timeout(now);
+        while let Some(sent) = self.sender.poll_transmit(now, &mut buffer) {
+            gateway.handle_datagram(now, route(HONEST, sent.link.0.into()), &mut buffer[..sent.len]);
+        }
+    }
+
+    fn push(&mut self, now: Instant) {
+        self.sender.push(now, unit(self.pushed));
+        self.pushed += 1;
+    }
+
+    fn on_event(&mut self, event: &GatewayEvent) {
+        if let GatewayEvent::Unit { unit: out, .. } = event
+            && out.payload == unit(self.delivered).payload
+        {
+            self.delivered += 1;
+        }
+    }
+}
+
+/// The last byte of the honest unit's address.
+const HONEST: u8 = 1;
+/// And of the hostile one's.
+const HOSTILE: u8 = 66;
