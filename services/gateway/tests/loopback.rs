@@ -80,6 +80,17 @@ async fn over_ipv6_too() {
 }
 
 #[tokio::test]
+async fn a_gateway_is_found_by_its_name() {
+    let pair = Pair::open(PairSettings { named: true, ..PairSettings::default() });
+    let http = pair.http;
+    let test = async {
+        let status = wait_for(http, |status| status.streams.first().is_some_and(|s| !s.links.is_empty())).await;
+        assert_eq!(status.streams[0].links[0].state, LinkState::Up);
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
 async fn a_stream_whose_unit_vanishes_is_dark_and_its_links_silent() {
     let pair = Pair::open(PairSettings::default());
     let http = pair.http;

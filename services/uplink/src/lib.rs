@@ -1,8 +1,9 @@
 //! The bond's sending end as a service: sockets, a clock and settings around [`bondbox_bond::Sender`].
 //!
 //! [`reactor`] is the loop. It reads units from a [`source`], gives them to the engine, and sends what the engine says
-//! over [`links`], one socket each. [`settings`] is what an operator sets.
+//! over [`links`], one socket each, to where the [`gateway`] is. [`settings`] is what an operator sets.
 
+pub mod gateway;
 mod links;
 pub mod reactor;
 pub mod settings;

@@ -19,7 +19,8 @@ use place::{Place, places};
 
 /// All links of the settings, whether their interfaces are there or not.
 pub(crate) struct Links {
-    gateway: SocketAddr,
+    /// Its addresses, the one to be preferred first.
+    gateway: Vec<SocketAddr>,
     all: Vec<Link>,
     inbox: Inbox,
     next_id: u8,
@@ -63,8 +64,13 @@ enum Step {
 }
 
 impl Links {
-    pub(crate) fn new(gateway: SocketAddr) -> Self {
+    pub(crate) fn new(gateway: Vec<SocketAddr>) -> Self {
         Self { gateway, all: Vec::new(), inbox: Inbox::new(LARGEST), next_id: 0 }
+    }
+
+    /// The gateway is here from now on; the next look sees to it.
+    pub(crate) fn set_gateway(&mut self, addresses: Vec<SocketAddr>) {
+        self.gateway = addresses;
     }
 
     /// Waits for this interface from now on; `None` when it is waited for already or there is no more room.
@@ -93,7 +99,7 @@ impl Links {
     /// # Errors
     /// When the system does not list its interfaces.
     pub(crate) fn look(&mut self, now: Instant) -> anyhow::Result<Vec<Change>> {
-        let places = places(self.gateway.is_ipv4()).context("list of interfaces")?;
+        let places = places(&self.gateway).context("list of interfaces")?;
         let mut changes = Vec::new();
         for link in &mut self.all {
             match link.step(now, places.get(&link.name).copied()) {
@@ -103,7 +109,7 @@ impl Links {
                     link.socket = None;
                     changes.push(Change::Went(link.id));
                 }
-                Step::Bind(place) => changes.extend(link.bind(now, place, self.gateway)),
+                Step::Bind(place) => changes.extend(link.bind(now, place)),
             }
         }
         Ok(changes)
@@ -178,14 +184,14 @@ impl Link {
         }
     }
 
-    fn bind(&mut self, now: Instant, place: Place, gateway: SocketAddr) -> Option<Change> {
-        let port = match connect(&self.name, gateway) {
+    fn bind(&mut self, now: Instant, place: Place) -> Option<Change> {
+        let port = match connect(&self.name, place.gateway) {
             Ok(port) => port,
             Err(error) => {
                 // Kept as it was: a socket that may work is better than none.
                 let complaint = error.to_string();
                 if self.complaint != complaint {
-                    tracing::warn!(link = self.name, address = %place.address, complaint, "no socket");
+                    tracing::warn!(link = self.name, address = %place.address, gateway = %place.gateway, complaint, "no socket");
                     self.complaint = complaint;
                 }
                 return None;
@@ -194,9 +200,9 @@ impl Link {
         self.complaint.clear();
         let fresh = self.socket.is_none();
         if fresh {
-            tracing::info!(link = self.name, address = %place.address, "the interface is there");
+            tracing::info!(link = self.name, address = %place.address, gateway = %place.gateway, "the interface is there");
         } else {
-            tracing::debug!(link = self.name, address = %place.address, "bound anew");
+            tracing::debug!(link = self.name, address = %place.address, gateway = %place.gateway, "bound anew");
         }
         self.socket = Some(Bound { port, place, heard: now, asked: false, broken: false });
         fresh.then(|| Change::Came(self.id, self.name.clone()))
@@ -230,7 +236,7 @@ mod tests {
     use super::*;
 
     fn links() -> Links {
-        let mut links = Links::new("127.0.0.1:7000".parse().unwrap());
+        let mut links = Links::new(vec!["127.0.0.1:7000".parse().unwrap()]);
         links.add("lo").unwrap();
         links
     }
@@ -253,6 +259,20 @@ mod tests {
         assert_eq!(changes, [Change::Came(LinkId(0), "lo".into())]);
         assert_eq!(links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);
         assert_eq!(links.look(Instant::from_millis(1_001)).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_link_waits_for_the_gateways_address_and_follows_it() {
+        let mut links = links();
+        links.set_gateway(Vec::new());
+        assert_eq!(links.look(Instant::from_millis(1)).unwrap(), []);
+        let moves = [("127.0.0.1:7000", 1), ("127.0.0.1:7001", 0), ("[::1]:7001", 0)];
+        for (gateway, came) in moves {
+            let gateway: SocketAddr = gateway.parse().unwrap();
+            links.set_gateway(vec![gateway]);
+            assert_eq!(links.look(Instant::from_millis(2)).unwrap().len(), came, "{gateway}");
+            assert_eq!(links.all[0].socket.as_ref().unwrap().place.gateway, gateway);
+        }
     }
 
     #[tokio::test]

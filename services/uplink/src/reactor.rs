@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_bond::Sender;
-use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus};
+use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus, SessionState};
 use bondbox_daemon::bond::keys;
 use bondbox_daemon::bond::timer::Timer;
 use bondbox_daemon::ipc::{Commands, Peers, Responder, Server};
@@ -21,6 +21,7 @@ use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::LinkState;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::gateway::Gateway;
 use crate::links::{Change, Links};
 use crate::settings::{Settings, is_link_name};
 use crate::show::{self, Gone};
@@ -38,7 +39,11 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
 
 /// The running service.
 pub struct Uplink {
-    gateway: String,
+    /// As set, for those who watch.
+    gateway_name: String,
+    gateway: Gateway,
+    /// Since when no session is open, or the gateway's address was last doubted for that.
+    without_session: Option<Instant>,
     sender: Sender,
     links: Links,
     source: Source,
@@ -64,7 +69,7 @@ impl Uplink {
     /// # Errors
     /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
     pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
-        let gateway = settings.gateway().context("gateway is no address")?;
+        let gateway = Gateway::find(settings.gateway().context("gateway is no HOST:PORT")?);
         let identity = keys::read(&settings.identity).context("private key (bondbox-uplink keygen makes one)")?;
         let config = SenderConfig {
             identity: Arc::new(identity),
@@ -76,14 +81,16 @@ impl Uplink {
             encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
         };
         let mut sender = Sender::new(clock::now(), config, seed());
-        let mut links = Links::new(gateway);
+        let mut links = Links::new(gateway.addresses());
         for name in &settings.link {
             links.add(name);
         }
         std::fs::create_dir_all(run_dir).with_context(|| run_dir.display().to_string())?;
         let (server, commands) = Server::bind(run_dir, Peers::with(&settings.clients))?;
         Ok(Self {
-            gateway: settings.gateway.clone(),
+            gateway_name: settings.gateway.clone(),
+            gateway,
+            without_session: None,
             source: Source::open(settings, run_dir, &mut sender)?,
             sender,
             links,
@@ -128,7 +135,14 @@ impl Uplink {
                     fed.context("ingest")?;
                 }
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
-                _ = look.tick() => self.look_around()?,
+                () = self.gateway.moved() => {
+                    self.links.set_gateway(self.gateway.addresses());
+                    self.look_around()?;
+                }
+                _ = look.tick() => {
+                    self.doubt_gateway();
+                    self.look_around()?;
+                }
                 _ = show.tick() => self.show(),
             }
             self.turn().context("timer")?;
@@ -200,6 +214,17 @@ impl Uplink {
         Ok(())
     }
 
+    /// A gateway that does not answer may have moved.
+    fn doubt_gateway(&mut self) {
+        let now = clock::now();
+        if self.sender.status(now).session == SessionState::Open {
+            self.without_session = None;
+        } else if now.since(*self.without_session.get_or_insert(now)) >= DOUBT {
+            self.without_session = Some(now);
+            self.gateway.doubt();
+        }
+    }
+
     fn leave(&mut self, now: Instant, link: LinkId) {
         self.gone.keep(&self.sender.status(now), link);
         self.sender.remove_link(now, link);
@@ -239,7 +264,7 @@ impl Uplink {
             late.responder.refuse(Refusal::NoEffect(format!("link {}: {why}; it is waited for", late.name)));
         }
         let status = self.sender.status(now);
-        let state = show::state(&self.gateway, &status, self.links.all(), &self.gone, self.sender.rejected());
+        let state = show::state(&self.gateway_name, &status, self.links.all(), &self.gone, self.sender.rejected());
         self.server.set_state(state);
     }
 }
@@ -257,6 +282,8 @@ fn every(period: Duration) -> Interval {
 
 /// How often interfaces are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// After so long without a session its name is resolved again.
+const DOUBT: Duration = Duration::from_secs(5);
 /// How often watchers are told.
 const SHOW: Duration = Duration::from_millis(100);
 /// How long a new link may take to be answered.

@@ -10,11 +10,13 @@ use bondbox_daemon::settings::{Rules, Settings as Checked};
 use bondbox_units::Bitrate;
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::Endpoint;
+
 /// The file, as `/etc/bondbox/uplink.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `ADDRESS:PORT`.
+    /// `HOST:PORT`.
     pub gateway: String,
     /// The gateway's public key.
     pub gateway_key: String,
@@ -56,7 +58,7 @@ pub enum Headroom {
 /// The same keys as flags.
 #[derive(Debug, Default, clap::Args, Serialize)]
 pub struct Flags {
-    /// ADDRESS:PORT of the gateway; IPv6 as [ADDRESS]:PORT.
+    /// HOST:PORT of the gateway: a name, ADDRESS or [ADDRESS].
     #[arg(long)]
     gateway: Option<String>,
     /// The gateway's public key, as `bondbox-gateway public-key` prints it.
@@ -116,7 +118,9 @@ impl Default for Settings {
 
 impl Checked for Settings {
     fn check(&self, rules: &mut Rules<'_>) {
-        given_and(rules, "gateway", &self.gateway, self.gateway().is_some(), "ADDRESS:PORT or [ADDRESS]:PORT");
+        let wrong = self.gateway.parse::<Endpoint>().err();
+        let must_be = wrong.map(|wrong| wrong.to_string()).unwrap_or_default();
+        given_and(rules, "gateway", &self.gateway, wrong.is_none(), &must_be);
         let is_key = self.gateway_key().is_some();
         given_and(rules, "gateway_key", &self.gateway_key, is_key, "64 hexadecimal digits");
         let named = (1..=MAX_STREAM_NAME).contains(&self.stream.len());
@@ -142,8 +146,8 @@ impl Checked for Settings {
 
 impl Settings {
     /// Where the gateway is; `None` where the settings were not checked.
-    pub fn gateway(&self) -> Option<SocketAddr> {
-        self.gateway.parse().ok().filter(|address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified())
+    pub fn gateway(&self) -> Option<Endpoint> {
+        self.gateway.parse().ok()
     }
 
     /// Who the gateway is; `None` where the settings were not checked.
@@ -215,8 +219,9 @@ mod tests {
     #[test]
     fn a_refusal_names_the_place_the_key_the_value_and_the_range() {
         let refusals = [
-            ("gateway = \"10.0.0.1\"", "gateway is 10.0.0.1, must be ADDRESS:PORT or [ADDRESS]:PORT"),
-            ("gateway = \"0.0.0.0:7000\"", "gateway is 0.0.0.0:7000, must be ADDRESS:PORT or [ADDRESS]:PORT"),
+            ("gateway = \"10.0.0.1\"", "gateway is 10.0.0.1, must be HOST:PORT, and the port is missing"),
+            ("gateway = \"a.b:0\"", "gateway is a.b:0, must be HOST:PORT with a port of 1 to 65535"),
+            ("gateway = \"0.0.0.0:7000\"", "gateway is 0.0.0.0:7000, must be HOST:PORT, where the host is a name"),
             ("gateway_key = \"12\"", "gateway_key is 12, must be 64 hexadecimal digits"),
             ("stream = \"a/b\"", "stream is \"a/b\", must be 1 to 64 bytes of printable text without slashes"),
             ("link = [\"a\", \"a\"]", "link is \"a\", must be names of interfaces, 1 to 15 bytes each, none twice"),
@@ -251,7 +256,7 @@ mod tests {
             ..Flags::default()
         };
         let settings = bondbox_daemon::settings::load::<Settings>(None, &flags).unwrap();
-        assert_eq!(settings.gateway(), Some("[fd00::1]:7000".parse().unwrap()));
+        assert_eq!(settings.gateway(), Some(Endpoint::Address("[fd00::1]:7000".parse().unwrap())));
         assert_eq!(settings.gateway_key().unwrap().to_string(), KEY);
         assert_eq!(settings.link, ["wwan0", "wwan1"]);
         assert_eq!(settings.headroom(), sender::Headroom::None);

@@ -21,6 +21,8 @@ use tokio::net::{TcpStream, UdpSocket};
 pub(crate) struct PairSettings {
     pub(crate) deliver: String,
     pub(crate) ipv6: bool,
+    /// The gateway listens on both families, and the unit knows it by name.
+    pub(crate) named: bool,
     /// Units come from a capture service, not from a socket.
     pub(crate) capture: bool,
     /// The emulator's control socket.
@@ -38,6 +40,7 @@ impl Default for PairSettings {
         Self {
             deliver: String::new(),
             ipv6: false,
+            named: false,
             capture: false,
             demo: PathBuf::new(),
             paired: true,
@@ -67,7 +70,12 @@ impl Pair {
         let stranger = bondbox_bond::Identity::generate().public();
         let gateway = Gateway::open(
             &bondbox_gateway::Settings {
-                listen: if settings.ipv6 { "[::1]:0" } else { "127.0.0.1:0" }.into(),
+                listen: match (settings.named, settings.ipv6) {
+                    (true, _) => "[::]:0",
+                    (false, true) => "[::1]:0",
+                    (false, false) => "127.0.0.1:0",
+                }
+                .into(),
                 identity: file("gateway.key"),
                 units: file("units"),
                 unit: vec![if settings.paired { unit } else { stranger }.to_string()],
@@ -80,9 +88,10 @@ impl Pair {
         )
         .unwrap();
         let bond = gateway.address();
+        let address = settings.through.unwrap_or(bond);
         let uplink = Uplink::open(
             &bondbox_uplink::Settings {
-                gateway: settings.through.unwrap_or(bond).to_string(),
+                gateway: if settings.named { format!("localhost:{}", address.port()) } else { address.to_string() },
                 gateway_key: if settings.pinned { own } else { stranger }.to_string(),
                 identity: file("unit.key"),
                 link: vec!["lo".into()],
