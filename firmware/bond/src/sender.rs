@@ -300,12 +300,6 @@ impl Sender {
         &self.rejected
     }
 
-    /// Units that are neither acknowledged nor given up.
-    #[cfg(test)]
-    pub(crate) fn stored(&self) -> usize {
-        self.store.len()
-    }
-
     /// Packets that are kept in mind.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {

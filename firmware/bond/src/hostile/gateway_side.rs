@@ -132,13 +132,13 @@ proptest! {
             drain(now, &mut sender);
             while sender.poll_event().is_some() {}
             let status = sender.status(now);
-            let counted = status.units_acknowledged + status.units_expired + sender.stored() as u64;
+            let counted = status.units_acknowledged + status.units_expired + status.units_waiting;
             prop_assert_eq!(status.units_in, counted, "{:?}", status);
         }
         // Whatever latency it asked for, nothing is kept for longer than the longest.
         now += Duration::from_secs(31);
         drain(now, &mut sender);
-        prop_assert_eq!(sender.stored(), 0);
+        prop_assert_eq!(sender.status(now).units_waiting, 0);
     }
 }
 

@@ -148,7 +148,7 @@ proptest! {
         let mut gateway = gateway(now);
         let mut rogue = Rogue::new(now, &mut gateway);
         for (act_now, wait) in acts.iter().zip(waits) {
-            now += Duration::from_micros(wait * u64::from(act_now.4 % 3));
+            now += Duration::from_micros(wait * (act_now.4 % 3));
             let mut datagram = act(now, &mut rogue, act_now);
             gateway.handle_datagram(now, route(HOSTILE, 0), &mut datagram);
             drain(now, &mut gateway, &mut rogue, None);

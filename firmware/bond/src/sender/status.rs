@@ -40,6 +40,8 @@ pub struct SenderStatus {
     pub units_acknowledged: u64,
     /// Units given up.
     pub units_expired: u64,
+    /// Units that are neither: pushed = acknowledged + expired + waiting.
+    pub units_waiting: u64,
     /// Sessions opened.
     pub sessions: u64,
 }
@@ -91,6 +93,7 @@ impl Sender {
             units_in: self.units_in,
             units_acknowledged: self.store.acknowledged,
             units_expired: self.store.expired,
+            units_waiting: self.store.len() as u64,
             sessions: self.sessions,
         }
     }

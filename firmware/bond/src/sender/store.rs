@@ -81,7 +81,6 @@ impl Store {
     }
 
     /// Units that are neither acknowledged nor given up.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.units.len()
     }
