@@ -1,4 +1,76 @@
-//! The bonding engine: a sender and a receiver without sockets, threads or clocks.
+//! The bonding engine: live media over several bad links at once, without sockets, threads or clocks.
+//!
+//! A *unit* (the field box) cuts *units* of media (frames of a track, or datagrams of an opaque one) into packets and
+//! spreads them over its *links*; a *gateway* puts them together again and lets each out a fixed latency after it went in.
+//! [`Sender`] is the one end, [`Gateway`] the other, for any number of units. What travels is specified in `bondbox_wire`.
+//!
+//! Both ends are driven alike: datagrams, units and the time go in; [`Sender::poll_transmit`] and [`Sender::poll_event`] (or
+//! the gateway's) are drained after each input; [`Sender::deadline`] says when to come back. So a minute of network plays in
+//! a second of processor, and the same seed plays the same run.
+//!
+//! # Who feeds whom
+//!
+//! ```text
+//!  push ─► sender::store ──► schedule ──► session::transmit ─► packet (seal) ─► a link's socket
+//!            ▲     ▲           ▲  which bytes, which link
+//!            │     │           └── path: pacing · rate · delay · liveness · mtu      one a link and session
+//!            │     └ again ────────── lost, or on a link that fell silent ◄┐
+//!            └ done ───────────────── acknowledged ◄──── session::receive ─┴──────── a link's socket
+//!  encoder ◄─ what the links proved
+//!
+//!  the socket ─► gateway::endpoint ─► gateway::session ─► receiver::ack ──► acknowledgements go back
+//!                  handshake, join        opens, counts └► receiver::playout ► assembly ─► Delivered
+//! ```
+//!
+//! # The rules of sending
+//!
+//! - *One detector.* The receiver asks for nothing. It acknowledges with arrival times; the sender concludes.
+//! - *Schedule*: each packet goes where it would arrive first, given what is queued there; a link that would not deliver it
+//!   sooner than a busy one carries nothing. First what was lost, then what a silent link holds if it is much nearer to its
+//!   time, then first copies.
+//! - *Pace*: every byte leaves at a rate, a little above what is proven on an empty queue and below it on a full one. A path
+//!   begins, and now and then goes on, by doubling, with padding where media does not fill it.
+//! - *Capacity* is what was delivered over at least 100 ms and 20 packets. Samples of a path that had too little to send
+//!   only raise it; unproven, it decays to half within a minute.
+//! - *Delay* above the least seen is the standing queue. The least rises only after a stretch of calm.
+//! - *Liveness* is the time since proof of delivery: *suspect* takes no new media, *silent* has what it holds sent elsewhere.
+//!   Both get a useful packet now and then, and are back at the first proof.
+//! - *Repair*: what a later packet overtook is lost and goes out again, at once, where it arrives first. A path that proved
+//!   this wrong gets more patience, up to a quarter of a round trip.
+//! - *Shedding*: when first copies would take more than half the latency, units of which nothing was sent go, the least
+//!   important first.
+//! - *Encoder*: down at once, up slowly, to what the links proved less the headroom.
+//!
+//! # The rules of receiving
+//!
+//! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
+//! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
+//! - Acknowledgements repeat what arrived in the last 150 ms, so that a lost one costs nothing.
+//! - A newer session of a stream replaces the older one when its first link has joined, not before.
+//!
+//! # What a peer cannot do
+//!
+//! Bytes from strangers are counted in [`Rejected`] and change nothing. A peer with keys may send what it likes: what it makes
+//! us hold, send or compute is bounded, and other sessions notice nothing (`hostile` plays this). Where a bound is met, what
+//! exceeds it is refused and counted.
+//!
+//! # Where this departs from the design
+//!
+//! - Every third acknowledgement goes over another link, not only when its own is quiet: a way back that loses must not make
+//!   a link look dead, and at that moment it is too late to find out.
+//! - The sender states the map of the clocks in CLOCK frames; the receiver follows it by 1 ms/s. Only the sender knows round
+//!   trips, and so where between the clocks the delay lies. A link's least round trip never rises within a session.
+//! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.
+//! - Rescue and repair have no budget in percent: they share the links' pace with first copies, in the order above.
+//! - Shedding drops single units, not the dependants of what it dropped, and raises no event yet.
+//! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.
+//! - When a session is replaced, or closed by its unit, what the old one still waits to put out goes with it.
+//!
+//! # What is deliberately not there yet
+//!
+//! Coded repair and duplicates; several outputs of one session; reliable channels (telemetry, commands); validation of a
+//! moved path before bulk follows it; the cookie that would keep strangers from filling the 64 half-open handshakes; datagram
+//! sizes between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
 #![forbid(unsafe_code)]
 
 mod counters;
