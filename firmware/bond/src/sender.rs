@@ -8,6 +8,7 @@ mod delay;
 mod encoder;
 mod link;
 mod liveness;
+mod loss;
 mod mtu;
 mod pacing;
 mod path;

@@ -9,6 +9,7 @@ use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
 use super::delay::{Delay, TARGET};
 use super::liveness::{Health, Liveness};
+use super::loss::Loss;
 use super::mtu::Mtu;
 use super::pacing::Pacing;
 use super::rate::{Capacity, Delivered, Load};
@@ -88,15 +89,12 @@ pub(crate) struct Path {
     in_flight: u64,
     min_rtt: Option<Duration>,
     reorder: Duration,
-    channel_loss: f64,
-    fates: u32,
     pacing: Pacing,
     probed_at: Instant,
     probed_from: Bitrate,
     proof_interval: Duration,
     delivered: WindowSum<10>,
-    lost: WindowSum<20>,
-    outgoing: WindowSum<20>,
+    loss: Loss,
     outgoing_now: WindowSum<3>,
     /// When a packet last went out.
     pub(crate) last_sent: Instant,
@@ -120,15 +118,12 @@ impl Path {
             in_flight: 0,
             min_rtt: None,
             reorder: Duration::ZERO,
-            channel_loss: 0.0,
-            fates: 0,
             pacing: Pacing::new(now),
             probed_at: now,
             probed_from: Bitrate::ZERO,
             proof_interval: MIN_PROOF_INTERVAL,
             delivered: WindowSum::default(),
-            lost: WindowSum::default(),
-            outgoing: WindowSum::default(),
+            loss: Loss::default(),
             outgoing_now: WindowSum::default(),
             last_sent: now,
         }
@@ -169,7 +164,7 @@ impl Path {
         let limited = self.pacing.is_behind(now);
         self.pacing.on_sent(now, size, self.pace(now));
         self.in_flight += u64::from(size);
-        self.outgoing.add(now, u64::from(size));
+        self.loss.on_sent(now, size);
         self.outgoing_now.add(now, u64::from(size));
         self.last_sent = now;
         self.sent.push_back(Sent { at: now, size, content, limited, state: State::InFlight });
@@ -230,7 +225,7 @@ impl Path {
         if before == Health::Silent {
             self.capacity.on_readmitted(now);
         }
-        self.pacing.adapt(self.delay.standing(), self.excess_loss(now));
+        self.pacing.adapt(self.delay.standing(), self.loss.excess(now));
         let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 10 && self.loss(now) < 0.1;
         self.pacing.grow_if_free(now, free, self.round_trip() + ACK_INTERVAL);
         (verdicts, Some(before))
@@ -341,26 +336,18 @@ impl Path {
 
     /// Share of packets sent in the last 2 s that were lost.
     pub(crate) fn loss(&self, now: Instant) -> f64 {
-        self.lost.sum(now) as f64 / self.outgoing.sum(now).max(1) as f64
+        self.loss.recent(now)
     }
 
     fn load(&self, now: Instant) -> Load {
         // A fifth of the target is more than jitter leaves standing. Where no queue stands, losing a tenth more than the
         // path always does means that it polices or has a shallow buffer.
-        if self.delay.standing() > TARGET / 5 || self.excess_loss(now) > 0.1 { Load::Full } else { Load::Open }
+        if self.delay.standing() > TARGET / 5 || self.loss.excess(now) > 0.1 { Load::Full } else { Load::Open }
     }
 
-    /// Loss of the last 2 s above what the path loses by itself.
-    fn excess_loss(&self, now: Instant) -> f64 {
-        self.loss(now) - self.channel_loss
-    }
-
-    /// Takes in whether a packet was lost, for the loss of the path by itself: what a queue drops does not count.
+    /// Takes in whether a packet was lost.
     fn on_fate(&mut self, lost: bool) {
-        if self.delay.standing() <= TARGET / 5 {
-            self.fates = (self.fates + 1).min(CHANNEL_LOSS_PACKETS);
-            self.channel_loss += (f64::from(u8::from(lost)) - self.channel_loss) / f64::from(self.fates);
-        }
+        self.loss.on_fate(lost, self.delay.standing());
     }
 
     fn window(&self, now: Instant) -> u64 {
@@ -388,7 +375,7 @@ impl Path {
             if sent.state == State::InFlight && largest.sent - sent.at >= patience {
                 sent.state = State::Lost;
                 self.in_flight -= u64::from(sent.size);
-                self.lost.add(now, u64::from(sent.size));
+                self.loss.on_lost(now, sent.size);
                 if sent.size as usize > MIN_DATAGRAM + IP_UDP {
                     self.mtu.on_large_lost();
                 }
@@ -417,18 +404,25 @@ pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
     received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
 }
 
-/// Packets over which a path's own loss is averaged.
-const CHANNEL_LOSS_PACKETS: u32 = 500;
+/// As far apart as acknowledgements come at most while something arrives.
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
+/// Patience with a path that was seen to reorder once; doubled each time again.
 const MIN_REORDER: Duration = Duration::from_millis(1);
 /// A quarter of a round trip is the bound that counts.
 const MAX_REORDER: Duration = Duration::from_secs(3);
+/// Grain of the timer.
 const MIN_WAIT: Duration = Duration::from_millis(1);
+/// A path whose acknowledgements are overdue is looked at again this soon.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+/// Enough to tell a loss by what overtook it, however slow the path.
 const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;
+/// One packet in 80 ms: less proves nothing in time.
 const MIN_PACE: Bitrate = Bitrate::from_kbps(100);
 /// Later than this nobody waits for proof that a packet was not lost after all.
 const FORGET_LOST: Duration = Duration::from_secs(5);
+/// Longer than any buffer holds a packet.
 const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
+/// While each attempt finds more.
 const MIN_PROOF_INTERVAL: Duration = Duration::from_secs(4);
+/// A proof loses a quarter of its worth in this time.
 const MAX_PROOF_INTERVAL: Duration = Duration::from_secs(30);

@@ -1,0 +1,145 @@
+//! What goes to the unit: answers, acknowledgements, and on which of its paths.
+
+use std::time::Duration;
+
+use bondbox_units::Instant;
+use bondbox_wire::envelope::Address;
+use bondbox_wire::frame::{Frame, LinkAccept, TrackKind};
+use bondbox_wire::{MIN_DATAGRAM, Writer};
+
+use super::super::Route;
+use super::{Outgoing, Path, Session};
+use crate::packet::{Heading, seal};
+
+impl Session {
+    pub(super) fn send(&mut self, path: u32, outgoing: Outgoing) {
+        // The newest answer says all: a datagram full of pings is answered once.
+        let same = |(to, other): &(u32, Outgoing)| {
+            *to == path && std::mem::discriminant(other) == std::mem::discriminant(&outgoing)
+        };
+        if let Some(waiting) = self.outbox.iter_mut().find(|waiting| same(waiting)) {
+            waiting.1 = outgoing;
+        } else if self.outbox.len() < MAX_OUTBOX {
+            self.outbox.push_back((path, outgoing));
+        }
+    }
+
+    /// Writes the next datagram of this session.
+    pub(in super::super) fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        self.ask_for_keyframe(now);
+        while let Some((path, outgoing)) = self.outbox.pop_front() {
+            let sent = self.transmit(now, path, buffer, |own_index, writer| {
+                let frame = match outgoing {
+                    Outgoing::Accept { join_sent, received } => {
+                        Frame::LinkAccept(LinkAccept { index: own_index, join_sent, received })
+                    }
+                    Outgoing::Pong(token) => Frame::Pong(token),
+                    Outgoing::Keyframe(track) => Frame::Keyframe { track },
+                    Outgoing::Close => Frame::Close { reason: 0 },
+                };
+                let _ = frame.encode(writer);
+            });
+            if sent.is_some() {
+                return sent;
+            }
+        }
+        self.transmit_ack(now, buffer).or_else(|| self.transmit_ack_copy(now, buffer))
+    }
+
+    /// When to poll again: a unit or an acknowledgement is due.
+    pub(in super::super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
+        let outbox = (!self.outbox.is_empty()).then_some(now);
+        [acks, outbox, self.receiver.deadline(now)].into_iter().flatten().min()
+    }
+
+    /// The last word to a unit.
+    pub(in super::super) fn farewell(mut self) -> Vec<(Route, Vec<u8>)> {
+        let paths: Vec<_> = self.paths.keys().copied().collect();
+        paths.iter().for_each(|path| self.send(*path, Outgoing::Close));
+        let mut buffer = [0; MIN_DATAGRAM];
+        let now = self.last_arrival;
+        let mut datagrams = vec![];
+        while !self.outbox.is_empty() {
+            let Some((route, len)) = self.poll_transmit(now, &mut buffer) else { break };
+            datagrams.push((route, buffer[..len].to_vec()));
+        }
+        datagrams
+    }
+
+    fn ask_for_keyframe(&mut self, now: Instant) {
+        let Some(track) = self.receiver.keyframe_wanted(now) else { return };
+        let picture =
+            self.tracks.get(&track).is_some_and(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+        if let Some(path) = self.freshest(None).filter(|_| picture) {
+            self.send(path, Outgoing::Keyframe(track));
+        }
+    }
+
+    fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let due = |path: &Path| path.ack_due().is_some_and(|due| due <= now);
+        let (id, detour) =
+            self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.wants_detour()))?;
+        let over = self.freshest(Some(id)).filter(|_| detour).unwrap_or(id);
+        self.transmit_ack_of(now, id, over, buffer)
+    }
+
+    /// A link that has gone quiet may have lost its last acknowledgement: it is told again over another.
+    fn transmit_ack_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let due = |path: &Path| path.ack.copy_due().is_some_and(|due| due <= now);
+        let id = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id)?;
+        let over = self.freshest(Some(id)).unwrap_or(id);
+        self.transmit_ack_of(now, id, over, buffer)
+    }
+
+    fn transmit_ack_of(&mut self, now: Instant, of: u32, over: u32, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let mut ack = std::mem::take(&mut self.paths.get_mut(&of)?.ack);
+        let horizons: Vec<_> = if now >= self.horizon_at { self.receiver.horizons().collect() } else { vec![] };
+        if !horizons.is_empty() {
+            self.horizon_at = now + HORIZON_INTERVAL;
+        }
+        let sent = self.transmit(now, over, buffer, |_, writer| {
+            let _ = ack.encode(now, of, writer);
+            for (track, unit) in horizons {
+                let _ = Frame::Horizon { track, unit }.encode(writer);
+            }
+        });
+        if sent.is_none() {
+            // Without a way to say it there is nothing to wait for.
+            ack.forget_due();
+        }
+        self.paths.get_mut(&of)?.ack = ack;
+        sent
+    }
+
+    /// The path that something arrived on last.
+    fn freshest(&self, but: Option<u32>) -> Option<u32> {
+        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.peer_index.is_some());
+        open.max_by_key(|(_, path)| path.ack.last_arrival()).map(|(id, _)| *id)
+    }
+
+    fn transmit(
+        &mut self,
+        now: Instant,
+        path_id: u32,
+        buffer: &mut [u8],
+        fill: impl FnOnce(u32, &mut Writer<'_>),
+    ) -> Option<(Route, usize)> {
+        let path = self.paths.get_mut(&path_id)?;
+        let to = Address::Path(path.peer_index?);
+        // Return packets are not acknowledged, so their numbers travel as if nothing was.
+        let heading =
+            Heading { path: path_id, to, pn: path.next_pn, acknowledged: path.next_pn.checked_sub(ASSUMED_KNOWN) };
+        path.next_pn += 1;
+        let (route, own_index) = (path.route, path.own_index);
+        let len = seal(now, &mut self.keys, heading, &mut buffer[..MIN_DATAGRAM], |writer| fill(own_index, writer));
+        Some((route, len))
+    }
+}
+
+/// Answers that wait for the socket, of all paths; more than one of each kind and path never wait.
+const MAX_OUTBOX: usize = 64;
+/// Often enough that a unit drops what is past within a few frames.
+const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
+/// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
+const ASSUMED_KNOWN: u64 = 4_000;
