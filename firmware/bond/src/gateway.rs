@@ -236,6 +236,7 @@ impl Gateway {
     }
 }
 
+/// As long as a unit tries before it begins anew.
 const HALF_OPEN_FOR: Duration = Duration::from_secs(3);
 /// A session survives a tunnel of a minute.
 const SESSION_SILENCE: Duration = Duration::from_secs(60);

@@ -125,4 +125,5 @@ impl Receiver {
 /// Bytes that the units of one session may hold, all around them included: 5 s of 40 Mbit/s, or 2 s in small datagrams.
 const MAX_HELD: usize = 32 << 20;
 
+/// A programme with several sounds and captions.
 const MAX_TRACKS: usize = 16;

@@ -314,4 +314,5 @@ impl Sender {
 
 /// Timers that are not about pacing need no finer grain.
 const TICK: Duration = Duration::from_millis(5);
+/// A timer of its own for each link would wake the processor for single packets.
 const COALESCE: Duration = Duration::from_millis(1);

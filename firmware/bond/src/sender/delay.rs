@@ -112,7 +112,9 @@ pub(crate) const TARGET: Duration = Duration::from_millis(80);
 
 /// Jitter of LTE scheduling is gone over this long.
 const STANDING_WINDOW: Duration = Duration::from_millis(50);
+/// Acknowledgements and jitter on top of the round trip in which a queue drains.
 const CALM: Duration = Duration::from_millis(100);
+/// A queue that keeps to the target stands for seconds; one for so long is rather the path's own delay.
 const DRAIN_AFTER: Duration = Duration::from_secs(8);
 
 #[cfg(test)]

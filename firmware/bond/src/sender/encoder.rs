@@ -102,8 +102,11 @@ fn sum(links: &[Bitrate]) -> Bitrate {
     links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add)
 }
 
+/// Four changes a second are what encoders follow.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
+/// After a cut: a backlog needs about this to go.
 const HOLD: Duration = Duration::from_secs(2);
+/// Slow enough that the links' queues tell before the encoder has gone too far.
 const GROWTH_PER_SECOND: f64 = 0.08;
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ impl Liveness {
     }
 }
 
+/// How long a path's gaps between proofs are remembered.
 const GAP_WINDOW: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

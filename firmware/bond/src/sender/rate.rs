@@ -104,11 +104,15 @@ impl Capacity {
     }
 }
 
+/// Longer than what a cell's scheduler bunches.
 const MIN_SPAN: Duration = Duration::from_millis(100);
+/// Fewer make a rate of single packets.
 const MIN_PACKETS: usize = 20;
 /// What 200 Mbit/s bring in that span. A gateway whose clock stands still must not make it grow.
 const MAX_PACKETS: usize = 2_048;
+/// A handful of packets in less is a burst out of a buffer, whatever both clocks say.
 const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
+/// A cell's load changes over minutes.
 const DECAY: Duration = Duration::from_secs(60);
 /// Acknowledgements come every 10 to 25 ms: a step is followed to 90 % within about 100 ms of its window.
 const GAIN: f64 = 0.25;

@@ -235,8 +235,13 @@ const WANTED: f64 = 1.2;
 const GETTING_TO_KNOW: Duration = Duration::from_secs(2);
 /// A report may be lost, three are not.
 const LEAVES_TOLD: u8 = 3;
+/// As handshakes are repeated: longer than the round trip of most links.
 const JOIN_INTERVAL: Duration = Duration::from_millis(200);
+/// A link that comes back without being plugged in again is joined this soon.
 const MAX_JOIN_INTERVAL: Duration = Duration::from_secs(1);
+/// As often as the encoder's rate is thought about; it is told less often.
 const ENCODER_INTERVAL: Duration = Duration::from_millis(50);
+/// Between the beginnings of two proofs: what one adds to the queues must be gone before the next.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// No single link's stall, handovers included, takes all links with it for so long.
 const DARK_AFTER: Duration = Duration::from_secs(1);

@@ -15,7 +15,8 @@ impl Session {
     pub(super) fn send(&mut self, path: u32, outgoing: Outgoing) {
         // The newest answer says all: a datagram full of pings is answered once.
         let same = |(to, other): &(u32, Outgoing)| {
-            *to == path && std::mem::discriminant(other) == std::mem::discriminant(&outgoing)
+            let kind = std::mem::discriminant(other) == std::mem::discriminant(&outgoing);
+            *to == path && kind && !matches!(outgoing, Outgoing::Keyframe(_))
         };
         if let Some(waiting) = self.outbox.iter_mut().find(|waiting| same(waiting)) {
             waiting.1 = outgoing;
@@ -87,9 +88,15 @@ impl Session {
     /// A link that has gone quiet may have lost its last acknowledgement: it is told again over another.
     fn transmit_ack_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let due = |path: &Path| path.ack.copy_due().is_some_and(|due| due <= now);
-        let id = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id)?;
-        let over = self.freshest(Some(id)).unwrap_or(id);
-        self.transmit_ack_of(now, id, over, buffer)
+        // A path that the unit has not named yet may have nobody to tell; it must not keep the others from theirs.
+        while let Some(id) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id) {
+            let over = self.freshest(Some(id)).unwrap_or(id);
+            let sent = self.transmit_ack_of(now, id, over, buffer);
+            if sent.is_some() {
+                return sent;
+            }
+        }
+        None
     }
 
     fn transmit_ack_of(&mut self, now: Instant, of: u32, over: u32, buffer: &mut [u8]) -> Option<(Route, usize)> {

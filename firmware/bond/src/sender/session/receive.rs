@@ -142,7 +142,9 @@ impl Sender {
     }
 }
 
+/// An answer that took longer says nothing about the link.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(10);
+/// One a link.
 const MAX_PONGS: usize = 16;
 /// Half of what a gateway that keeps to the rules lets pass.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
