@@ -20,7 +20,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(CURDIR)/target/node/node_modules/node/bin:$(HOME)/.cargo/bin:$(PATH)
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
-DEMO := bondbox-demo bondbox-linksim bondbox-capture bondbox-uplink bondbox-gateway
+# Always the whole workspace: building parts of it would build their dependencies with other features, once more.
+BUILD := cargo build --workspace
 BOND := bondbox-bench bondbox-linksim bondbox-uplink bondbox-gateway
 DEMO_FLAGS := \
 	$(if $(SOURCE),--source '$(SOURCE)') \
@@ -44,7 +45,7 @@ setup:
 .PHONY: demo
 demo: page
 	@hil-tests/setup build run
-	cargo build $(DEMO:%=-p %)
+	$(BUILD)
 	exec $(AS_ROOT) target/debug/bondbox-demo $(DEMO_FLAGS)
 
 .PHONY: test
@@ -68,7 +69,7 @@ page-test: $(PAGE)/node_modules $(SMOKE)/node_modules
 .PHONY: smoke
 smoke: page $(SMOKE)/node_modules
 	@hil-tests/setup build run test
-	cargo build $(DEMO:%=-p %)
+	$(BUILD)
 	$(AS_ROOT) $(SMOKE)/run
 
 .PHONY: bench
@@ -80,13 +81,13 @@ bench:
 .PHONY: check-opaque
 check-opaque:
 	@hil-tests/setup build run
-	cargo build $(BOND:%=-p %)
+	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-bench --check
 
 .PHONY: linksim-proof
 linksim-proof:
 	@hil-tests/setup build test
-	cargo build -p bondbox-linksim
+	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-linksim-prove
 
 .PHONY: lint
