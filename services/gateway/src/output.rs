@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod directory;
+mod inside;
 mod live;
 mod programme;
 mod recorder;
@@ -19,6 +20,7 @@ pub(crate) use directory::Directory;
 pub(crate) use live::Live;
 
 use datagrams::Datagrams;
+use inside::{Found, Inside};
 use programme::Programme;
 use recorder::Recorder;
 
@@ -29,6 +31,10 @@ pub(crate) struct Outputs {
     datagrams: Option<Datagrams>,
     recorder: Option<Recorder>,
     opaque: Vec<TrackId>,
+    /// There are tracks of units.
+    typed: bool,
+    /// Reads the first opaque track, where all are opaque.
+    inside: Inside,
     counters: Counters,
 }
 
@@ -65,6 +71,8 @@ impl Outputs {
             datagrams,
             recorder,
             opaque: Vec::new(),
+            typed: false,
+            inside: Inside::default(),
             counters: Counters::default(),
         }
     }
@@ -77,6 +85,8 @@ impl Outputs {
     pub(crate) fn new_session(&mut self) {
         self.programme.new_session();
         self.opaque.clear();
+        self.typed = false;
+        self.inside = Inside::default();
     }
 
     pub(crate) fn set_track(&mut self, info: &TrackInfo) {
@@ -85,18 +95,46 @@ impl Outputs {
                 self.opaque.push(info.track);
             }
         } else {
+            if !self.typed {
+                // Tracks that come as units have the programme to themselves.
+                self.programme.set_tracks(Vec::new());
+                self.typed = true;
+            }
             self.programme.set_track(info);
         }
     }
 
     /// Puts a unit out, now.
     pub(crate) fn unit(&mut self, now: Instant, unit: &Delivered) {
-        if self.opaque.contains(&unit.track) {
-            if let Some(datagrams) = &mut self.datagrams {
-                datagrams.send(&unit.payload);
-            }
+        if !self.opaque.contains(&unit.track) {
+            self.write(now, unit);
             return;
         }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.send(&unit.payload);
+        }
+        if self.opaque.first() == Some(&unit.track) && !self.typed {
+            let mut inside = std::mem::take(&mut self.inside);
+            inside.read(unit, |found| match found {
+                Found::Tracks(tracks) => self.programme.set_tracks(tracks),
+                Found::Unit { unit, broken } => {
+                    if broken {
+                        self.programme.new_clock();
+                    }
+                    self.write(now, &unit);
+                }
+            });
+            self.inside = inside;
+        }
+    }
+
+    /// What is inside this opaque track, as far as it is known.
+    pub(crate) fn inside(&self, track: TrackId) -> Option<String> {
+        if self.opaque.first() == Some(&track) { self.inside.label() } else { None }
+    }
+
+    /// Writes an access unit into the transport stream.
+    fn write(&mut self, now: Instant, unit: &Delivered) {
         let piece = match self.programme.write(unit) {
             Ok(Some(piece)) => piece,
             Ok(None) => {

@@ -53,7 +53,7 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
         session,
         uptime_s: now.since(last.opened).as_secs_f64(),
         latency_ms: millis(last.latency),
-        tracks: last.tracks.iter().map(track).collect(),
+        tracks: last.tracks.iter().map(|status| track(status, stream.outputs.inside(status.track))).collect(),
         totals: totals(last),
         encoder: last.encoder.filter(|_| pictures).map(|encoder| Encoder {
             target_bps: if live { encoder.target.as_bps() } else { 0 },
@@ -73,7 +73,8 @@ fn state(now: Instant, session: &SessionStatus) -> Session {
     if now.since(session.last_arrival) > SILENT { Session::Dark } else { Session::Open }
 }
 
-fn track(track: &TrackStatus) -> Track {
+/// `inside`: what was found in an opaque one.
+fn track(track: &TrackStatus, inside: Option<String>) -> Track {
     let TrackCounters { delivered, late, repaired, lost, longest_gap, .. } = track.counters;
     let codec = track.info.as_ref().map_or("", |info| match info.kind {
         TrackKind::Opaque => "datagrams",
@@ -82,11 +83,12 @@ fn track(track: &TrackStatus) -> Track {
         TrackKind::Aac => "AAC",
         TrackKind::Opus => "Opus",
     });
+    let label = track.info.as_ref().map(|info| info.label.clone()).filter(|label| !label.is_empty());
     Track {
         id: track.track.0,
         kind: kind(track),
         codec: codec.into(),
-        label: track.info.as_ref().map(|info| info.label.clone()).unwrap_or_default(),
+        label: label.into_iter().chain(inside).collect::<Vec<_>>().join(": "),
         delivered,
         late,
         repaired,

@@ -182,7 +182,7 @@ async fn what_a_unit_sent_is_not_taken_again() {
     };
     tokio::select! {
         () = relay.run() => {}
-        () = pair.run_during(test) => {}
+        _ = pair.run_during(test) => {}
     }
 }
 

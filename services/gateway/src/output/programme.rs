@@ -59,6 +59,20 @@ impl Programme {
         self.changed |= self.tracks.insert(info.track, track) != Some(track);
     }
 
+    /// The tracks are these, on the clock of before. Pictures begin with a keyframe again.
+    pub(super) fn set_tracks(&mut self, tracks: Vec<Track>) {
+        let tracks = tracks.into_iter().map(|track| (track.id, track)).collect();
+        if self.tracks != tracks {
+            self.tracks = tracks;
+            (self.changed, self.started) = (true, false);
+        }
+    }
+
+    /// The times of the next unit are on another clock than those before.
+    pub(super) const fn new_clock(&mut self) {
+        self.broken = true;
+    }
+
     /// Writes a unit. `None` for pictures before the first keyframe: they depend on what nobody has.
     pub(super) fn write(&mut self, unit: &Delivered) -> Result<Option<Piece>, Error> {
         let is_picture = self.tracks.get(&unit.track).is_some_and(|track| track.codec.is_video());

@@ -84,7 +84,7 @@ pub struct Track {
     pub kind: Kind,
     /// How it is encoded, for people.
     pub codec: String,
-    /// Where it comes from, for people.
+    /// Where it comes from and, of datagrams, what was found in them; for people.
     pub label: String,
     /// Came out whole and in time.
     pub delivered: u64,

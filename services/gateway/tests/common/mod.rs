@@ -17,9 +17,14 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
+/// Where in a pair's folder the gateway records.
+pub(crate) const RECORDINGS: &str = "recordings";
+
 /// How a pair differs from the usual.
 pub(crate) struct PairSettings {
     pub(crate) deliver: String,
+    /// The gateway records into the pair's folder.
+    pub(crate) record: bool,
     pub(crate) ipv6: bool,
     /// The gateway listens on both families, and the unit knows it by name.
     pub(crate) named: bool,
@@ -39,6 +44,7 @@ impl Default for PairSettings {
     fn default() -> Self {
         Self {
             deliver: String::new(),
+            record: false,
             ipv6: false,
             named: false,
             capture: false,
@@ -81,6 +87,7 @@ impl Pair {
                 unit: vec![if settings.paired { unit } else { stranger }.to_string()],
                 http: "127.0.0.1:0".into(),
                 deliver: settings.deliver,
+                record: if settings.record { file(RECORDINGS) } else { PathBuf::new() },
                 demo: settings.demo,
                 ..bondbox_gateway::Settings::default()
             },
@@ -106,16 +113,18 @@ impl Pair {
         Self { http: gateway.http_address(), uplink, gateway, bond, ingest, folder }
     }
 
-    /// Runs both for as long as `test` takes, and ends them as a signal would.
-    pub(crate) async fn run_during(mut self, test: impl Future<Output = ()>) {
+    /// Runs both for as long as `test` takes, and ends them as a signal would. What they wrote is in the folder then.
+    pub(crate) async fn run_during(self, test: impl Future<Output = ()>) -> TempDir {
+        let Self { mut uplink, mut gateway, folder, .. } = self;
         let end = Shutdown::manual();
         let test = async {
             test.await;
             end.trigger();
         };
-        let ((), uplink, gateway) = tokio::join!(test, self.uplink.run(&end), self.gateway.run(&end));
-        uplink.unwrap();
-        gateway.unwrap();
+        let ((), sent, received) = tokio::join!(test, uplink.run(&end), gateway.run(&end));
+        sent.unwrap();
+        received.unwrap();
+        folder
     }
 }
 
