@@ -201,6 +201,7 @@ impl Sender {
             session.leave(now, id, &mut self.store);
             session.join(now, id, &mut self.rng);
         }
+        self.hurry_opening(now);
         self.next_tick = now;
     }
 

@@ -275,3 +275,15 @@ fn the_gateway_learns_what_the_tracks_are_and_how_the_links_do() {
     let delay = status.links[0].delay;
     assert!((20..80).contains(&delay.as_millis()), "one way over wwan0: {delay:?}");
 }
+
+#[test]
+fn a_unit_that_finds_its_modems_late_opens_as_soon_as_one_is_there() {
+    let config = Config { rate: Bitrate::from_kbps(1_000), ..Config::default() };
+    let (sender, gateway) = config.ends();
+    let mut run = Run::with(World::new(&three_lte(), 1, sender, gateway, Clocks::default()), &config);
+    (0..3).for_each(|link| run.world.sender.remove_link(Instant::ZERO, LinkId(link)));
+    run.until(2_900);
+    run.world.sender.add_link(run.world.now(), LinkId(0), "wwan0");
+    run.until(3_200);
+    assert_eq!(run.opened(), 1, "two round trips of 50 ms after the link came");
+}

@@ -44,6 +44,12 @@ impl UnitHandshake {
         self.outgoing.pieces().collect()
     }
 
+    /// There is a new way to the gateway: sends on it at once.
+    pub(crate) const fn hurry(&mut self, now: Instant) {
+        self.next_send = now;
+        self.interval = FIRST_INTERVAL;
+    }
+
     /// Writes one datagram.
     pub(crate) fn encode(&self, piece: usize, out: &mut Writer<'_>) -> Result<(), Full> {
         encode(&self.outgoing, &self.incoming, self.id, &self.cookie, piece, out)

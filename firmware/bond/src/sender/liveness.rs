@@ -37,6 +37,11 @@ impl Liveness {
         self.health
     }
 
+    /// Time since the last proof.
+    pub(crate) fn since_progress(&self, now: Instant) -> Duration {
+        now - self.progress
+    }
+
     /// An acknowledgement named packets for the first time; `due` since when one could be expected, if at all.
     /// Gives the health before, which the proof has ended.
     pub(crate) fn on_progress(&mut self, now: Instant, due: Option<Instant>) -> Health {

@@ -221,8 +221,9 @@ impl Path {
         self.capacity.on_delivered(now, delivered, self.load(now));
         self.detect_losses(now, &mut verdicts);
         self.forget_done(now);
+        let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
-        if before == Health::Silent {
+        if before == Health::Silent && silence >= REAL_SILENCE {
             self.capacity.on_readmitted(now);
         }
         self.pacing.adapt(self.delay.standing(), self.loss.excess(now));
@@ -407,6 +408,8 @@ pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
 /// As far apart as acknowledgements come at most while something arrives.
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
 /// Patience with a path that was seen to reorder once; doubled each time again.
+/// A shorter silence is mostly a matter of lost acknowledgements, or of a busy machine, and says nothing about the path.
+const REAL_SILENCE: Duration = Duration::from_millis(300);
 const MIN_REORDER: Duration = Duration::from_millis(1);
 /// A quarter of a round trip is the bound that counts.
 const MAX_REORDER: Duration = Duration::from_secs(3);

@@ -48,6 +48,13 @@ impl Opening {
 }
 
 impl Sender {
+    /// A link was added: an attempt that is under way need not wait to use it.
+    pub(in super::super) fn hurry_opening(&mut self, now: Instant) {
+        if let Opening::Attempt(attempt) = &mut self.opening {
+            attempt.handshake.hurry(now);
+        }
+    }
+
     /// Begins, repeats and gives up attempts.
     pub(in super::super) fn drive_opening(&mut self, now: Instant) {
         match &mut self.opening {
