@@ -79,10 +79,10 @@ impl AckState {
         self.last_arrival
     }
 
-    /// Whether the next acknowledgement should go over another path: each third does, so that losses of this one's way
-    /// back alone do not make it look dead.
-    pub(crate) const fn wants_detour(&self) -> bool {
-        self.said % 3 == 2
+    /// The how manieth detour is next, if one is: each third acknowledgement goes over another path, so that losses of
+    /// this one's way back alone do not make it look dead.
+    pub(crate) const fn detour(&self) -> Option<u32> {
+        if self.said % 3 == 2 { Some(self.said / 3) } else { None }
     }
 
     /// Writes the acknowledgement for `path`.

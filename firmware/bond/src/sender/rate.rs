@@ -95,13 +95,18 @@ impl Capacity {
         if self.window.len() < MIN_PACKETS / 2 {
             return None;
         }
-        let (first, last) = self.window.front().zip(self.window.back())?;
         // The first packet opens the span, so its bytes were delivered before it.
         let bytes: u64 = self.window.iter().skip(1).map(|packet| u64::from(packet.size)).sum();
-        let span = last.sent.since(first.sent).max(last.received.since(first.received));
+        // Not simply from the front to the back: what was acknowledged late stands behind what was sent after it.
+        let sent = span(self.window.iter().map(|packet| packet.sent))?;
+        let span = span(self.window.iter().map(|packet| packet.received))?.max(sent);
         let limited = self.window.iter().any(|packet| packet.limited);
         Some((Bitrate::from_bytes_in(bytes, span.max(MIN_SAMPLE_SPAN))?, limited))
     }
+}
+
+fn span(times: impl Iterator<Item = Instant> + Clone) -> Option<Duration> {
+    Some(times.clone().max()? - times.min()?)
 }
 
 /// Longer than what a cell's scheduler bunches.
@@ -140,6 +145,16 @@ mod tests {
     fn a_burst_out_of_a_buffer_is_not_speed() {
         let mut capacity = capacity();
         capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open);
+        let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
+        assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn a_packet_that_is_acknowledged_late_does_not_make_the_others_look_fast() {
+        let mut capacity = capacity();
+        let mut late = packets(0, 100, 1_000, 1_000);
+        late.rotate_left(1);
+        capacity.on_delivered(Instant::from_millis(200), late, Load::Open);
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
     }

@@ -79,9 +79,8 @@ impl Session {
 
     fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let due = |path: &Path| path.ack_due().is_some_and(|due| due <= now);
-        let (id, detour) =
-            self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.wants_detour()))?;
-        let over = self.freshest(Some(id)).filter(|_| detour).unwrap_or(id);
+        let (id, detour) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.detour()))?;
+        let over = detour.and_then(|turn| self.other(now, id, turn)).unwrap_or(id);
         self.transmit_ack_of(now, id, over, buffer)
     }
 
@@ -119,6 +118,14 @@ impl Session {
         sent
     }
 
+    /// Another path that lives, each in its turn: two busy links that detour over each other could fall silent together.
+    fn other(&self, now: Instant, but: u32, turn: u32) -> Option<u32> {
+        let lives = |path: &Path| path.peer_index.is_some() && now - path.ack.last_arrival() <= LIVELY;
+        let mut others = self.paths.iter().filter(|(id, path)| **id != but && lives(path));
+        let count = others.clone().count().max(1);
+        others.nth(turn as usize % count).map(|(id, _)| *id)
+    }
+
     /// The path that something arrived on last.
     fn freshest(&self, but: Option<u32>) -> Option<u32> {
         let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.peer_index.is_some());
@@ -150,3 +157,5 @@ const MAX_OUTBOX: usize = 64;
 const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
 /// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
 const ASSUMED_KNOWN: u64 = 4_000;
+/// Idle links are kept alive once a second.
+const LIVELY: Duration = Duration::from_secs(2);
