@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +15,7 @@ use bytes::Bytes;
 pub(super) struct Recorder {
     pieces: Option<SyncSender<Bytes>>,
     thread: Option<JoinHandle<()>>,
-    dropped: u64,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Recorder {
@@ -24,21 +26,22 @@ impl Recorder {
         let path = folder.join(format!("{}-{seconds}.ts", file_name(name)));
         let file = File::options().append(true).create(true).open(&path)?;
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            if let Err(error) = record(file, &receiver) {
-                tracing::error!(path = %path.display(), %error, "the recording ends");
-            }
-        })?;
-        Ok(Self { pieces: Some(sender), thread: Some(thread), dropped: 0 })
+        let dropped = Arc::<AtomicU64>::default();
+        let unwritten = dropped.clone();
+        let thread = std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || record(file, &path, &receiver, &unwritten))?;
+        Ok(Self { pieces: Some(sender), thread: Some(thread), dropped })
     }
 
     pub(super) fn write(&mut self, bytes: Bytes) {
         let taken = self.pieces.as_ref().is_some_and(|pieces| pieces.try_send(bytes).is_ok());
-        self.dropped += u64::from(!taken);
+        self.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
     }
 
-    pub(super) const fn dropped(&self) -> u64 {
-        self.dropped
+    /// Pieces that are not in the file.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 
@@ -52,11 +55,32 @@ impl Drop for Recorder {
     }
 }
 
-fn record(mut file: File, pieces: &Receiver<Bytes>) -> io::Result<()> {
+/// Writes whole pieces. What the disk does not take is counted, and the recording goes on once there is room again.
+fn record(mut file: File, path: &Path, pieces: &Receiver<Bytes>, unwritten: &AtomicU64) {
+    let path = path.display();
+    let mut whole = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut failing = false;
     while let Ok(bytes) = pieces.recv() {
-        file.write_all(&bytes)?;
+        match file.write_all(&bytes) {
+            Ok(()) => {
+                whole += bytes.len() as u64;
+                if std::mem::take(&mut failing) {
+                    tracing::warn!(%path, "the recording goes on, with a hole");
+                }
+            }
+            Err(error) => {
+                unwritten.fetch_add(1, Ordering::Relaxed);
+                // Half a packet would take the next one with it. Where this fails, too, a reader has to find its way.
+                let _ = file.set_len(whole);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%path, %error, "nothing is recorded");
+                }
+            }
+        }
     }
-    file.sync_all()
+    if let Err(error) = file.sync_all() {
+        tracing::error!(%path, %error, "the recording may not be whole");
+    }
 }
 
 /// Stream names come from units: only what is harmless in a file name stays.
@@ -83,5 +107,19 @@ mod tests {
         let file = std::fs::read_dir(folder.path().join("new")).unwrap().next().unwrap().unwrap();
         assert!(file.file_name().to_str().unwrap().starts_with("___van_3-"), "{file:?}");
         assert_eq!(std::fs::read(file.path()).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted_and_ends_nothing() {
+        let path = Path::new("/dev/full");
+        let file = File::options().append(true).open(path).unwrap();
+        let (sender, receiver) = sync_channel(QUEUE);
+        for _ in 0..3 {
+            sender.send(Bytes::from_static(b"abc")).unwrap();
+        }
+        drop(sender);
+        let unwritten = AtomicU64::new(0);
+        record(file, path, &receiver, &unwritten);
+        assert_eq!(unwritten.into_inner(), 3);
     }
 }
