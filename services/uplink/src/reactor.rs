@@ -52,6 +52,8 @@ pub struct Uplink {
     commands: Commands<protocol::Uplink>,
     joining: Vec<Joining>,
     gone: Gone,
+    /// Why there is no session, as last told: it is tried again every second.
+    complaint: String,
     buffer: Box<[u8; MAX_DATAGRAM]>,
 }
 
@@ -99,6 +101,7 @@ impl Uplink {
             commands,
             joining: Vec::new(),
             gone: Gone::default(),
+            complaint: String::new(),
             buffer: Box::new([0; MAX_DATAGRAM]),
         })
     }
@@ -177,10 +180,16 @@ impl Uplink {
         match event {
             SenderEvent::SessionOpened { latency } => {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "session open");
+                self.complaint.clear();
             }
             SenderEvent::SessionDark => tracing::warn!("nothing is acknowledged on any link"),
             SenderEvent::SessionBack => tracing::info!("acknowledged again"),
-            SenderEvent::HandshakeFailed { reason } => tracing::warn!(reason, "no session"),
+            SenderEvent::HandshakeFailed { reason } => {
+                if self.complaint != reason {
+                    tracing::warn!(gateway = self.gateway_name, reason, "no session; tried again");
+                    self.complaint = reason;
+                }
+            }
             SenderEvent::TargetBitrate(target) => {
                 tracing::debug!(%target, "target");
                 self.source.set_target(target);
