@@ -57,7 +57,10 @@
 //! # Where this departs from the design
 //!
 //! - Every third acknowledgement goes over another link, not only when its own is quiet: a way back that loses must not make
-//!   a link look dead, and at that moment it is too late to find out.
+//!   a link look dead, and at that moment it is too late to find out. By turns it is the link heard of last and each other
+//!   one: two busy links that detoured only over each other fell silent together.
+//! - What a link has proven is halved on its return only after 300 ms of silence: shorter ones are mostly a matter of lost
+//!   acknowledgements.
 //! - The sender states the map of the clocks in CLOCK frames; the receiver follows it by 1 ms/s. Only the sender knows round
 //!   trips, and so where between the clocks the delay lies. A link's least round trip never rises within a session.
 //! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.

@@ -237,8 +237,8 @@ const GETTING_TO_KNOW: Duration = Duration::from_secs(2);
 const LEAVES_TOLD: u8 = 3;
 /// As handshakes are repeated: longer than the round trip of most links.
 const JOIN_INTERVAL: Duration = Duration::from_millis(200);
-/// A link that comes back without being plugged in again is joined this soon.
-const MAX_JOIN_INTERVAL: Duration = Duration::from_secs(1);
+/// A link that comes back without being plugged in again is joined this soon; and a burst of losses ends the sooner.
+const MAX_JOIN_INTERVAL: Duration = Duration::from_millis(300);
 /// As often as the encoder's rate is thought about; it is told less often.
 const ENCODER_INTERVAL: Duration = Duration::from_millis(50);
 /// Between the beginnings of two proofs: what one adds to the queues must be gone before the next.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bondbox_units::Instant;
+use bondbox_units::{Bitrate, Instant};
 use bondbox_wire::envelope::Address;
 use bondbox_wire::frame::{Frame, LinkAccept, TrackKind};
 use bondbox_wire::{MIN_DATAGRAM, Writer};
@@ -80,7 +80,13 @@ impl Session {
     fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let due = |path: &Path| path.ack_due().is_some_and(|due| due <= now);
         let (id, detour) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.detour()))?;
-        let over = detour.and_then(|turn| self.other(now, id, turn)).unwrap_or(id);
+        // By turns over the path that is surely alive, and over each of the others.
+        let over = match detour {
+            Some(turn) if turn % 2 == 0 => self.freshest(Some(id)),
+            Some(turn) => self.other(now, id, turn / 2),
+            None => None,
+        };
+        let over = over.unwrap_or(id);
         self.transmit_ack_of(now, id, over, buffer)
     }
 
@@ -120,7 +126,12 @@ impl Session {
 
     /// Another path that lives, each in its turn: two busy links that detour over each other could fall silent together.
     fn other(&self, now: Instant, but: u32, turn: u32) -> Option<u32> {
-        let lives = |path: &Path| path.peer_index.is_some() && now - path.ack.last_arrival() <= LIVELY;
+        let lives = |path: &Path| {
+            let quiet = now - path.ack.last_arrival();
+            // One that was busy and has stopped may be dead; one that nobody uses is kept alive once a second.
+            let idle = path.received.rate(now) <= IDLE;
+            path.peer_index.is_some() && (quiet <= PAUSE || quiet <= KEPT_ALIVE && idle)
+        };
         let mut others = self.paths.iter().filter(|(id, path)| **id != but && lives(path));
         let count = others.clone().count().max(1);
         others.nth(turn as usize % count).map(|(id, _)| *id)
@@ -157,5 +168,7 @@ const MAX_OUTBOX: usize = 64;
 const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
 /// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
 const ASSUMED_KNOWN: u64 = 4_000;
-/// Idle links are kept alive once a second.
-const LIVELY: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
+const KEPT_ALIVE: Duration = Duration::from_secs(2);
+/// More than reports and probes, less than any media.
+const IDLE: Bitrate = Bitrate::from_kbps(20);
