@@ -72,6 +72,27 @@ fn frames_follow_the_encoder_target_when_a_link_dies() {
 }
 
 #[test]
+fn a_link_that_never_joins_does_not_keep_the_others_from_proving_themselves() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/three_lte.toml")).unwrap();
+    let absent = inline(&(text + "\n[[event]]\nat_s = 0\nlink = \"wwan0\"\ndo = \"cut\"\n"));
+    let config = Config {
+        shape: Shape::Frames,
+        rate: Bitrate::from_kbps(1_500),
+        follow: Some(Bitrate::from_kbps(6_000)),
+        headroom: Headroom::SurviveOne,
+        latency: Duration::from_millis(1_000),
+        duration: Duration::from_secs(150),
+        ..Config::default()
+    };
+    for seed in 1..4 {
+        let outcome = run(&absent, &Config { seed, ..config.clone() });
+        let mean_bps = outcome.media_bytes * 8 / 145;
+        assert!(mean_bps > 2_300_000, "of 3.15 Mbit/s that 4 and 3 allow: {outcome:?}");
+    }
+}
+
+#[test]
 fn clocks_that_drift_apart_move_no_unit() {
     for drift_ppm in [-500, 500] {
         let clocks = Clocks { offset_us: 3_600_000_000, drift_ppm };

@@ -38,7 +38,11 @@ impl Delay {
             }
         }
         self.recent.push_back((now, relative));
-        while self.recent.len() > 1 && self.recent.front().is_some_and(|(at, _)| now - *at > STANDING_WINDOW) {
+        while let Some((oldest, _)) = self.recent.front() {
+            let age = now - *oldest;
+            if age <= STANDING_WINDOW || self.recent.len() <= STANDING_SAMPLES && age <= STANDING_AGE {
+                break;
+            }
             self.recent.pop_front();
         }
         self.last = now;
@@ -112,6 +116,9 @@ pub(crate) const TARGET: Duration = Duration::from_millis(80);
 
 /// Jitter of LTE scheduling is gone over this long.
 const STANDING_WINDOW: Duration = Duration::from_millis(50);
+/// Fewer samples than these show a slow link's jitter, not its queue, unless they are older than this.
+const STANDING_SAMPLES: usize = 5;
+const STANDING_AGE: Duration = Duration::from_secs(1);
 /// Acknowledgements and jitter on top of the round trip in which a queue drains.
 const CALM: Duration = Duration::from_millis(100);
 /// A queue that keeps to the target stands for seconds; one for so long is rather the path's own delay.

@@ -43,12 +43,14 @@ impl Loss {
         self.lost.sum(now) as f64 / self.outgoing.sum(now).max(1) as f64
     }
 
-    /// The same above what the path loses by itself.
+    /// The same above what the path loses by itself. A burst among few packets is no share of anything yet.
     pub(crate) fn excess(&self, now: Instant) -> f64 {
-        self.recent(now) - self.channel
+        self.lost.sum(now) as f64 / self.outgoing.sum(now).max(MIN_SAMPLE) as f64 - self.channel
     }
 }
 
+/// Bytes in 2 s: 400 kbit/s, of which a burst of six packets is less than a tenth.
+const MIN_SAMPLE: u64 = 100_000;
 /// Packets over which a path's own loss is averaged: ten losses at 2 %.
 const CHANNEL_PACKETS: u32 = 500;
 

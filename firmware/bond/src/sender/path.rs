@@ -285,7 +285,8 @@ impl Path {
 
     /// The rate at which packets leave.
     pub(crate) fn pace(&self, now: Instant) -> Bitrate {
-        self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(MIN_PACE)
+        let least = if self.is_probing() { MIN_PROBE_PACE } else { MIN_PACE };
+        self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(least)
     }
 
     /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.
@@ -419,6 +420,8 @@ const MIN_WAIT: Duration = Duration::from_millis(1);
 const MAX_WAIT: Duration = Duration::from_millis(100);
 /// Enough to tell a loss by what overtook it, however slow the path.
 const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;
+/// A link that was once bad is found to be good again within a second.
+const MIN_PROBE_PACE: Bitrate = Bitrate::from_kbps(400);
 /// One packet in 80 ms: less proves nothing in time.
 const MIN_PACE: Bitrate = Bitrate::from_kbps(100);
 /// Later than this nobody waits for proof that a packet was not lost after all.

@@ -47,11 +47,13 @@ impl Capacity {
     /// Takes in packets that one acknowledgement named for the first time, oldest first.
     pub(crate) fn on_delivered(&mut self, now: Instant, packets: impl IntoIterator<Item = Delivered>, load: Load) {
         self.window.extend(packets);
-        let Some(newest) = self.window.back().map(|packet| packet.received) else { return };
-        while self.window.len() > MAX_PACKETS
-            || self.window.len() > MIN_PACKETS
-                && self.window.front().is_some_and(|oldest| newest.since(oldest.received) > MIN_SPAN)
-        {
+        let Some(newest) = self.window.iter().map(|packet| packet.received).max() else { return };
+        while let Some(oldest) = self.window.front() {
+            let age = newest.since(oldest.received);
+            let enough = self.window.len() > MIN_PACKETS && age > MIN_SPAN;
+            if self.window.len() <= MAX_PACKETS && !enough && age <= MAX_SPAN {
+                break;
+            }
             self.window.pop_front();
         }
         let Some((sample, limited)) = self.sample() else { return };
@@ -111,6 +113,8 @@ fn span(times: impl Iterator<Item = Instant> + Clone) -> Option<Duration> {
 
 /// Longer than what a cell's scheduler bunches.
 const MIN_SPAN: Duration = Duration::from_millis(100);
+/// What keeps an idle link alive says nothing about its rate, and must not dilute what comes after it.
+const MAX_SPAN: Duration = Duration::from_secs(1);
 /// Fewer make a rate of single packets.
 const MIN_PACKETS: usize = 20;
 /// What 200 Mbit/s bring in that span. A gateway whose clock stands still must not make it grow.
@@ -157,6 +161,17 @@ mod tests {
         capacity.on_delivered(Instant::from_millis(200), late, Load::Open);
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn an_idle_hour_does_not_hide_what_a_probe_finds() {
+        let mut capacity = capacity();
+        for second in 0..30 {
+            capacity.on_delivered(Instant::from_millis(second * 1_000), packets(second * 1_000, 1, 0, 0), Load::Open);
+        }
+        capacity.on_delivered(Instant::from_millis(30_100), packets(30_000, 12, 1_000, 1_000), Load::Open);
+        let estimate = capacity.estimate(Instant::from_millis(30_100)).as_bps();
+        assert!(estimate > 4_000_000, "{estimate}");
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Sender {
     /// One link at a time is proven anew: the one whose proof is oldest.
     fn start_probes(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
-        if now < session.probe_at || session.paths.values().any(Path::is_probing) {
+        if now < session.probe_at || session.paths.values().any(|path| path.is_usable() && path.is_probing()) {
             return;
         }
         let wanted = session.wanted;
