@@ -112,12 +112,14 @@ impl Sender {
                 self.next_tick = now;
             }
             Err(error) => {
-                let counter = match error {
-                    rustls::Error::InvalidCertificate(_) => &mut self.rejected.wrong_gateway,
-                    _ => &mut self.rejected.failed_handshake,
+                let (counter, reason) = match error {
+                    rustls::Error::InvalidCertificate(_) => {
+                        (&mut self.rejected.wrong_gateway, "the gateway's key is not the pinned one".to_owned())
+                    }
+                    error => (&mut self.rejected.failed_handshake, error.to_string()),
                 };
                 *counter += 1;
-                self.events.push_back(SenderEvent::HandshakeFailed { reason: error.to_string() });
+                self.events.push_back(SenderEvent::HandshakeFailed { reason });
                 self.opening = Opening::Waiting { until: now + RETRY };
             }
         }
