@@ -90,7 +90,7 @@ impl Store {
         self.first_bytes
     }
 
-    /// Bytes of all stored units.
+    /// The unit that `chunk` is a part of, while it is stored.
     pub(crate) fn unit(&self, chunk: &Chunk) -> Option<&StoredUnit> {
         self.units.get(&(chunk.track, chunk.unit))
     }

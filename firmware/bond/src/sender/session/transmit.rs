@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bondbox_units::{Instant, LinkId, TrackId};
+use bondbox_units::{Instant, LinkId};
 use bondbox_wire::Writer;
 use bondbox_wire::envelope::Address;
 use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, Media, Track};
@@ -63,8 +63,9 @@ impl Sender {
             actual_bps: self.produced.rate(now).as_bps(),
             encode_delay_us: self.encode_delay.as_micros() as u64,
         };
-        let links: Vec<_> =
-            self.links.iter().map(|(id, link)| (self.link_status(now, *id, link), self.path_id(*id))).collect();
+        // Most of these packets carry the clock alone.
+        let reported = self.links.iter().filter(|_| report);
+        let links: Vec<_> = reported.map(|(id, link)| (self.link_status(now, *id, link), self.path_id(*id))).collect();
         let session = self.session.as_mut()?;
         session.clock_at = now + CLOCK_INTERVAL;
         if report {
@@ -301,7 +302,7 @@ fn put_chunk(store: &Store, chunk: &Chunk, again: bool, writer: &mut Writer<'_>,
 
 fn track_frame(info: &TrackInfo) -> Track<'_> {
     Track {
-        track: TrackId(info.track.0),
+        track: info.track,
         kind: info.kind,
         width: info.width,
         height: info.height,
