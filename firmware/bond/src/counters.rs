@@ -35,8 +35,12 @@ counters! {
     wrong_gateway,
     /// A handshake that failed otherwise.
     failed_handshake,
-    /// A handshake that found no room among the half-open ones.
+    /// A handshake that found no room, answered with a cookie.
+    cookie_asked,
+    /// A handshake that found no room though its cookie held: too many others did, or too many of its address.
     half_open_full,
+    /// An answer to someone unproven that would have been more than thrice what came from there.
+    amplification,
     /// A unit opened so many sessions that its oldest had to go.
     too_many_sessions,
     /// No session or path has this index.

@@ -1,9 +1,11 @@
 //! Who is who, and how datagrams are sealed.
 
+mod cookie;
 mod identity;
 mod keys;
 mod tls;
 
+pub(crate) use cookie::Cookies;
 pub use identity::{BadKey, Identity, PublicKey};
 pub(crate) use keys::SessionKeys;
 pub(crate) use tls::{GatewayTls, client};

@@ -2,6 +2,7 @@
 //!
 //! Drive it like [`crate::Sender`]: feed datagrams, look at the clock at the deadline, drain transmits and events.
 
+mod admission;
 mod endpoint;
 mod session;
 mod status;
@@ -20,9 +21,9 @@ pub use status::{PathStatus, SessionStatus, TrackStatus, UnitReport};
 
 use crate::counters::Rejected;
 use crate::crypto::{GatewayTls, Identity, PublicKey};
-use crate::handshake::GatewayHandshake;
 use crate::receiver::Delivered;
 use crate::sender::TrackInfo;
+use admission::Admission;
 use session::Session;
 
 /// What a gateway is to do.
@@ -113,7 +114,7 @@ pub struct Gateway {
     config: GatewayConfig,
     tls: GatewayTls,
     rng: ChaCha8Rng,
-    half_open: BTreeMap<[u8; 8], HalfOpen>,
+    admission: Admission,
     sessions: BTreeMap<SessionId, Session>,
     /// By the index in a DATA datagram: the session and its path's id; by that in a JOIN: the session and 0.
     indices: HashMap<u32, (SessionId, u32)>,
@@ -125,14 +126,6 @@ pub struct Gateway {
     rejected: Rejected,
 }
 
-/// A handshake under way. Kept for a while after it is over, to answer datagrams that are repeated.
-struct HalfOpen {
-    handshake: GatewayHandshake,
-    session_index: u32,
-    /// Bytes that may still be sent on each way: never more than thrice what came.
-    allowance: HashMap<Route, usize>,
-}
-
 impl Gateway {
     /// A gateway without sessions. `seed` feeds the indices it draws; they must differ from run to run, not be secret.
     pub fn new(now: Instant, config: GatewayConfig, seed: u64) -> Self {
@@ -141,7 +134,7 @@ impl Gateway {
             config,
             tls,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            half_open: BTreeMap::new(),
+            admission: Admission::new(now),
             sessions: BTreeMap::new(),
             indices: HashMap::new(),
             next_session: 1,
@@ -178,7 +171,7 @@ impl Gateway {
 
     /// Looks at the clock: lets units out, ends what has timed out.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.half_open.retain(|_, half| now - half.handshake.started < HALF_OPEN_FOR);
+        self.admission.expire(now);
         let patience = |session: &Session| if session.announced { SESSION_SILENCE } else { JOIN_WITHIN };
         let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= patience(session));
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
@@ -222,6 +215,18 @@ impl Gateway {
         self.sessions.values().map(|session| session.receiver.held()).sum()
     }
 
+    /// Handshakes that have a place.
+    #[cfg(test)]
+    pub(crate) fn half_open(&self) -> usize {
+        self.admission.len()
+    }
+
+    /// The most bytes that a handshake under way holds of what came.
+    #[cfg(test)]
+    pub(crate) fn half_open_bytes(&self) -> usize {
+        self.admission.most_held()
+    }
+
     fn close(&mut self, id: SessionId, reason: CloseReason) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.indices.retain(|_, (session, _)| *session != id);
@@ -236,8 +241,6 @@ impl Gateway {
     }
 }
 
-/// As long as a unit tries before it begins anew.
-const HALF_OPEN_FOR: Duration = Duration::from_secs(3);
 /// A session survives a tunnel of a minute.
 const SESSION_SILENCE: Duration = Duration::from_secs(60);
 /// A unit gives up a session that none of its links could join sooner than this.

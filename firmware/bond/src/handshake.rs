@@ -3,6 +3,7 @@
 //! Each direction is a stream of TLS bytes. The unit drives: it sends its unacknowledged bytes, or an empty piece when it
 //! has none, on all links at growing intervals; the gateway answers each datagram with the bytes that the unit has not
 //! acknowledged, on the way that the datagram came. So the gateway needs no timer and never sends more than it was sent.
+//! A gateway that is asked by too many answers with a cookie instead, and keeps nothing until that comes back.
 
 mod gateway;
 mod params;
@@ -12,19 +13,21 @@ mod unit;
 pub(crate) use gateway::{Accepted, GatewayHandshake, HandshakeRefused};
 pub use params::is_stream_name;
 pub(crate) use params::{GatewayParams, MAX_LATENCY, UnitParams};
-pub(crate) use unit::UnitHandshake;
+pub(crate) use unit::{Step, UnitHandshake};
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use bondbox_units::Instant;
+    use bondbox_units::{Instant, LinkId};
     use bondbox_wire::Writer;
     use bondbox_wire::envelope::Envelope;
     use bondbox_wire::handshake::Handshake;
 
     use super::*;
     use crate::crypto::{GatewayTls, Identity, SessionKeys};
+
+    const LINK: LinkId = LinkId(0);
 
     /// Reads one datagram of `write` with `read`.
     fn carry<T>(write: impl FnOnce(&mut Writer<'_>), read: impl FnOnce(&Handshake<'_>) -> T) -> T {
@@ -42,7 +45,7 @@ mod tests {
         let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600) };
         let answer = GatewayParams { session_index: 5, latency: None };
         let mut client = UnitHandshake::new(Instant::ZERO, [7; 8], &unit, gateway.public(), &params);
-        let mut server = GatewayHandshake::new(Instant::ZERO, [7; 8], &tls, answer);
+        let mut server = GatewayHandshake::new([7; 8], &tls, answer);
         let (mut keys, mut accepted, mut count) = (None, None, 0);
         for round in 0..40 {
             let now = Instant::from_millis(round * 1_000);
@@ -51,7 +54,7 @@ mod tests {
                 if lost(count) {
                     continue;
                 }
-                let result = carry(|out| client.encode(piece, out).unwrap(), |datagram| server.handle(datagram));
+                let result = carry(|out| client.encode(LINK, piece, out).unwrap(), |datagram| server.handle(datagram));
                 accepted = accepted.or(result.unwrap());
                 for piece in server.answer() {
                     count += 1;
@@ -59,8 +62,10 @@ mod tests {
                         continue;
                     }
                     let result =
-                        carry(|out| server.encode(piece, out).unwrap(), |datagram| client.handle(now, datagram));
-                    keys = keys.or(result.unwrap());
+                        carry(|out| server.encode(piece, out).unwrap(), |datagram| client.handle(now, LINK, datagram));
+                    if let Step::Proven(proven) = result.unwrap() {
+                        keys = Some(*proven);
+                    }
                 }
             }
             if keys.is_some() && accepted.is_some() {

@@ -72,8 +72,7 @@
 //! # What is deliberately not there yet
 //!
 //! Coded repair and duplicates; several outputs of one session; reliable channels (telemetry, commands); validation of a
-//! moved path before bulk follows it; the cookie that would keep strangers from filling the 64 half-open handshakes; datagram
-//! sizes between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
+//! moved path before bulk follows it; datagram sizes between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
 #![forbid(unsafe_code)]
 
 mod counters;

@@ -262,7 +262,7 @@ impl Sender {
     /// Takes in a datagram that came over `link`; it is opened in place.
     pub fn handle_datagram(&mut self, now: Instant, link: LinkId, datagram: &mut [u8]) {
         match Envelope::decode(datagram) {
-            Ok(Envelope::Handshake(piece)) => self.on_handshake(now, &piece),
+            Ok(Envelope::Handshake(piece)) => self.on_handshake(now, link, &piece),
             Ok(Envelope::Reset { index }) => self.on_reset(now, index),
             Ok(Envelope::Data { index, sealed }) => self.on_data(now, link, index, sealed, datagram),
             Ok(Envelope::Join { .. }) => self.rejected.unexpected_join += 1,

@@ -20,7 +20,8 @@ pub const MAX_COOKIE: usize = 32;
 pub struct Handshake<'a> {
     /// Chosen by the unit, the same in all datagrams of one handshake, both ways.
     pub id: [u8; 8],
-    /// From the gateway: "repeat this so that I know your address". From the unit: repeated. Empty otherwise.
+    /// From the gateway: "repeat this on the way that it came, so that I know your address", and nothing else is said.
+    /// From the unit: repeated. Empty otherwise.
     pub cookie: &'a [u8],
     /// Where `bytes` begin in the stream.
     pub offset: u64,

@@ -25,7 +25,9 @@
 //!   called by on that path; the gateway answers with DATA carrying LINK_ACCEPT.
 //! * HANDSHAKE carries one direction's TLS handshake bytes, a stream of at most [`handshake::MAX_TOTAL`], cut so that a
 //!   datagram is at most [`handshake::MAX_DATAGRAM`]. `id` is chosen by the unit, `acknowledged` counts the peer's bytes
-//!   that arrived without a gap. The identities in a handshake can be read by who listens on the way; nothing else can.
+//!   that arrived without a gap. A gateway that too many strangers ask answers with a cookie and no TLS bytes, and keeps
+//!   nothing: a MAC over the address and `id`, which the unit repeats in all further datagrams on that link. The identities
+//!   in a handshake can be read by who listens on the way; nothing else can.
 //! * RESET answers a datagram whose index nobody knows, rate-limited and never larger than it. It is not authenticated:
 //!   all that a unit does on it is open a new session beside the old one.
 //!

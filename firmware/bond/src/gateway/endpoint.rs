@@ -1,81 +1,78 @@
 //! From a datagram to its session: handshakes, joins, indices, resets.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bondbox_units::Instant;
 use bondbox_wire::Writer;
 use bondbox_wire::envelope::{Sealed, encode_reset};
 use bondbox_wire::frame::{Frame, Frames};
-use bondbox_wire::handshake::{Handshake, MAX_DATAGRAM};
+use bondbox_wire::handshake::Handshake;
 use rand_chacha::rand_core::Rng;
 
+use super::admission::{Admit, ask};
 use super::session::{Arrival, Session};
-use super::{CloseReason, Gateway, GatewayEvent, HalfOpen, Route, SessionId, StreamKey};
+use super::{CloseReason, Gateway, GatewayEvent, Route, SessionId, StreamKey};
 use crate::handshake::{Accepted, GatewayHandshake, GatewayParams, HandshakeRefused, MAX_LATENCY};
 
 impl Gateway {
     pub(super) fn on_handshake(&mut self, now: Instant, route: Route, len: usize, piece: &Handshake<'_>) {
-        if !self.half_open.contains_key(&piece.id) {
-            if piece.acknowledged > 0 {
-                // The rest of a handshake that is over: nothing to do.
+        match self.admission.admit(now, route, piece) {
+            Admit::Going => {}
+            Admit::Begin(place) => {
+                let session_index = self.draw_index();
+                let params = GatewayParams { session_index, latency: self.config.latency };
+                let handshake = GatewayHandshake::new(piece.id, &self.tls, params);
+                self.admission.begin(now, piece.id, place, handshake, session_index);
+            }
+            Admit::Ask(cookie) => {
+                self.rejected.cookie_asked += 1;
+                let question = ask(piece.id, &cookie);
+                if question.len() <= len {
+                    self.say(route, question);
+                }
                 return;
             }
-            if self.half_open.len() >= MAX_HALF_OPEN {
+            Admit::Full => {
                 self.rejected.half_open_full += 1;
                 return;
             }
-            let half_open = self.half_open(now, piece.id);
-            self.half_open.insert(piece.id, half_open);
+            Admit::Over => return,
         }
-        let Some(half) = self.half_open.get_mut(&piece.id) else { return };
-        match half.handshake.handle(piece) {
-            Ok(None) => {}
-            Ok(Some(accepted)) => {
-                let index = half.session_index;
-                self.open_session(now, accepted, index);
-            }
+        let Some((handshake, index)) = self.admission.get(piece.id) else { return };
+        let accepted = match handshake.handle(piece) {
+            Ok(accepted) => accepted,
             Err(refused) => {
                 let counter = match refused {
                     HandshakeRefused::UnknownUnit => &mut self.rejected.unknown_unit,
                     HandshakeRefused::Malformed => &mut self.rejected.failed_handshake,
                 };
                 *counter += 1;
-                self.half_open.remove(&piece.id);
-                return;
+                return self.admission.end(piece.id);
             }
+        };
+        let (answers, more) = self.admission.answer(piece.id, route, len);
+        self.rejected.amplification += u64::from(more);
+        answers.into_iter().for_each(|answer| self.say(route, answer));
+        if let Some(accepted) = accepted {
+            // The unit has all that was to be said: without it, it could not have ended.
+            self.admission.end(piece.id);
+            self.open_session(now, accepted, index);
         }
-        self.answer_handshake(route, len, piece.id);
     }
 
-    fn half_open(&mut self, now: Instant, id: [u8; 8]) -> HalfOpen {
-        let session_index = self.draw_index();
-        let params = GatewayParams { session_index, latency: self.config.latency };
-        let handshake = GatewayHandshake::new(now, id, &self.tls, params);
-        HalfOpen { handshake, session_index, allowance: HashMap::new() }
-    }
-
-    fn answer_handshake(&mut self, route: Route, len: usize, id: [u8; 8]) {
-        let Some(half) = self.half_open.get_mut(&id) else { return };
-        if !half.allowance.contains_key(&route) && half.allowance.len() >= MAX_ROUTES {
-            return;
-        }
-        let allowance = half.allowance.entry(route).or_default();
-        *allowance += AMPLIFICATION * len;
-        for piece in half.handshake.answer() {
-            let mut buffer = [0; MAX_DATAGRAM];
-            let mut writer = Writer::new(&mut buffer);
-            let written = half.handshake.encode(piece, &mut writer).is_ok();
-            if !written || writer.len() > *allowance || self.outbox.len() >= MAX_OUTBOX {
-                break;
-            }
-            *allowance -= writer.len();
-            self.outbox.push_back((route, writer.written().to_vec()));
+    /// A few words to someone unproven.
+    fn say(&mut self, route: Route, datagram: Vec<u8>) {
+        if self.outbox.len() < MAX_OUTBOX {
+            self.outbox.push_back((route, datagram));
         }
     }
 
     fn open_session(&mut self, now: Instant, accepted: Accepted, index: u32) {
         let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream };
+        if self.indices.contains_key(&index) {
+            // Drawn by another meanwhile, once in a million times: the unit begins anew.
+            return;
+        }
         self.make_room(&stream);
         let id = SessionId(self.next_session);
         self.next_session += 1;
@@ -199,13 +196,9 @@ impl Gateway {
         }
         let mut buffer = [0; 8];
         let mut writer = Writer::new(&mut buffer);
-        if self.resets_left > 0
-            && self.outbox.len() < MAX_OUTBOX
-            && encode_reset(index, &mut writer).is_ok()
-            && writer.len() <= len
-        {
+        if self.resets_left > 0 && encode_reset(index, &mut writer).is_ok() && writer.len() <= len {
             self.resets_left -= 1;
-            self.outbox.push_back((route, writer.written().to_vec()));
+            self.say(route, writer.written().to_vec());
         }
     }
 
@@ -220,12 +213,6 @@ impl Gateway {
     }
 }
 
-/// Half-open handshakes at a time.
-const MAX_HALF_OPEN: usize = 64;
-/// Ways over which one handshake is answered.
-const MAX_ROUTES: usize = 16;
-/// Until the unit has proven itself, no more bytes go out than this times what came (RFC 9000 §8.1).
-const AMPLIFICATION: usize = 3;
 /// Answers to strangers that wait for the socket.
 const MAX_OUTBOX: usize = 1_024;
 /// A few streams, each with a session that is about to be replaced.

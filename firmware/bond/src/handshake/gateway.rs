@@ -1,6 +1,5 @@
 //! The gateway's side.
 
-use bondbox_units::Instant;
 use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{Full, Writer};
 use rustls::quic::{KeyChange, ServerConnection};
@@ -16,8 +15,6 @@ pub(crate) struct GatewayHandshake {
     tls: ServerConnection,
     outgoing: Outgoing,
     incoming: Incoming,
-    /// When its first datagram came.
-    pub(crate) started: Instant,
     keys: Option<SessionKeys>,
     done: bool,
 }
@@ -39,13 +36,12 @@ pub(crate) enum HandshakeRefused {
 }
 
 impl GatewayHandshake {
-    pub(crate) fn new(now: Instant, id: [u8; 8], tls: &GatewayTls, params: GatewayParams) -> Self {
+    pub(crate) fn new(id: [u8; 8], tls: &GatewayTls, params: GatewayParams) -> Self {
         Self {
             id,
             tls: tls.accept(params.encode()),
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
-            started: now,
             keys: None,
             done: false,
         }
@@ -81,6 +77,12 @@ impl GatewayHandshake {
     /// The pieces that answer a datagram.
     pub(crate) fn answer(&self) -> impl Iterator<Item = usize> + use<> {
         self.outgoing.pieces()
+    }
+
+    /// Bytes of the unit's that are kept.
+    #[cfg(test)]
+    pub(crate) const fn held(&self) -> usize {
+        self.incoming.held()
     }
 
     /// Writes one datagram.

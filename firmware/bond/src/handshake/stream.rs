@@ -60,6 +60,12 @@ impl Incoming {
         }
     }
 
+    /// Bytes kept, with and without gaps.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes that arrived without a gap.
     pub(super) const fn contiguous(&self) -> u64 {
         self.contiguous as u64

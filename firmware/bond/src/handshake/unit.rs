@@ -1,8 +1,9 @@
 //! The unit's side.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bondbox_units::Instant;
+use bondbox_units::{Instant, LinkId};
 use bondbox_wire::handshake::{Handshake, MAX_TOTAL};
 use bondbox_wire::{Full, Writer};
 use rustls::quic::{ClientConnection, KeyChange};
@@ -11,13 +12,32 @@ use super::params::{GatewayParams, UnitParams};
 use super::stream::{Incoming, Outgoing};
 use crate::crypto::{Identity, PublicKey, SessionKeys, client};
 
+/// What the gateway wants repeated on a link.
+#[derive(Default)]
+struct Cookie {
+    bytes: Vec<u8>,
+    /// How many there were.
+    heeded: u8,
+}
+
+/// What a datagram of the gateway's led to.
+pub(crate) enum Step {
+    /// Nothing to do now.
+    Wait,
+    /// It wants to know that we are where we seem to be: all pieces are to be sent again on this link.
+    Again(Vec<usize>),
+    /// It has proven itself.
+    Proven(Box<(SessionKeys, GatewayParams)>),
+}
+
 /// A handshake under way.
 pub(crate) struct UnitHandshake {
     id: [u8; 8],
     tls: ClientConnection,
     outgoing: Outgoing,
     incoming: Incoming,
-    cookie: Vec<u8>,
+    /// The gateway may want one for each address that it sees us at.
+    cookies: BTreeMap<LinkId, Cookie>,
     next_send: Instant,
     interval: Duration,
 }
@@ -29,7 +49,7 @@ impl UnitHandshake {
         let change = tls.write_hs(&mut outgoing.bytes);
         debug_assert!(change.is_none(), "the first flight changes no keys");
         let incoming = Incoming::default();
-        Self { id, tls, outgoing, incoming, cookie: vec![], next_send: now, interval: FIRST_INTERVAL }
+        Self { id, tls, outgoing, incoming, cookies: BTreeMap::new(), next_send: now, interval: FIRST_INTERVAL }
     }
 
     /// When to send on all links (again).
@@ -50,26 +70,27 @@ impl UnitHandshake {
         self.interval = FIRST_INTERVAL;
     }
 
-    /// Writes one datagram.
-    pub(crate) fn encode(&self, piece: usize, out: &mut Writer<'_>) -> Result<(), Full> {
-        encode(&self.outgoing, &self.incoming, self.id, &self.cookie, piece, out)
+    /// Writes one datagram for `link`.
+    pub(crate) fn encode(&self, link: LinkId, piece: usize, out: &mut Writer<'_>) -> Result<(), Full> {
+        let cookie = self.cookies.get(&link).map_or(&[][..], |cookie| &cookie.bytes);
+        encode(&self.outgoing, &self.incoming, self.id, cookie, piece, out)
     }
 
-    /// Takes in a datagram; gives the session once the gateway has proven itself.
+    /// Takes in a datagram that came over `link`.
     ///
     /// # Errors
-    /// When it has not: another key, or bytes that are no handshake.
+    /// When the gateway has not proven itself: another key, or bytes that are no handshake.
     pub(crate) fn handle(
         &mut self,
         now: Instant,
+        link: LinkId,
         datagram: &Handshake<'_>,
-    ) -> Result<Option<(SessionKeys, GatewayParams)>, rustls::Error> {
+    ) -> Result<Step, rustls::Error> {
         if datagram.id != self.id {
-            return Ok(None);
+            return Ok(Step::Wait);
         }
-        if !datagram.cookie.is_empty() && datagram.cookie != self.cookie {
-            self.cookie = datagram.cookie.to_vec();
-            self.next_send = now;
+        if !datagram.cookie.is_empty() {
+            return Ok(self.on_cookie(link, datagram.cookie));
         }
         let news = self.outgoing.on_acknowledged(datagram.acknowledged);
         if news {
@@ -85,12 +106,23 @@ impl UnitHandshake {
                 }
             }
         }
-        let Some(keys) = keys else { return Ok(None) };
+        let Some(keys) = keys else { return Ok(Step::Wait) };
         let params = self.tls.quic_transport_parameters().and_then(GatewayParams::decode);
         let params = params.ok_or_else(|| rustls::Error::General("the gateway named no session".into()))?;
         self.next_send = now;
         self.interval = FIRST_INTERVAL;
-        Ok(Some((keys, params)))
+        Ok(Step::Proven(Box::new((keys, params))))
+    }
+
+    /// Anyone who sees our datagrams can send cookies: each link heeds a few at once, the others go out with the next round.
+    fn on_cookie(&mut self, link: LinkId, bytes: &[u8]) -> Step {
+        let cookie = self.cookies.entry(link).or_default();
+        if cookie.bytes == bytes {
+            return Step::Wait;
+        }
+        cookie.bytes = bytes.to_vec();
+        cookie.heeded = cookie.heeded.saturating_add(1);
+        if cookie.heeded > MAX_HEEDED { Step::Wait } else { Step::Again(self.outgoing.pieces().collect()) }
     }
 }
 
@@ -118,3 +150,6 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A gateway that comes back is found this soon.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A NAT may move a link a few times within one handshake.
+const MAX_HEEDED: u8 = 4;

@@ -41,7 +41,7 @@ impl Rogue {
                 let datagram = &mut buffer[..sent.len];
                 match Envelope::decode(datagram).unwrap() {
                     Envelope::Handshake(piece) => {
-                        let shake = handshake.get_or_insert_with(|| GatewayHandshake::new(now, piece.id, &tls, params));
+                        let shake = handshake.get_or_insert_with(|| GatewayHandshake::new(piece.id, &tls, params));
                         keys = shake.handle(&piece).unwrap_or(None).or(keys);
                     }
                     Envelope::Join { path, sealed, .. } => {

@@ -15,7 +15,7 @@ use super::{HOSTILE, Honest, gateway, identities, route};
 use crate::Gateway;
 use crate::crypto::SessionKeys;
 use crate::gateway::GatewayEvent;
-use crate::handshake::{UnitHandshake, UnitParams};
+use crate::handshake::{Step, UnitHandshake, UnitParams};
 use crate::packet::{Heading, seal};
 
 /// A unit that holds keys and nothing else.
@@ -39,13 +39,15 @@ impl Rogue {
             for piece in handshake.send(now) {
                 let mut datagram = [0; MAX_HANDSHAKE];
                 let mut writer = Writer::new(&mut datagram);
-                handshake.encode(piece, &mut writer).unwrap();
+                handshake.encode(LinkId(0), piece, &mut writer).unwrap();
                 let len = writer.len();
                 gateway.handle_datagram(now, route(HOSTILE, 0), &mut datagram[..len]);
             }
             while let Some((_, len)) = gateway.poll_transmit(now, &mut buffer) {
                 let Ok(Envelope::Handshake(piece)) = Envelope::decode(&buffer[..len]) else { continue };
-                session = handshake.handle(now, &piece).unwrap().or(session);
+                if let Step::Proven(proven) = handshake.handle(now, LinkId(0), &piece).unwrap() {
+                    session = Some(*proven);
+                }
             }
         }
         let (keys, params) = session.expect("the handshake ends");

@@ -11,7 +11,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::super::{Sender, SenderEvent, Transmit};
 use super::Session;
-use crate::handshake::{UnitHandshake, UnitParams};
+use crate::handshake::{Step, UnitHandshake, UnitParams};
 
 /// A session in the making.
 pub(crate) enum Opening {
@@ -100,11 +100,17 @@ impl Sender {
     }
 
     /// Takes in the gateway's part of a handshake.
-    pub(in super::super) fn on_handshake(&mut self, now: Instant, piece: &Handshake<'_>) {
+    pub(in super::super) fn on_handshake(&mut self, now: Instant, link: LinkId, piece: &Handshake<'_>) {
         let Opening::Attempt(attempt) = &mut self.opening else { return };
-        match attempt.handshake.handle(now, piece) {
-            Ok(None) => {}
-            Ok(Some((keys, params))) => {
+        match attempt.handshake.handle(now, link, piece) {
+            Ok(Step::Wait) => {}
+            Ok(Step::Again(pieces)) => {
+                if self.links.contains_key(&link) {
+                    attempt.pieces.insert(link, pieces.into());
+                }
+            }
+            Ok(Step::Proven(proven)) => {
+                let (keys, params) = *proven;
                 let mut session = Session::new(now, keys, params, self.config.latency);
                 self.links.keys().for_each(|link| session.join(now, *link, &mut self.rng));
                 attempt.session = Some(session);
@@ -131,7 +137,7 @@ impl Sender {
         for (link, pieces) in &mut attempt.pieces {
             let Some(piece) = pieces.pop_front() else { continue };
             let mut writer = Writer::new(buffer);
-            attempt.handshake.encode(piece, &mut writer).ok()?;
+            attempt.handshake.encode(*link, piece, &mut writer).ok()?;
             let len = writer.len();
             if let Some(link) = self.links.get_mut(link) {
                 link.on_sent(len);
