@@ -6,6 +6,8 @@
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and when
 #   make bench          the same with figures, beside srt-live-transmit; BENCH_FLAGS='--only clean --runs 1'
+#   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
+#                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -83,6 +85,12 @@ check-opaque:
 	@hil-tests/setup build run
 	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-bench --check
+
+.PHONY: suite
+suite:
+	@hil-tests/setup build
+	cargo build --release -p bondbox-sim
+	target/release/bondbox-sim suite $(SUITE_FLAGS)
 
 .PHONY: linksim-proof
 linksim-proof:

@@ -55,3 +55,54 @@ fn a_scenario_gives_the_rates_delays_and_losses_it_states() {
         assert!((share - loss).abs() < bound, "link {link}: lost {share}, bound {bound}");
     }
 }
+
+fn inline(text: &str) -> Scenario {
+    Scenario::parse("inline", text, Path::new(".")).unwrap()
+}
+
+#[test]
+fn links_of_one_cell_share_its_rate_and_wait_for_each_other() {
+    let link = |name: &str, delay_ms: u64| {
+        format!("[[link]]\nname = \"{name}\"\nrate_kbps = 8000\ndelay_ms = {delay_ms}\ncell = \"tower\"\n")
+    };
+    let cell = "[[cell]]\nname = \"tower\"\nrate_kbps = 8000\nbuffer_ms = 500\n";
+    let alone = "[[link]]\nname = \"c\"\nrate_kbps = 8000\ndelay_ms = 10\n";
+    let mut network: Network<Instant> =
+        Network::new(&inline(&[&link("a", 10), &link("b", 30), alone, cell].concat()), 1);
+    // Each link alone carries 10 s of 6 Mbit/s with ease; two of them are too much for their cell.
+    let (mut arrived, mut latest) = ([0_u64; 3], [0_u64; 3]);
+    for millis in 0..10_000 {
+        let now = Instant::from_millis(millis);
+        for link in 0..3 {
+            network.enqueue(now, link, Way::Up, now, 750).unwrap();
+        }
+        while let Some(arrival) = network.poll(now) {
+            arrived[arrival.link] += 750;
+            latest[arrival.link] = latest[arrival.link].max((arrival.at - arrival.packet).as_millis() as u64);
+        }
+    }
+    let kbps = arrived.map(|bytes| bytes * 8 / 10_000);
+    assert!((7_500..=8_000).contains(&(kbps[0] + kbps[1])), "{kbps:?}");
+    // Packets that come in step find a full buffer unequally often; both pass.
+    assert!(kbps[0].min(kbps[1]) > 1_000 && kbps[2] > 5_950, "{kbps:?}");
+    assert!(latest[0].abs_diff(511) <= 2 && latest[1].abs_diff(531) <= 2 && latest[2] <= 12, "{latest:?}");
+}
+
+#[test]
+fn a_modem_that_is_out_is_out_both_ways() {
+    let link = "[[link]]\nname = \"a\"\nrate_kbps = 8000\ndelay_ms = 10\nbuffer_ms = 10000\n\
+                outages = { mean_interval_s = 5, min_ms = 1000, max_ms = 3000 }\n";
+    let mut network: Network<()> = Network::new(&inline(link), 3);
+    let mut out = 0;
+    for millis in 0..60_000 {
+        let now = Instant::from_millis(millis);
+        for way in [Way::Up, Way::Down] {
+            network.enqueue(now, 0, way, (), 100).unwrap();
+        }
+        while network.poll(now).is_some() {}
+        let [up, down] = [&network.links()[0].up, &network.links()[0].down].map(|way| way.rate());
+        assert_eq!(up, down, "at {now}");
+        out += u32::from(up.as_bps() == 0);
+    }
+    assert!((5_000..30_000).contains(&out), "out for {out} ms of a minute");
+}

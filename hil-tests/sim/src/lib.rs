@@ -5,11 +5,14 @@
 //! numbered datagrams or frames through it and gives an [`Outcome`].
 
 mod meter;
+mod pool;
 mod run;
 mod source;
+pub mod suite;
 mod world;
 
 pub use meter::{LinkOutcome, Outcome};
+pub use pool::in_order;
 pub use run::{Config, run, run_watched};
 pub use source::{Shape, Source, number, payload};
 pub use world::{Clocks, Wire, World};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bondbox_units::Instant;
+use bondbox_units::{Bitrate, Instant};
+
+use bondbox_bond::sender::Unit;
 
 use crate::Wire;
 use crate::source;
@@ -10,13 +12,22 @@ use crate::source;
 /// Holds each unit that comes out against what went in.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// When each unit went in, on the unit's clock, and its size.
-    pushed: Vec<(Instant, usize)>,
+    pushed: Vec<Pushed>,
     /// When it came out.
     out: Vec<Option<Instant>>,
     last: Option<u32>,
     /// Units that came out twice, behind a later one, or with other bytes than went in.
     wrong: u64,
+}
+
+/// A unit that went in.
+#[derive(Clone, Copy, Debug)]
+struct Pushed {
+    /// On the unit's clock.
+    at: Instant,
+    size: usize,
+    /// It can be shown without the one before it.
+    alone: bool,
 }
 
 /// What became of a stream.
@@ -42,10 +53,18 @@ pub struct Outcome {
     pub opened: Option<Instant>,
     /// Sessions opened.
     pub sessions: u64,
-    /// Longest run of units that did not come out on time, first to last.
+    /// Units that cannot be shown: not on time, or frames that refer to such.
+    pub undecodable: u64,
+    /// Longest time from a unit that cannot be shown to the next one that can.
     pub longest_damage: Duration,
-    /// Encoder target at the end, in bits per second.
-    pub target_bps: u64,
+    /// When the last unit went in that did not come out on time.
+    pub last_damage: Option<Instant>,
+    /// References that did not come out on time, among [`Self::units`].
+    pub references_missed: u64,
+    /// Encoder targets, and since when each holds.
+    pub targets: Vec<(Instant, Bitrate)>,
+    /// Bytes on the wire that sending the stream over these links takes at least.
+    pub floor_bytes: f64,
 }
 
 /// One link while measured.
@@ -69,6 +88,12 @@ impl Outcome {
         bytes as f64 / self.media_bytes.max(1) as f64
     }
 
+    /// Cost in parts of the least possible: headers in full datagrams, and what losses make necessary.
+    pub fn excess(&self) -> f64 {
+        let bytes: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();
+        bytes as f64 / self.floor_bytes.max(1.0)
+    }
+
     /// Bytes to the unit per byte from it.
     pub fn return_share(&self) -> f64 {
         let up: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();
@@ -78,8 +103,9 @@ impl Outcome {
 }
 
 impl Meter {
-    pub(crate) fn on_push(&mut self, now: Instant, size: usize) {
-        self.pushed.push((now, size));
+    pub(crate) fn on_push(&mut self, now: Instant, unit: &Unit) {
+        let alone = unit.keyframe || unit.pts.is_none();
+        self.pushed.push(Pushed { at: now, size: unit.payload.len(), alone });
         self.out.push(None);
     }
 
@@ -91,7 +117,7 @@ impl Meter {
         let slot = &mut self.out[number as usize];
         if slot.is_some()
             || self.last.is_some_and(|last| last >= number)
-            || bytes.len() != self.pushed[number as usize].1
+            || bytes.len() != self.pushed[number as usize].size
         {
             self.wrong += 1;
             return;
@@ -100,27 +126,40 @@ impl Meter {
         self.last = Some(number);
     }
 
+    /// Bytes on the wire of each unit that went in from `from` on, were each sent once and alone.
+    pub(crate) fn wire_bytes(&self, from: Instant, of: impl Fn(usize) -> usize) -> u64 {
+        self.pushed.iter().filter(|pushed| pushed.at >= from).map(|pushed| of(pushed.size) as u64).sum()
+    }
+
     /// Everything that went in from `from` on.
     pub(crate) fn outcome(&self, from: Instant, latency: Duration) -> Outcome {
         let allowed = latency + ALLOWANCE;
         let mut outcome = Outcome { wrong: self.wrong, ..Outcome::default() };
         let mut delays = vec![];
-        let mut damage: Option<Instant> = None;
-        for ((pushed, size), out) in self.pushed.iter().zip(&self.out).filter(|((pushed, _), _)| *pushed >= from) {
+        let mut damaged_since: Option<Instant> = None;
+        for (pushed, out) in self.pushed.iter().zip(&self.out).filter(|(pushed, _)| pushed.at >= from) {
             outcome.units += 1;
-            outcome.media_bytes += *size as u64;
-            let delay = out.map(|out| out - *pushed);
+            outcome.media_bytes += pushed.size as u64;
+            let delay = out.map(|out| out - pushed.at);
+            let on_time = delay.is_some_and(|delay| delay <= allowed);
             match delay {
-                Some(delay) if delay <= allowed => outcome.on_time += 1,
+                _ if on_time => outcome.on_time += 1,
                 Some(_) => outcome.late += 1,
                 None => outcome.lost += 1,
             }
             delays.extend(delay);
-            if delay.is_some_and(|delay| delay <= allowed) {
-                damage = None;
+            if let Some(since) = damaged_since {
+                outcome.longest_damage = outcome.longest_damage.max(pushed.at - since);
+            }
+            if on_time && (pushed.alone || damaged_since.is_none()) {
+                damaged_since = None;
             } else {
-                let since = *damage.get_or_insert(*pushed);
-                outcome.longest_damage = outcome.longest_damage.max(*pushed - since + Duration::from_micros(1));
+                outcome.undecodable += 1;
+                damaged_since.get_or_insert(pushed.at);
+            }
+            if !on_time {
+                outcome.last_damage = Some(pushed.at);
+                outcome.references_missed += u64::from(pushed.alone);
             }
         }
         delays.sort_unstable();

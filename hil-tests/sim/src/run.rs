@@ -82,11 +82,11 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let mut meter = Meter::default();
     let (measure_from, end) = (Instant::ZERO + config.warm_up, Instant::ZERO + config.duration);
     let mut wire_before = None;
-    let mut opened = None;
+    let (mut opened, mut targets) = (None, vec![]);
     let mut watch_at = Instant::ZERO;
     while world.now() < end + config.latency * 2 {
         if world.now() >= measure_from && wire_before.is_none() {
-            wire_before = Some(world.wire.clone());
+            wire_before = Some((world.wire.clone(), lost(&world)));
         }
         let streaming = world.now() < end;
         if world.now() >= watch_at {
@@ -101,7 +101,13 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         for event in events {
             match event {
                 SenderEvent::SessionOpened { .. } => opened = opened.or(Some(world.now())),
-                SenderEvent::TargetBitrate(rate) if config.follow.is_some() => source.set_rate(rate),
+                SenderEvent::TargetBitrate(rate) => {
+                    targets.push((world.now(), rate));
+                    if config.follow.is_some() {
+                        source.set_rate(rate);
+                    }
+                }
+                SenderEvent::KeyframeWanted(_) if config.follow.is_some() => source.force_keyframe(),
                 _ => {}
             }
         }
@@ -111,23 +117,48 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
             }
         }
         while let Some(unit) = source.poll(world.now()).filter(|_| streaming) {
-            meter.on_push(world.now(), unit.payload.len());
+            meter.on_push(world.now(), &unit);
             world.push(unit);
         }
     }
     let status = world.sender.status(world.now());
-    let before = wire_before.unwrap_or_else(|| vec![Wire::default(); world.wire.len()]);
+    let (before, lost_before) = wire_before.unwrap_or_else(|| (vec![Wire::default(); world.wire.len()], [0; 2]));
+    let [dropped, offered] = lost(&world);
+    let kept = 1.0 - (dropped - lost_before[0]) as f64 / (offered - lost_before[1]).max(1) as f64;
     let links = scenario.links.iter().zip(world.wire.iter().zip(before));
+    let mtu = scenario.links.iter().map(|link| link.up.mtu_bytes.unwrap_or(usize::MAX)).max().unwrap_or(usize::MAX);
     Outcome {
+        floor_bytes: meter.wire_bytes(measure_from, |size| wire_size(size, mtu)) as f64 / kept.max(f64::MIN_POSITIVE),
         links: links
             .map(|(link, (now, before))| LinkOutcome { name: link.name.clone(), wire: less(*now, before) })
             .collect(),
         opened,
         sessions: status.sessions,
-        target_bps: status.target.as_bps(),
+        targets,
         ..meter.outcome(measure_from, config.latency)
     }
 }
+
+/// Bytes that the up links' losses took, and all that they were given.
+fn lost(world: &World) -> [u64; 2] {
+    let counters = world.network.links().iter().map(|link| link.up.counters());
+    counters.fold([0; 2], |[lost, all], counted| [lost + counted.dropped.loss.bytes, all + counted.offered.bytes])
+}
+
+/// Bytes on the wire of a unit sent once, in as few datagrams as paths of `mtu` bytes of IP allow.
+pub(crate) fn wire_size(unit: usize, mtu: usize) -> usize {
+    let piece = mtu.min(IP_UDP + LARGEST_DATAGRAM) - IP_UDP - ENVELOPE - MEDIA_FRAME;
+    unit + unit.div_ceil(piece) * (IP_UDP + ENVELOPE + MEDIA_FRAME)
+}
+
+/// Headers of IPv4 and UDP.
+const IP_UDP: usize = 28;
+/// What most paths take.
+const LARGEST_DATAGRAM: usize = 1_472;
+/// Kind, receiver index, packet number and tag.
+const ENVELOPE: usize = 23;
+/// What comes before a piece of a unit.
+const MEDIA_FRAME: usize = 8;
 
 const fn less(now: Wire, before: Wire) -> Wire {
     Wire {

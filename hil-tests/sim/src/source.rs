@@ -22,17 +22,24 @@ pub struct Source {
     rate: Bitrate,
     next_at: Instant,
     next: u32,
+    /// Frames until the next keyframe.
+    until_keyframe: u32,
 }
 
 impl Source {
     /// The first unit comes at `start`.
     pub const fn new(start: Instant, shape: Shape, rate: Bitrate) -> Self {
-        Self { shape, rate, next_at: start, next: 0 }
+        Self { shape, rate, next_at: start, next: 0, until_keyframe: 0 }
     }
 
     /// From the next unit on.
     pub const fn set_rate(&mut self, rate: Bitrate) {
         self.rate = rate;
+    }
+
+    /// The next frame is a keyframe, and the others follow from there.
+    pub const fn force_keyframe(&mut self) {
+        self.until_keyframe = 0;
     }
 
     /// When the next unit comes.
@@ -52,18 +59,19 @@ impl Source {
         }
         let number = self.next;
         self.next += 1;
+        let keyframe = self.shape == Shape::Frames && self.until_keyframe == 0;
+        self.until_keyframe = if keyframe { GOP - 1 } else { self.until_keyframe.saturating_sub(1) };
         let (size, spacing) = match self.shape {
             Shape::Constant => (DATAGRAM, self.rate.time_for(DATAGRAM as u64)),
             Shape::Frames => {
                 let mean = self.rate.bytes_in(FRAME) as usize;
                 // 49 frames of one share and one of eight.
                 let share = mean * GOP as usize / (GOP as usize + 7);
-                (if number.is_multiple_of(GOP) { share * 8 } else { share }.max(64), FRAME)
+                (if keyframe { share * 8 } else { share }.max(64), FRAME)
             }
         };
         let at = self.next_at;
         self.next_at += spacing;
-        let keyframe = self.shape == Shape::Frames && number.is_multiple_of(GOP);
         Some(Unit {
             track: TRACK,
             pts: (self.shape == Shape::Frames).then_some(at),

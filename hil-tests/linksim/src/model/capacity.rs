@@ -26,10 +26,10 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    pub(super) fn new(rate: &Rate, outages: Option<Outages>, seed: u64) -> Self {
+    pub(super) fn new(rate: &Rate, outages: Option<Outages>, seed: u64, outages_seed: u64) -> Self {
         Self {
             source: Source::new(rate, seed),
-            outages: outages.map(|outages| OutageProcess::new(outages, seed)),
+            outages: outages.map(|outages| OutageProcess::new(outages, outages_seed)),
             nominal: Bitrate::ZERO,
         }
     }

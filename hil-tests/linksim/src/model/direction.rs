@@ -27,12 +27,17 @@ pub struct Direction<T> {
 impl<T> Direction<T> {
     /// A direction at time zero, with nothing in it.
     pub fn new(config: &DirectionConfig, seed: u64) -> Self {
+        Self::with_outages(config, seed, seed)
+    }
+
+    /// As [`Self::new`], with outages drawn from another seed.
+    pub(super) fn with_outages(config: &DirectionConfig, seed: u64, outages_seed: u64) -> Self {
         Self {
             state: State::Up,
             buffer: config.buffer,
             mtu_bytes: config.mtu_bytes,
             loss: LossProcess::new(config.loss, seed),
-            waiting: Waiting::new(Capacity::new(&config.rate, config.outages, seed)),
+            waiting: Waiting::new(Capacity::new(&config.rate, config.outages, seed, outages_seed)),
             path: Path::new(config, seed),
             counters: Counters::default(),
         }
@@ -57,10 +62,15 @@ impl<T> Direction<T> {
 
     /// Like [`Self::poll`], with the time of arrival, which is not after `now`.
     pub fn poll_timed(&mut self, now: Instant) -> Option<(Instant, T)> {
+        self.poll_sized(now).map(|(at, packet, _)| (at, packet))
+    }
+
+    /// Like [`Self::poll_timed`], with the size.
+    pub(super) fn poll_sized(&mut self, now: Instant) -> Option<(Instant, T, usize)> {
         self.advance(now);
         let arrival = self.path.flights.pop_front_if(|flight| flight.arrival <= now)?;
         self.counters.delivered.add(arrival.size_bytes);
-        Some((arrival.arrival, arrival.packet))
+        Some((arrival.arrival, arrival.packet, arrival.size_bytes))
     }
 
     /// When to poll next. `None` when nothing will come without a new packet or event. A poll at the deadline may

@@ -14,6 +14,8 @@ pub struct LinkConfig {
     pub up: DirectionConfig,
     /// To the unit.
     pub down: DirectionConfig,
+    /// Index of the scenario's cell that its packets go through behind it, with those of other links.
+    pub cell: Option<usize>,
 }
 
 /// Two directions of one link.
@@ -29,11 +31,19 @@ pub struct Link<T> {
 impl<T> Link<T> {
     /// A link at time zero, with nothing in it.
     pub fn new(config: &LinkConfig, seed: u64) -> Self {
+        // A modem that is out is out both ways: where both have the same outages, they are at the same times.
+        let outages = derive(seed, 2);
         Self {
-            up: Direction::new(&config.up, derive(seed, 0)),
-            down: Direction::new(&config.down, derive(seed, 1)),
+            up: Direction::with_outages(&config.up, derive(seed, 0), outages),
+            down: Direction::with_outages(&config.down, derive(seed, 1), outages),
             nat_rebinds: 0,
         }
+    }
+
+    /// The next packet that has arrived by `now` at either end, and when.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<(Way, (Instant, T))> {
+        let up = self.up.poll_timed(now).map(|arrived| (Way::Up, arrived));
+        up.or_else(|| self.down.poll_timed(now).map(|arrived| (Way::Down, arrived)))
     }
 
     /// Something happens to one or both of its directions.

@@ -12,6 +12,7 @@ use crate::Scenario;
 #[derive(Clone, Debug)]
 pub struct Network<T> {
     links: Vec<Link<T>>,
+    cells: Vec<Cell<T>>,
     /// Ascending; those before `next_event` have happened.
     events: Vec<TimedEvent>,
     next_event: usize,
@@ -23,7 +24,14 @@ impl<T> Network<T> {
         let links = scenario.links.iter().zip(0..).map(|(link, index)| Link::new(link, derive(seed, index))).collect();
         let mut events = scenario.events.clone();
         events.sort_by_key(|event| event.at);
-        Self { links, events, next_event: 0 }
+        let members = |cell| {
+            let of_cell = scenario.links.iter().enumerate().filter(move |(_, link)| link.cell == Some(cell));
+            of_cell.map(|(index, _)| index).collect()
+        };
+        let cell =
+            |(config, index)| Cell { link: Link::new(config, derive(!seed, index)), members: members(index as usize) };
+        let cells = scenario.cells.iter().zip(0..).map(cell).collect();
+        Self { links, cells, events, next_event: 0 }
     }
 
     /// Sends a packet up or down a link; [`Way::Both`] means up.
@@ -49,10 +57,11 @@ impl<T> Network<T> {
     /// The next packet that has arrived by `now`; over all links together the order is not that of arrival.
     pub fn poll(&mut self, now: Instant) -> Option<Delivery<T>> {
         self.advance(now);
-        self.links.iter_mut().enumerate().find_map(|(index, link)| {
-            let up = link.up.poll_timed(now).map(|(at, packet)| Delivery { at, link: index, way: Way::Up, packet });
-            up.or_else(|| {
-                link.down.poll_timed(now).map(|(at, packet)| Delivery { at, link: index, way: Way::Down, packet })
+        // What is in a link whose packets go through a cell was moved on to that by now.
+        self.cells.iter_mut().find_map(|cell| cell.poll(now)).or_else(|| {
+            self.links.iter_mut().enumerate().find_map(|(index, link)| {
+                let (way, (at, packet)) = link.poll(now)?;
+                Some(Delivery { at, link: index, way, packet })
             })
         })
     }
@@ -60,7 +69,8 @@ impl<T> Network<T> {
     /// When to poll next: a packet or an event is due.
     pub fn deadline(&self) -> Option<Instant> {
         let event = self.events.get(self.next_event).map(|event| event.at);
-        self.links.iter().map(Link::deadline).chain([event]).flatten().min()
+        let cells = self.cells.iter().map(|cell| cell.link.deadline());
+        self.links.iter().map(Link::deadline).chain(cells).chain([event]).flatten().min()
     }
 
     /// Something happens to a link now, beside the timeline.
@@ -84,6 +94,43 @@ impl<T> Network<T> {
             self.links[event.link].apply(event.at, event.way, event.event);
             self.next_event += 1;
         }
+        for cell in &mut self.cells {
+            cell.take(now, &mut self.links);
+        }
+    }
+}
+
+/// What several links go through behind their own bottlenecks.
+#[derive(Clone, Debug)]
+struct Cell<T> {
+    /// With the index of the link that each packet came over.
+    link: Link<(usize, T)>,
+    members: Vec<usize>,
+}
+
+impl<T> Cell<T> {
+    /// Takes in what has come through the links, in the order of its coming.
+    fn take(&mut self, now: Instant, links: &mut [Link<T>]) {
+        let mut arrived = vec![];
+        for index in &self.members {
+            let link = &mut links[*index];
+            let up = std::iter::from_fn(|| link.up.poll_sized(now))
+                .map(|(at, packet, size)| (at, Way::Up, *index, packet, size));
+            arrived.extend(up);
+            let down = std::iter::from_fn(|| link.down.poll_sized(now));
+            arrived.extend(down.map(|(at, packet, size)| (at, Way::Down, *index, packet, size)));
+        }
+        arrived.sort_by_key(|(at, ..)| *at);
+        for (at, way, index, packet, size_bytes) in arrived {
+            let direction = if way == Way::Up { &mut self.link.up } else { &mut self.link.down };
+            // What it drops it has counted.
+            let _ = direction.enqueue(at, (index, packet), size_bytes);
+        }
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Delivery<T>> {
+        let (way, (at, (link, packet))) = self.link.poll(now)?;
+        Some(Delivery { at, link, way, packet })
     }
 }
 

@@ -18,12 +18,22 @@ pub(super) fn scenario(name: &str, file: File, folder: &Path) -> Result<Scenario
     if file.links.is_empty() || file.links.len() > MAX_LINKS {
         return Err(format!("there are {} [[link]] tables, must be 1 to {MAX_LINKS}", file.links.len()));
     }
+    let mut cells: Vec<LinkConfig> = Vec::new();
+    for raw in file.cells {
+        if raw.cell.is_some() {
+            return Err(format!("cell {}: cell does not belong to a cell", raw.name));
+        }
+        if cells.iter().any(|cell| cell.name == raw.name) {
+            return Err(format!("cell {}: there are two of this name", raw.name));
+        }
+        cells.push(link(raw, &[], folder)?);
+    }
     let mut links: Vec<LinkConfig> = Vec::new();
     for raw in file.links {
         if links.iter().any(|link| link.name == raw.name) {
             return Err(format!("link {}: there are two of this name", raw.name));
         }
-        links.push(link(raw, folder)?);
+        links.push(link(raw, &cells, folder)?);
     }
     let mut events = Vec::new();
     for (index, raw) in file.events.iter().enumerate() {
@@ -31,18 +41,27 @@ pub(super) fn scenario(name: &str, file: File, folder: &Path) -> Result<Scenario
         event(raw, &links, &mut events).map_err(|reason| format!("{place}: {reason}"))?;
     }
     events.sort_by_key(|event: &TimedEvent| event.at);
-    Ok(Scenario { name: name.to_owned(), description: file.description, links, events })
+    Ok(Scenario { name: name.to_owned(), description: file.description, links, cells, events })
 }
 
-fn link(raw: RawLink, folder: &Path) -> Result<LinkConfig, String> {
+fn link(raw: RawLink, cells: &[LinkConfig], folder: &Path) -> Result<LinkConfig, String> {
     let name = raw.name;
     // As an interface name: IFNAMSIZ is 16 with its terminator.
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !(1..=15).contains(&name.len()) || !name.chars().all(fits) || name == "lo" {
         return Err(format!("link {name:?}: name must be 1 to 15 of a-z 0-9 - _ and not lo"));
     }
+    let cell = raw.cell.map(|cell| {
+        let index = cells.iter().position(|there| there.name == cell);
+        index.ok_or_else(|| format!("link {name}: cell is {cell:?}, must be the name of a [[cell]]"))
+    });
     let both = |way, raw| direction(raw, folder).map_err(|reason| format!("link {name}, {way}: {reason}"));
-    Ok(LinkConfig { up: both("up", raw.up)?, down: both("down", raw.down)?, name: name.clone() })
+    Ok(LinkConfig {
+        up: both("up", raw.up)?,
+        down: both("down", raw.down)?,
+        cell: cell.transpose()?,
+        name: name.clone(),
+    })
 }
 
 fn direction(raw: RawDirection, folder: &Path) -> Result<DirectionConfig, String> {

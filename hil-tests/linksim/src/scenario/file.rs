@@ -8,11 +8,13 @@ use toml::Table;
 pub(super) struct File {
     pub(super) description: String,
     pub(super) links: Vec<RawLink>,
+    pub(super) cells: Vec<RawLink>,
     pub(super) events: Vec<RawEvent>,
 }
 
 pub(super) struct RawLink {
     pub(super) name: String,
+    pub(super) cell: Option<String>,
     pub(super) up: RawDirection,
     pub(super) down: RawDirection,
 }
@@ -102,7 +104,12 @@ pub(super) enum Action {
 pub(super) fn parse(text: &str) -> Result<File, String> {
     let top: Top = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let links = top.link.into_iter().enumerate().map(|(index, table)| link(index, table)).collect::<Result<_, _>>()?;
-    Ok(File { description: top.description, links, events: top.event })
+    let cells = top.cell.into_iter().enumerate().map(|(index, mut table)| {
+        table.entry("delay_ms").or_insert(toml::Value::Integer(0));
+        link(index, table)
+    });
+    let cells = cells.collect::<Result<_, _>>()?;
+    Ok(File { description: top.description, links, cells, events: top.event })
 }
 
 #[derive(Deserialize)]
@@ -113,6 +120,8 @@ struct Top {
     #[serde(default)]
     link: Vec<Table>,
     #[serde(default)]
+    cell: Vec<Table>,
+    #[serde(default)]
     event: Vec<RawEvent>,
 }
 
@@ -121,9 +130,10 @@ fn link(index: usize, mut table: Table) -> Result<RawLink, String> {
     let anonymous = format!("link {}", index + 1);
     let name = take::<String>(&mut table, "name", &anonymous)?
         .ok_or_else(|| format!("{anonymous}: name is missing, must be an interface name"))?;
+    let cell = take(&mut table, "cell", &name)?;
     let up = take(&mut table, "up", &name)?.unwrap_or_default();
     let down = take(&mut table, "down", &name)?.unwrap_or_default();
-    Ok(RawLink { up: direction(&name, "up", &table, up)?, down: direction(&name, "down", &table, down)?, name })
+    Ok(RawLink { cell, up: direction(&name, "up", &table, up)?, down: direction(&name, "down", &table, down)?, name })
 }
 
 fn direction(link: &str, way: &str, shared: &Table, own: Table) -> Result<RawDirection, String> {

@@ -25,6 +25,11 @@
 //! # Detours, each instead of the one before:
 //! delay_steps = [{ at_s = 20, extra_ms = 60 }, { at_s = 40, extra_ms = 0 }]
 //!
+//! [[cell]]                # a further bottleneck that links share: those that say `cell = "tower"`
+//! name = "tower"          # its packets come from their links; the keys are a link's, but delay_ms is 0 by default
+//! rate_kbps = 9000
+//! buffer_ms = 500
+//!
 //! [[event]]
 //! at_s = 10               # from the start; fractions allowed
 //! link = "wwan0"
@@ -53,6 +58,8 @@ pub struct Scenario {
     pub description: String,
     /// In the order of the file.
     pub links: Vec<LinkConfig>,
+    /// Bottlenecks that several links share.
+    pub cells: Vec<LinkConfig>,
     /// Ascending in time.
     pub events: Vec<TimedEvent>,
 }

@@ -123,6 +123,12 @@ fn a_refusal_names_place_key_value_and_range() {
             "event 1 (Restore of a): for_s does not belong to this event",
         ),
         ("[[link]]\nname = \"a\"\nrate_kbps = 1\ndelay_ms = 0", "link a: there are two of this name"),
+        ("cell = \"b\"", "link a: cell is \"b\", must be the name of a [[cell]]"),
+        (
+            "[[cell]]\nname = \"b\"\nrate_kbps = 1\n[[cell]]\nname = \"b\"\nrate_kbps = 1",
+            "cell b: there are two of this name",
+        ),
+        ("[[cell]]\nname = \"b\"\ncell = \"c\"\nrate_kbps = 1", "cell b: cell does not belong to a cell"),
         (
             "[[link]]\nname = \"much-too-long-name\"\nrate_kbps = 1\ndelay_ms = 0",
             "link \"much-too-long-name\": name must be 1 to 15 of a-z 0-9 - _ and not lo",

@@ -1,0 +1,139 @@
+//! The scenarios that the bond is judged by: what is streamed over each, and what must become of it.
+//!
+//! The table is in `suite/cases.rs`. Seeds from [`JUDGED`] on are what bars are judged on; whoever tunes the engine does it
+//! on others, or a bar only shows what was fitted to it.
+
+mod cases;
+mod report;
+
+use std::path::Path;
+use std::time::Duration;
+
+use bondbox_bond::sender::Headroom;
+use bondbox_linksim::Scenario;
+use bondbox_units::{Bitrate, Instant};
+
+use crate::pool::in_order;
+use crate::{Clocks, Config, Outcome, Shape, run};
+
+pub use cases::CASES;
+pub use report::Row;
+
+/// Seeds that bars are judged on: never tune on them.
+pub const JUDGED: std::ops::Range<u64> = 500..505;
+
+/// A scenario, a stream over it, and what must become of that.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// What `--only` goes by.
+    pub name: &'static str,
+    /// The file in `hil-tests/scenarios`, without its ending.
+    pub scenario: &'static str,
+    /// How the stream comes.
+    pub shape: Shape,
+    /// How fast, at first.
+    pub kbps: u64,
+    /// It follows the encoder target, up to this.
+    pub follow_kbps: Option<u64>,
+    /// From in to out.
+    pub latency_ms: u64,
+    /// How much capacity is kept free.
+    pub headroom: Headroom,
+    /// How much faster the gateway's clock is.
+    pub drift_ppm: i64,
+    /// In virtual time.
+    pub seconds: u64,
+    /// What it must meet.
+    pub bar: Bar,
+}
+
+/// What a case must meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// Percent on time, of the median seed.
+    pub median: f64,
+    /// Percent on time, of the worst seed.
+    pub worst: f64,
+    /// Cost in parts of the least possible, of the worst seed.
+    pub excess: f64,
+    /// And what no figure of one case says.
+    pub besides: Besides,
+}
+
+/// What a bar asks for besides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Besides {
+    /// Nothing.
+    Nothing,
+    /// At most 0.01 points less on time than this case, and a 99th percentile at most 10 ms later.
+    LikeWithout(&'static str),
+    /// The trouble ends at this second, and what goes in 2 s later and after is on time.
+    BackAfter(f64),
+    /// Capacity halves at this second: the encoder is told within 200 ms, no reference is lost (where the latency is 1 s, no
+    /// unit), and 10 s later the target is back at 90 % of what is left.
+    Halved(f64),
+}
+
+impl Case {
+    /// Reads its scenario from the folder of scenarios.
+    pub fn scenario(&self, folder: &Path) -> anyhow::Result<Scenario> {
+        Ok(Scenario::load(&folder.join(self.scenario).with_extension("toml"))?)
+    }
+
+    /// What to play.
+    pub fn config(&self, seed: u64) -> Config {
+        Config {
+            seed,
+            duration: Duration::from_secs(self.seconds),
+            latency: Duration::from_millis(self.latency_ms),
+            shape: self.shape,
+            rate: Bitrate::from_kbps(self.kbps),
+            follow: self.follow_kbps.map(Bitrate::from_kbps),
+            headroom: self.headroom,
+            clocks: Clocks { offset_us: 123_456_789, drift_ppm: self.drift_ppm },
+            ..Config::default()
+        }
+    }
+}
+
+/// The cases whose names contain one of `only`, or all, and those that they are held against.
+pub fn chosen(only: &[String]) -> Vec<&'static Case> {
+    let asked = |case: &Case| only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str()));
+    let needed = |name| CASES.iter().any(|case| asked(case) && case.bar.besides == Besides::LikeWithout(name));
+    CASES.iter().filter(|case| asked(case) || needed(case.name)).collect()
+}
+
+/// Plays each case with each seed, in `jobs` threads; `done` gets each case's row, in order.
+pub fn play(
+    cases: &[&'static Case],
+    seeds: std::ops::Range<u64>,
+    folder: &Path,
+    jobs: usize,
+    mut done: impl FnMut(&Row),
+) -> anyhow::Result<Vec<Row>> {
+    let scenarios = cases.iter().map(|case| case.scenario(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+    let runs: Vec<(usize, u64)> =
+        (0..cases.len()).flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
+    let mut rows: Vec<Row> = vec![];
+    let of_case = (seeds.end - seeds.start) as usize;
+    let mut outcomes: Vec<Outcome> = vec![];
+    in_order(
+        &runs,
+        jobs,
+        |(case, seed)| run(&scenarios[*case], &cases[*case].config(*seed)),
+        |(case, _), outcome| {
+            outcomes.push(outcome);
+            if outcomes.len() == of_case {
+                let row = Row::new(cases[*case], std::mem::take(&mut outcomes), &rows);
+                done(&row);
+                rows.push(row);
+            }
+        },
+    );
+    Ok(rows)
+}
+
+/// An instant of the scenario.
+fn at(seconds: f64) -> Instant {
+    Instant::from_micros((seconds * 1e6) as u64)
+}
