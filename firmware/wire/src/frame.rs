@@ -3,12 +3,14 @@
 mod ack;
 mod control;
 mod media;
+mod repair;
 
 pub use ack::{Ack, AckBuilder, Acked, TIME_UNIT_MICROS};
 pub use control::{
     Bitrate, Clock, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_LABEL, MAX_LINK_NAME, Track, TrackKind,
 };
 pub use media::{Media, UnitHeader};
+pub use repair::{MAX_RUNS, MAX_SOURCES, Repair, Run, coefficient};
 
 use bondbox_units::TrackId;
 
@@ -23,6 +25,8 @@ pub enum Frame<'a> {
     Media(Media<'a>),
     /// What arrived on a path, and when.
     Ack(Ack<'a>),
+    /// A sum over packets that may be lost.
+    Repair(Repair<'a>),
     /// How the sending end sees one of its links.
     LinkReport(LinkReport<'a>),
     /// What the encoder was told and what it does.
@@ -131,7 +135,7 @@ impl<'a> Iterator for Frames<'a> {
 impl Frame<'_> {
     /// Writes the frame with its length, or nothing at all.
     ///
-    /// Media and acknowledgements have better ways: [`Media::encode`] and [`AckBuilder`].
+    /// Media, acknowledgements and repair symbols have better ways: [`Media::encode`], [`AckBuilder`], [`Repair::encode`].
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
@@ -156,6 +160,7 @@ impl Frame<'_> {
             }
             Self::Media(media) => return media.encode(out),
             Self::Ack(ack) => return ack.encode(out),
+            Self::Repair(repair) => return repair.encode_again(out),
             Self::LinkReport(report) => report.encode(&mut writer).map(|()| kind::LINK_REPORT),
             Self::Bitrate(bitrate) => bitrate.encode(&mut writer).map(|()| kind::BITRATE),
             Self::Ping(token) => writer.varint(*token).map(|()| kind::PING),
@@ -185,6 +190,7 @@ fn decode_body<'a>(first: u8, body: &mut Reader<'a>) -> Result<Frame<'a>, BodyEr
             Frame::Media(Media::decode(first & FIRST != 0, first & LAST != 0, kind == kind::MEDIA_AGAIN, body)?)
         }
         kind::ACK => Frame::Ack(Ack::decode(body)?),
+        kind::REPAIR => Frame::Repair(Repair::decode(body)?),
         kind::LINK_REPORT => Frame::LinkReport(LinkReport::decode(body)?),
         kind::BITRATE => Frame::Bitrate(Bitrate::decode(body)?),
         kind::PING => Frame::Ping(body.varint()?),
@@ -221,6 +227,7 @@ mod kind {
     pub(super) const PADDING: u8 = 0x00;
     pub(super) const MEDIA: u8 = 0x01;
     pub(super) const ACK: u8 = 0x02;
+    pub(super) const REPAIR: u8 = 0x03;
     pub(super) const LINK_REPORT: u8 = 0x04;
     pub(super) const BITRATE: u8 = 0x05;
     pub(super) const PING: u8 = 0x06;

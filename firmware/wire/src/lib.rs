@@ -41,8 +41,15 @@
 //! body
 //! ```
 //!
-//! A frame of unknown kind is skipped by its length. Kinds 0x03 (coded repair), 0x11 (telemetry) and 0x12 (command) are
-//! reserved.
+//! A frame of unknown kind is skipped by its length. Kinds 0x11 (telemetry) and 0x12 (command) are reserved.
+//!
+//! # Coded repair
+//!
+//! REPAIR (0x03) carries a linear combination over GF(256) of the plaintexts of earlier packets; see [`frame::Repair`]. A receiver
+//! that has all of them but as many as it has independent symbols works out the missing ones and takes in their MEDIA and
+//! MEDIA_AGAIN frames, and no others, as if they had come. It does not acknowledge them: the packets are lost. A receiver may
+//! ignore REPAIR, and may begin to keep plaintexts with the first that comes, so the first symbols may name packets it does not
+//! have any more. A sender sends them only where a second copy would come too late.
 //!
 //! # Floor of the cost
 //!

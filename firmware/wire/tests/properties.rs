@@ -3,8 +3,8 @@
 use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::envelope::{Address, Envelope, encode_header};
 use bondbox_wire::frame::{
-    AckBuilder, Acked, Bitrate, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState, Media, Track,
-    TrackKind, UnitHeader,
+    AckBuilder, Acked, Bitrate, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_SOURCES, Media,
+    Repair, Run, Track, TrackKind, UnitHeader,
 };
 use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{Reader, ReplayWindow, Writer, expand, expand_micros, pn_len};
@@ -90,9 +90,40 @@ proptest! {
         let frames: Vec<_> = Frames::new(&bytes).collect();
         prop_assert!(frames.len() <= bytes.len());
         for frame in frames.into_iter().flatten() {
-            if let Frame::Ack(ack) = frame {
-                prop_assert!(ack.packets().count() <= bytes.len() + 1);
+            match frame {
+                Frame::Ack(ack) => prop_assert!(ack.packets().count() <= bytes.len() + 1),
+                Frame::Repair(repair) => prop_assert!((1..=MAX_SOURCES).contains(&repair.sources().count())),
+                _ => {}
             }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_repair_symbol_or_an_error(mut bytes in vec(any::<u8>(), 1..200)) {
+        bytes[0] = 0x83;
+        if let Some(Ok(Frame::Repair(repair))) = Frames::new(&bytes).next() {
+            prop_assert!((1..=MAX_SOURCES).contains(&repair.sources().count()));
+        }
+    }
+
+    #[test]
+    fn repair_symbols_read_back(
+        id in any::<u32>(),
+        runs in vec((any::<u32>(), VARINT, 1..5_u16), 1..30),
+        bytes in vec(any::<u8>(), 3..900),
+        room in 60..2_000_usize,
+    ) {
+        let runs: Vec<_> = runs.into_iter().map(|(path, first, packets)| Run { path, first, packets }).collect();
+        let mut buffer = [0; 2_000];
+        let mut writer = Writer::new(&mut buffer[..room]);
+        let needed = Repair::overhead(id, &runs) + bytes.len();
+        prop_assert_eq!(Repair::encode(id, &runs, &bytes, &mut writer).is_ok(), needed <= room);
+        if needed <= room {
+            let read: Vec<_> = Frames::new(writer.written()).collect();
+            let [Ok(Frame::Repair(repair))] = read[..] else { panic!("not one symbol: {read:?}") };
+            prop_assert_eq!((repair.id, repair.bytes, repair.runs().collect::<Vec<_>>()), (id, &bytes[..], runs));
+            let again = written(&Frame::Repair(repair));
+            prop_assert_eq!(Frames::new(&again).next(), Some(Ok(Frame::Repair(repair))));
         }
     }
 
