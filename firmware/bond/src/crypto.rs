@@ -5,7 +5,7 @@ mod identity;
 mod keys;
 mod tls;
 
-pub(crate) use cookie::Cookies;
+pub(crate) use cookie::{Cookies, Tokens};
 pub use identity::{BadKey, Identity, PublicKey};
 pub(crate) use keys::SessionKeys;
 pub(crate) use tls::{GatewayTls, client};

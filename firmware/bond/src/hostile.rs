@@ -1,6 +1,7 @@
 //! Peers that know the keys and keep no rule: whatever frames they seal, in whatever order and at whatever time, the other
 //! end goes on, holds a bounded amount, answers in proportion, and other sessions notice nothing.
 
+mod elsewhere;
 mod frames;
 mod gateway_side;
 mod strangers;
@@ -19,18 +20,18 @@ use crate::sender::{Headroom, SenderConfig, Unit};
 use crate::{Gateway, Identity, Sender};
 
 /// The keys of a unit, of another unit and of the gateway: making new ones for each case would only cost time.
-fn identities() -> &'static [Arc<Identity>; 3] {
+pub(crate) fn identities() -> &'static [Arc<Identity>; 3] {
     static KEYS: OnceLock<[Arc<Identity>; 3]> = OnceLock::new();
     KEYS.get_or_init(|| std::array::from_fn(|_| Arc::new(Identity::generate())))
 }
 
-fn gateway(now: Instant) -> Gateway {
+pub(crate) fn gateway(now: Instant) -> Gateway {
     let [unit, other, gateway] = identities();
     let units = vec![unit.public(), other.public()];
     Gateway::new(now, GatewayConfig { identity: gateway.clone(), units, latency: None }, 1)
 }
 
-fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
+pub(crate) fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
     let config = SenderConfig {
         identity: identity.clone(),
         gateway: identities()[2].public(),
@@ -45,11 +46,11 @@ fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
     sender
 }
 
-fn route(host: u8, port: u16) -> Route {
+pub(crate) fn route(host: u8, port: u16) -> Route {
     Route { remote: SocketAddr::from(([192, 0, 2, host], port)), local: None }
 }
 
-fn unit(number: u32) -> Unit {
+pub(crate) fn unit(number: u32) -> Unit {
     Unit {
         track: TrackId(0),
         pts: None,
@@ -97,6 +98,6 @@ impl Honest {
 }
 
 /// The last byte of the honest unit's address.
-const HONEST: u8 = 1;
+pub(crate) const HONEST: u8 = 1;
 /// And of the hostile one's.
 const HOSTILE: u8 = 66;

@@ -46,6 +46,7 @@
 //! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
 //! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
 //! - Acknowledgements repeat what arrived in the last 150 ms, so that a lost one costs nothing.
+//! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
 //! - A newer session of a stream replaces the older one when its first link has joined, not before.
 //!
 //! # What a peer cannot do
@@ -71,8 +72,8 @@
 //!
 //! # What is deliberately not there yet
 //!
-//! Coded repair and duplicates; several outputs of one session; reliable channels (telemetry, commands); validation of a
-//! moved path before bulk follows it; datagram sizes between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
+//! Coded repair and duplicates; several outputs of one session; reliable channels (telemetry, commands); datagram sizes
+//! between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
 #![forbid(unsafe_code)]
 
 mod counters;
@@ -82,6 +83,8 @@ mod handshake;
 #[cfg(test)]
 mod hostile;
 mod packet;
+#[cfg(test)]
+mod pair;
 mod ranges;
 pub mod receiver;
 pub mod sender;

@@ -49,6 +49,22 @@ impl Cookies {
     }
 }
 
+/// Makes the tokens that tell whether a PING arrived where it was sent to.
+pub(crate) struct Tokens(Key);
+
+impl Tokens {
+    pub(crate) fn new() -> Self {
+        Self(fresh())
+    }
+
+    /// What a PING on `path` to `remote` carries in its `round`: 62 bits that only who gets it knows.
+    pub(crate) fn token(&self, path: u32, remote: SocketAddr, round: u64) -> u64 {
+        let tag = hmac::sign(&self.0, &[&message(remote, round.to_be_bytes())[..], &path.to_be_bytes()].concat());
+        let low = tag.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
+        u64::from_be_bytes(*low) >> 2
+    }
+}
+
 /// A key that nobody can guess: unlike the ids that are drawn from a seed, it is a secret.
 fn fresh() -> Key {
     Key::generate(HMAC_SHA256, &SystemRandom::new()).expect("the operating system gives randomness")

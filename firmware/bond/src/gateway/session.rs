@@ -1,6 +1,7 @@
 //! One unit's session at the gateway: its paths and their acknowledgements, around the receiver of its media.
 
 mod transmit;
+mod ways;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,10 +13,11 @@ use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, LinkReport, LinkState
 
 use super::{Route, StreamKey};
 use crate::counters::Rejected;
-use crate::crypto::SessionKeys;
+use crate::crypto::{SessionKeys, Tokens};
 use crate::receiver::{AckState, Receiver};
 use crate::sender::TrackInfo;
 use crate::window::WindowSum;
+use ways::Ways;
 
 /// A session of one unit.
 pub(super) struct Session {
@@ -35,6 +37,9 @@ pub(super) struct Session {
     clocked: bool,
     horizon_at: Instant,
     outbox: VecDeque<(u32, Outgoing)>,
+    /// Of datagrams that go to two addresses: what the other is still to be sent.
+    copies: VecDeque<(Route, Vec<u8>)>,
+    tokens: Tokens,
     pub(super) received: WindowSum<10>,
     pub(super) received_bytes: u64,
     pub(super) received_packets: u64,
@@ -45,7 +50,7 @@ pub(super) struct Session {
 pub(super) struct Path {
     peer_index: Option<u32>,
     own_index: u32,
-    route: Route,
+    ways: Ways,
     replay: ReplayWindow,
     next_pn: u64,
     pub(super) ack: AckState,
@@ -120,6 +125,8 @@ impl Session {
             clocked: false,
             horizon_at: now,
             outbox: VecDeque::new(),
+            copies: VecDeque::new(),
+            tokens: Tokens::new(),
             received: WindowSum::default(),
             received_bytes: 0,
             received_packets: 0,
@@ -172,7 +179,7 @@ impl Session {
         let fresh = Path {
             peer_index: None,
             own_index,
-            route,
+            ways: Ways::new(now, path, route),
             replay: ReplayWindow::new(),
             next_pn: 0,
             ack: AckState::default(),
@@ -200,18 +207,23 @@ impl Session {
     ) -> Result<&'a [u8], Count> {
         let Some(path) = self.paths.get_mut(&path_id) else { return Err(|rejected| rejected.unknown_index += 1) };
         let pn = sealed.packet_number(path.replay.expected());
-        if !path.replay.is_new(pn) {
-            return Err(|rejected| rejected.replayed += 1);
-        }
         let size = datagram.len() as u64;
         let (header, payload) = datagram.split_at_mut(sealed.header_len);
+        if !path.replay.is_new(pn) {
+            // Seen before, it may have been overtaken by a copy of itself: then where it came from matters.
+            let fresh = path.replay.expected() - pn <= COPIED_WITHIN;
+            if fresh
+                && path.ways.wants_copy(now, route)
+                && self.keys.open(now, sealed.phase, path_id, pn, header, payload).is_some()
+            {
+                path.ways.on_copy(now, route, pn, size as usize);
+            }
+            return Err(|rejected| rejected.replayed += 1);
+        }
         let Some(len) = self.keys.open(now, sealed.phase, path_id, pn, header, payload) else {
             return Err(|rejected| rejected.bad_tag += 1);
         };
-        // A NAT may move the unit: the newest packet tells where it is.
-        if pn >= path.replay.expected() {
-            path.route = route;
-        }
+        path.ways.on_packet(now, route, pn, pn >= path.replay.expected(), size as usize);
         path.replay.accept(pn);
         path.ack.on_packet(now, pn);
         path.packets += 1;
@@ -250,6 +262,11 @@ impl Session {
                     path.ack.on_ping(now);
                 }
                 self.send(path, Outgoing::Pong(*token));
+            }
+            Frame::Pong(token) => {
+                if let Some(path) = self.paths.get_mut(&path) {
+                    path.ways.on_pong(now, &self.tokens, *token);
+                }
             }
             Frame::Track(track) => return self.on_track(track),
             Frame::LinkLeave { path } => {
@@ -310,5 +327,7 @@ impl Session {
 const MAX_PATHS: usize = 32;
 /// A programme with several sounds and captions.
 const MAX_TRACKS: usize = 16;
+/// What is older was captured and is replayed, and tells nothing of where the unit is.
+const COPIED_WITHIN: u64 = 256;
 /// Ten times as long as a path that is there stays quiet.
 const STALE_AFTER: Duration = Duration::from_secs(10);

@@ -27,6 +27,10 @@ impl Session {
 
     /// Writes the next datagram of this session.
     pub(in super::super) fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        if let Some((route, datagram)) = self.copies.pop_front() {
+            buffer[..datagram.len()].copy_from_slice(&datagram);
+            return Some((route, datagram.len()));
+        }
         self.ask_for_keyframe(now);
         while let Some((path, outgoing)) = self.outbox.pop_front() {
             let sent = self.transmit(now, path, buffer, |own_index, writer| {
@@ -44,14 +48,17 @@ impl Session {
                 return sent;
             }
         }
-        self.transmit_ack(now, buffer).or_else(|| self.transmit_ack_copy(now, buffer))
+        self.transmit_pings(now, buffer)
+            .or_else(|| self.transmit_ack(now, buffer))
+            .or_else(|| self.transmit_ack_copy(now, buffer))
     }
 
     /// When to poll again: a unit or an acknowledgement is due.
     pub(in super::super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
-        let outbox = (!self.outbox.is_empty()).then_some(now);
-        [acks, outbox, self.receiver.deadline(now)].into_iter().flatten().min()
+        let outbox = (!self.outbox.is_empty() || !self.copies.is_empty()).then_some(now);
+        let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
+        [acks, outbox, pings, self.receiver.deadline(now)].into_iter().flatten().min()
     }
 
     /// The last word to a unit.
@@ -143,6 +150,26 @@ impl Session {
         open.max_by_key(|(_, path)| path.ack.last_arrival()).map(|(id, _)| *id)
     }
 
+    /// Asks who is where, of all paths that are in doubt.
+    fn transmit_pings(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        let due = |path: &Path| path.peer_index.is_some() && path.ways.deadline().is_some_and(|due| due <= now);
+        while let Some(id) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id) {
+            for (route, token) in self.paths.get_mut(&id)?.ways.pings(now, &self.tokens) {
+                let len = self.seal(now, id, &mut buffer[..MIN_DATAGRAM], |_, writer| {
+                    let _ = Frame::Ping(token).encode(writer);
+                })?;
+                if self.paths.get_mut(&id)?.ways.spend(route, len) {
+                    self.copies.push_back((route, buffer[..len].to_vec()));
+                }
+            }
+            if let Some((route, datagram)) = self.copies.pop_front() {
+                buffer[..datagram.len()].copy_from_slice(&datagram);
+                return Some((route, datagram.len()));
+            }
+        }
+        None
+    }
+
     fn transmit(
         &mut self,
         now: Instant,
@@ -150,20 +177,42 @@ impl Session {
         buffer: &mut [u8],
         fill: impl FnOnce(u32, &mut Writer<'_>),
     ) -> Option<(Route, usize)> {
+        let room = self.paths.get(&path_id)?.ways.room(now).min(MIN_DATAGRAM);
+        if room < SMALLEST {
+            return None;
+        }
+        let len = self.seal(now, path_id, &mut buffer[..room], fill)?;
+        let mut targets = self.paths.get_mut(&path_id)?.ways.targets(now, len);
+        let first = targets.pop()?;
+        if self.copies.len() < MAX_OUTBOX {
+            self.copies.extend(targets.pop().map(|other| (other, buffer[..len].to_vec())));
+        }
+        Some((first, len))
+    }
+
+    /// Seals what `fill` writes, knowing what the unit is to call us by on this path; gives the datagram's length.
+    fn seal(
+        &mut self,
+        now: Instant,
+        path_id: u32,
+        buffer: &mut [u8],
+        fill: impl FnOnce(u32, &mut Writer<'_>),
+    ) -> Option<usize> {
         let path = self.paths.get_mut(&path_id)?;
         let to = Address::Path(path.peer_index?);
         // Return packets are not acknowledged, so their numbers travel as if nothing was.
         let heading =
             Heading { path: path_id, to, pn: path.next_pn, acknowledged: path.next_pn.checked_sub(ASSUMED_KNOWN) };
         path.next_pn += 1;
-        let (route, own_index) = (path.route, path.own_index);
-        let len = seal(now, &mut self.keys, heading, &mut buffer[..MIN_DATAGRAM], |writer| fill(own_index, writer));
-        Some((route, len))
+        let own_index = path.own_index;
+        Some(seal(now, &mut self.keys, heading, buffer, |writer| fill(own_index, writer)))
     }
 }
 
 /// Answers that wait for the socket, of all paths; more than one of each kind and path never wait.
 const MAX_OUTBOX: usize = 64;
+/// A datagram with less room is not worth sending.
+const SMALLEST: usize = 64;
 /// Often enough that a unit drops what is past within a few frames.
 const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
 /// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
