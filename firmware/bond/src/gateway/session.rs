@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) tracks: BTreeMap<TrackId, TrackInfo>,
     clocked: bool,
     horizon_at: Instant,
+    /// The path whose news rode along with another's acknowledgement last.
+    rode_along: u32,
     outbox: VecDeque<(u32, Outgoing)>,
     /// Of datagrams that go to two addresses: what the other is still to be sent.
     copies: VecDeque<(Route, Vec<u8>)>,
@@ -124,6 +126,7 @@ impl Session {
             tracks: BTreeMap::new(),
             clocked: false,
             horizon_at: now,
+            rode_along: 0,
             outbox: VecDeque::new(),
             copies: VecDeque::new(),
             tokens: Tokens::new(),

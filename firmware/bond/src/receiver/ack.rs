@@ -16,6 +16,9 @@ pub(crate) struct AckState {
     unsaid: u32,
     /// Acknowledgements written.
     said: u32,
+    /// When the last one went over another path, and how many did.
+    carried: Option<Instant>,
+    detours: u32,
     /// An acknowledgement is due then.
     due: Option<Instant>,
     said_at: Instant,
@@ -79,15 +82,36 @@ impl AckState {
         self.last_arrival
     }
 
-    /// The how manieth detour is next, if one is: each third acknowledgement goes over another path, so that losses of
-    /// this one's way back alone do not make it look dead.
-    pub(crate) const fn detour(&self) -> Option<u32> {
-        if self.said % 3 == 2 { Some(self.said / 3) } else { None }
+    /// The how manieth detour is next, if one is due: now and then what arrived is told over another path too, so that
+    /// losses of this one's way back alone do not make it look dead.
+    pub(crate) fn detour(&self, now: Instant) -> Option<u32> {
+        self.carried.is_some_and(|carried| now - carried >= DETOUR).then_some(self.detours)
+    }
+
+    /// Something that another path need not be told of twice went over it.
+    pub(crate) fn on_carried(&mut self, now: Instant) {
+        self.carried = Some(now);
+        self.detours = self.detours.wrapping_add(1);
+    }
+
+    /// Whether anything arrived of late.
+    pub(crate) fn has_news(&self, now: Instant) -> bool {
+        self.arrived.front().is_some_and(|newest| now - newest.received <= NEWS)
+    }
+
+    /// Writes what arrived of late beside another path's acknowledgement.
+    pub(crate) fn encode_news(&mut self, now: Instant, path: u32, out: &mut Writer<'_>) -> Result<(), Full> {
+        let delay = self.arrived.front().map_or(Duration::ZERO, |newest| now - newest.received);
+        let late = self.arrived.iter().take_while(|packet| now - packet.received <= NEWS).copied();
+        AckBuilder::new(path, delay.as_micros() as u64).encode(late, out)?;
+        self.on_carried(now);
+        Ok(())
     }
 
     /// Writes the acknowledgement for `path`.
     pub(crate) fn encode(&mut self, now: Instant, path: u32, out: &mut Writer<'_>) -> Result<(), Full> {
         self.said = self.said.saturating_add(1);
+        self.carried.get_or_insert(now);
         self.said_at = now;
         self.unsaid = 0;
         if self.due.take().is_none() {
@@ -102,6 +126,10 @@ impl AckState {
 const APART: Duration = Duration::from_millis(2);
 /// As long as acknowledgements may all be lost without harm.
 const KEEP: Duration = Duration::from_millis(150);
+/// Three acknowledgements of a quiet path.
+const DETOUR: Duration = Duration::from_millis(70);
+/// What is told over another path: that may be lost once, too.
+const NEWS: Duration = Duration::from_millis(60);
 /// What one acknowledgement can name; at 50 Mbit/s a path brings 640 in the time above.
 const MAX_KEPT: usize = 1_024;
 /// While nothing is missing: forty a second cost 1 % of 1 Mbit/s.

@@ -86,7 +86,8 @@ impl Session {
 
     fn transmit_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let due = |path: &Path| path.ack_due().is_some_and(|due| due <= now);
-        let (id, detour) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, path)| (*id, path.ack.detour()))?;
+        let due = self.paths.iter().find(|(_, path)| due(path));
+        let (id, detour) = due.map(|(id, path)| (*id, path.ack.detour(now)))?;
         // By turns over the path that is surely alive, and over each of the others.
         let over = match detour {
             Some(turn) if turn % 2 == 0 => self.freshest(Some(id)),
@@ -117,8 +118,14 @@ impl Session {
         if !horizons.is_empty() {
             self.horizon_at = now + HORIZON_INTERVAL;
         }
+        // What arrived over another path rides along, each in its turn: a way back that fails silences no link.
+        let beside = self.beside(now, of);
+        let mut news = beside.and_then(|id| Some((id, std::mem::take(&mut self.paths.get_mut(&id)?.ack))));
         let sent = self.transmit(now, over, buffer, |_, writer| {
             let _ = ack.encode(now, of, writer);
+            if let Some((id, news)) = &mut news {
+                let _ = news.encode_news(now, *id, writer);
+            }
             for (track, unit) in horizons {
                 let _ = Frame::Horizon { track, unit }.encode(writer);
             }
@@ -126,9 +133,25 @@ impl Session {
         if sent.is_none() {
             // Without a way to say it there is nothing to wait for.
             ack.forget_due();
+        } else if over != of {
+            ack.on_carried(now);
+        }
+        if let Some((id, news)) = news
+            && let Some(path) = self.paths.get_mut(&id)
+        {
+            path.ack = news;
         }
         self.paths.get_mut(&of)?.ack = ack;
         sent
+    }
+
+    /// The path whose news ride along with an acknowledgement of `of`.
+    fn beside(&mut self, now: Instant, of: u32) -> Option<u32> {
+        let others = self.paths.iter().filter(|(id, path)| **id != of && path.ack.has_news(now));
+        let ids = others.map(|(id, _)| *id);
+        let next = ids.clone().find(|id| *id > self.rode_along).or_else(|| ids.clone().next())?;
+        self.rode_along = next;
+        Some(next)
     }
 
     /// Another path that lives, each in its turn: two busy links that detour over each other could fall silent together.
