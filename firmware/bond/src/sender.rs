@@ -6,6 +6,7 @@
 
 mod delay;
 mod encoder;
+mod features;
 mod link;
 mod liveness;
 mod loss;
@@ -30,6 +31,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 pub use encoder::Headroom;
+pub use features::{Feature, Features};
 pub use status::{LinkStatus, SenderStatus, SessionState};
 
 use crate::counters::Rejected;
@@ -57,6 +59,8 @@ pub struct SenderConfig {
     pub encoder_range: (Bitrate, Bitrate),
     /// What the encoder is told first.
     pub encoder_start: Bitrate,
+    /// Which parts of the engine are on.
+    pub features: Features,
 }
 
 /// A track's description, for the gateway.

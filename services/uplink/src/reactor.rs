@@ -81,6 +81,7 @@ impl Uplink {
             headroom: settings.headroom(),
             encoder_range: settings.encoder_range(),
             encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
+            features: bondbox_bond::sender::Features::ALL,
         };
         let mut sender = Sender::new(clock::now(), config, seed());
         let mut links = Links::new(gateway.addresses());

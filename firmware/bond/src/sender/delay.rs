@@ -15,6 +15,8 @@ pub(crate) struct Delay {
     smoothed: f64,
     recent: VecDeque<(Instant, i64)>,
     last: Instant,
+    /// When the newest sample arrived, on the receiver's clock.
+    newest: Instant,
     quiet: Option<Quiet>,
     busy_since: Option<Instant>,
     drain_until: Option<Instant>,
@@ -28,15 +30,19 @@ struct Quiet {
 }
 
 impl Delay {
-    /// Takes in `received - sent` of a packet.
-    pub(crate) fn on_sample(&mut self, now: Instant, relative: i64) {
+    /// Takes in when a packet was sent, on our clock, and arrived, on the receiver's.
+    pub(crate) fn on_sample(&mut self, now: Instant, sent: Instant, received: Instant) {
+        let relative = relative_delay(sent, received);
         match self.base {
             None => (self.base, self.smoothed) = (Some(relative), relative as f64),
             Some(base) => {
                 self.base = Some(base.min(relative));
-                self.smoothed += (relative as f64 - self.smoothed) / 8.0;
+                // A mean over packets, but where they are few one over time: what was measured long ago is past.
+                let share = received.since(self.newest).as_secs_f64() / SMOOTHING.as_secs_f64();
+                self.smoothed += (relative as f64 - self.smoothed) * share.clamp(0.125, 1.0);
             }
         }
+        self.newest = self.newest.max(received);
         self.recent.push_back((now, relative));
         while let Some((oldest, _)) = self.recent.front() {
             let age = now - *oldest;
@@ -99,8 +105,13 @@ impl Delay {
     /// Delay of a packet that would be sent now, clocks' difference included. With `idle` the queue drains by itself.
     pub(crate) fn expected(&self, now: Instant, idle: bool) -> i64 {
         let base = self.base.unwrap_or(0);
-        let drained = if idle { (now - self.last).as_micros() as i64 } else { 0 };
-        base.max(self.smoothed as i64 - drained)
+        let smoothed = self.smoothed as i64;
+        if !idle {
+            return base.max(smoothed);
+        }
+        // What a modem held for seconds says nothing about the next packet: of ours nothing waits there any more.
+        let drained = (now - self.last).as_micros() as i64;
+        base.max((smoothed - drained).min(base + TARGET.as_micros() as i64))
     }
 
     /// The queue that stands even in the emptiest moment of the last 50 ms.
@@ -111,9 +122,16 @@ impl Delay {
     }
 }
 
+/// `received - sent` on two clocks, in microseconds, kept where sums of a few do not overflow.
+pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
+    received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
+}
+
 /// The standing queue to aim at: short enough for a 300 ms budget, long enough to keep a jittery link busy.
 pub(crate) const TARGET: Duration = Duration::from_millis(80);
 
+/// A queue of a few packets comes and goes in this time.
+const SMOOTHING: Duration = Duration::from_millis(60);
 /// Jitter of LTE scheduling is gone over this long.
 const STANDING_WINDOW: Duration = Duration::from_millis(50);
 /// Fewer samples than these show a slow link's jitter, not its queue, unless they are older than this.
@@ -130,8 +148,13 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(50);
 
+    fn sample(delay: &mut Delay, ms: u64, relative: i64) {
+        let sent = Instant::from_millis(ms);
+        delay.on_sample(sent, sent, sent.offset_micros(relative));
+    }
+
     fn feed(delay: &mut Delay, from_ms: u64, to_ms: u64, relative: i64) {
-        (from_ms..to_ms).step_by(5).for_each(|ms| delay.on_sample(Instant::from_millis(ms), relative));
+        (from_ms..to_ms).step_by(5).for_each(|ms| sample(delay, ms, relative));
     }
 
     #[test]
@@ -140,7 +163,7 @@ mod tests {
         feed(&mut delay, 0, 100, 1_000_000);
         feed(&mut delay, 100, 200, 1_040_000);
         assert_eq!(delay.standing(), Duration::from_millis(40));
-        delay.on_sample(Instant::from_millis(200), 1_001_000);
+        sample(&mut delay, 200, 1_001_000);
         assert_eq!(delay.standing(), Duration::from_millis(1), "one packet without queue proves that none stands");
     }
 

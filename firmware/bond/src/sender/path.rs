@@ -86,6 +86,8 @@ pub(crate) struct Path {
     /// No packet before this number is in flight.
     oldest: u64,
     largest_acknowledged: Option<Largest>,
+    /// Since when proof of delivery could be expected, as last looked at; `None` when nothing is in flight.
+    due: Option<Instant>,
     in_flight: u64,
     min_rtt: Option<Duration>,
     reorder: Duration,
@@ -115,6 +117,7 @@ impl Path {
             base: 0,
             oldest: 0,
             largest_acknowledged: None,
+            due: None,
             in_flight: 0,
             min_rtt: None,
             reorder: Duration::ZERO,
@@ -167,6 +170,7 @@ impl Path {
         self.loss.on_sent(now, size);
         self.outgoing_now.add(now, u64::from(size));
         self.last_sent = now;
+        self.due.get_or_insert(now + self.round_trip());
         self.sent.push_back(Sent { at: now, size, content, limited, state: State::InFlight });
     }
 
@@ -214,7 +218,7 @@ impl Path {
         }
         delivered.reverse();
         for packet in &delivered {
-            self.delay.on_sample(now, relative_delay(packet.sent, packet.received));
+            self.delay.on_sample(now, packet.sent, packet.received);
             self.delivered.add(now, u64::from(packet.size));
             self.on_fate(false);
         }
@@ -227,7 +231,8 @@ impl Path {
             self.capacity.on_readmitted(now);
         }
         self.pacing.adapt(self.delay.standing(), self.loss.excess(now));
-        let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 10 && self.loss(now) < 0.1;
+        self.proof_due();
+        let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 4 && self.loss(now) < 0.1;
         self.pacing.grow_if_free(now, free, self.round_trip() + ACK_INTERVAL);
         (verdicts, Some(before))
     }
@@ -239,11 +244,11 @@ impl Path {
     }
 
     /// Looks at the clock; gives the health when it got worse.
-    pub(crate) fn on_time(&mut self, now: Instant) -> Option<Health> {
+    pub(crate) fn on_time(&mut self, now: Instant, may_drain: bool) -> Option<Health> {
         let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
         let round_trip = self.round_trip();
         self.delay.on_calm(now, calm, round_trip);
-        self.pacing.draining = self.delay.wants_drain(now, round_trip);
+        self.pacing.draining = may_drain && self.delay.wants_drain(now, round_trip);
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);
         self.give_up_old(now);
@@ -294,7 +299,15 @@ impl Path {
         let measured = self.delay.expected(now, self.in_flight == 0);
         let held = self.capacity.estimate(now).time_for(self.in_flight).min(MAX_WAIT * 10);
         let queue = held.saturating_sub(self.round_trip() + ACK_INTERVAL);
-        measured.max(self.delay.base().unwrap_or(0) + queue.as_micros() as i64)
+        let least = self.delay.base().unwrap_or(0) + queue.as_micros() as i64;
+        measured.max(least) + self.overdue(now).as_micros() as i64
+    }
+
+    /// How long proof has been missing beyond what acknowledgements are apart. What is overdue for so long will, as far as
+    /// anyone can tell, stay so for as long again.
+    fn overdue(&self, now: Instant) -> Duration {
+        let Some(due) = self.due else { return Duration::ZERO };
+        (now - due).min(self.liveness.since_progress(now)).saturating_sub(ACK_INTERVAL)
     }
 
     /// Whether filler may be sent to find out what the path can do, and `wanted` is more than it proved.
@@ -363,7 +376,8 @@ impl Path {
         let from = self.oldest.max(self.base);
         let in_flight = (from..self.next_pn()).find(|pn| self.sent[(pn - self.base) as usize].state == State::InFlight);
         self.oldest = in_flight.unwrap_or(self.next_pn());
-        in_flight.map(|pn| self.sent[(pn - self.base) as usize].at + self.round_trip())
+        self.due = in_flight.map(|pn| self.sent[(pn - self.base) as usize].at + self.round_trip());
+        self.due
     }
 
     /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
@@ -399,11 +413,6 @@ impl Path {
             self.base += 1;
         }
     }
-}
-
-/// `received - sent` on two clocks, in microseconds, kept where sums of a few do not overflow.
-pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
-    received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
 }
 
 /// As far apart as acknowledgements come at most while something arrives.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant, LinkId};
+use bondbox_units::{Bitrate, Instant, LinkId, TrackId};
 
 use super::store::{Again, Chunk, Store};
 
@@ -16,7 +16,7 @@ pub(crate) struct Candidate {
     pub(crate) link: LinkId,
     /// When it can take a packet.
     pub(crate) free: Instant,
-    /// From leaving to arriving, the clocks' difference included, in microseconds.
+    /// From leaving to arriving, in microseconds.
     pub(crate) delay: i64,
     pub(crate) pace: Bitrate,
     /// Media bytes in a packet at most.
@@ -41,18 +41,34 @@ pub(crate) struct Pick {
     pub(crate) from: u32,
 }
 
-/// Picks the bytes that a free link is to send now, if any.
-pub(crate) fn pick(now: Instant, links: &mut [Candidate], store: &Store) -> Option<Pick> {
+/// Picks the bytes that a free link is to send now, if any. Units that no link would bring in time are passed over and put
+/// into `hopeless`, but for the last one: something has to show that the links are as slow as they seem.
+pub(crate) fn pick(
+    now: Instant,
+    links: &mut [Candidate],
+    store: &Store,
+    ahead: bool,
+    hopeless: &mut Hopeless,
+) -> Option<Pick> {
+    let steps_at_most = if ahead { MAX_STEPS } else { 1 };
     let mut steps = 0;
-    for (source, chunk) in in_order(store) {
+    let total = links.iter().fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.pace));
+    let mut chunks = in_order(store).peekable();
+    while let Some((source, chunk)) = chunks.next() {
         let mut from = chunk.range.start;
         loop {
-            if steps == MAX_STEPS || links.iter().all(|link| link.free > now) {
+            if steps == steps_at_most || links.iter().all(|link| link.free > now) {
                 return None;
             }
             steps += 1;
             let left = chunk.range.end - from;
             let best = links.iter_mut().min_by_key(|link| arrival(link, left))?;
+            let rest = total.time_for(u64::from(left.saturating_sub(best.room)));
+            let late = store.unit(chunk).is_some_and(|unit| arrival(best, left) + rest > unit.deadline);
+            if late && chunks.peek().is_some() && !hopeless.is_full() {
+                let _ = hopeless.push((chunk.track, chunk.unit));
+                break;
+            }
             if best.free <= now {
                 return Some(Pick { link: best.link, source, from });
             }
@@ -66,6 +82,9 @@ pub(crate) fn pick(now: Instant, links: &mut [Candidate], store: &Store) -> Opti
     }
     None
 }
+
+/// Units that would come too late.
+pub(crate) type Hopeless = heapless::Vec<(TrackId, u64), 16>;
 
 /// The most urgent first: what was lost; what a silent link holds, if it is due 100 ms before the next first copy; first
 /// copies; the rest.
@@ -102,7 +121,7 @@ const MAX_STEPS: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use bondbox_units::{Priority, TrackId};
+    use bondbox_units::Priority;
     use bondbox_wire::frame::UnitHeader;
     use bytes::Bytes;
 
@@ -131,15 +150,27 @@ mod tests {
     fn a_packet_waits_for_the_link_that_still_delivers_it_first() {
         let now = Instant::ZERO;
         let store = store(1_000);
-        assert_eq!(pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store), None);
-        let sooner = pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store).unwrap();
+        assert_eq!(
+            pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, &mut Hopeless::new()),
+            None
+        );
+        let sooner =
+            pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, &mut Hopeless::new())
+                .unwrap();
         assert_eq!((sooner.link, sooner.from), (LinkId(1), 0));
     }
 
     #[test]
     fn a_slow_link_takes_the_bytes_that_the_fast_one_would_bring_no_sooner() {
         let store = store(100_000);
-        let picked = pick(Instant::ZERO, &mut [link(0, 1, 10, 8_000), link(1, 0, 40, 8_000)], &store).unwrap();
+        let picked = pick(
+            Instant::ZERO,
+            &mut [link(0, 1, 10, 8_000), link(1, 0, 40, 8_000)],
+            &store,
+            true,
+            &mut Hopeless::new(),
+        )
+        .unwrap();
         assert_eq!(picked.link, LinkId(1));
         assert!((25_000..32_000).contains(&picked.from), "30 ms ahead at 8 Mbit/s: {}", picked.from);
     }

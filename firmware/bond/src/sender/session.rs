@@ -16,7 +16,7 @@ pub(super) use opening::Opening;
 use super::path::Path;
 use super::schedule::Candidate;
 use super::store::{Again, Store};
-use super::{Sender, SenderEvent, status};
+use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
 use crate::handshake::GatewayParams;
 
@@ -131,10 +131,11 @@ impl Session {
 
     fn candidates(&self, now: Instant) -> heapless::Vec<Candidate, MAX_LINKS> {
         let usable = self.paths.iter().filter(|(_, path)| path.is_usable());
+        let offset = self.clock_offset().unwrap_or(0);
         let candidate = |(link, path): (&LinkId, &Path)| Candidate {
             link: *link,
             free: path.ready_at(now),
-            delay: path.expected_delay(now),
+            delay: path.expected_delay(now) - offset,
             pace: path.pace(now),
             room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
         };
@@ -145,12 +146,15 @@ impl Session {
 impl Sender {
     /// Everything in an open session that depends on the clock.
     pub(super) fn drive_session(&mut self, now: Instant) {
+        let features = self.config.features;
         let Some(session) = &mut self.session else {
             self.store.expire(now);
             return;
         };
         for path in session.paths.values_mut() {
-            if path.on_time(now) == Some(super::liveness::Health::Silent) {
+            let fell_silent =
+                path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);
+            if fell_silent && features.has(Feature::Rescue) {
                 path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, chunk));
             }
         }
@@ -173,7 +177,7 @@ impl Sender {
         let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
-        if known && backlog > session.latency / 2 {
+        if known && backlog > session.latency / 2 && self.config.features.has(Feature::Shedding) {
             self.store.shed(sum.bytes_in(session.latency / 4));
         }
         let actual = self.produced.rate(now);
@@ -188,6 +192,9 @@ impl Sender {
 
     /// One link at a time is proven anew: the one whose proof is oldest.
     fn start_probes(&mut self, now: Instant) {
+        if !self.config.features.has(Feature::Probing) {
+            return;
+        }
         let Some(session) = &mut self.session else { return };
         if now < session.probe_at || session.paths.values().any(|path| path.is_usable() && path.is_probing()) {
             return;

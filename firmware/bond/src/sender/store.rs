@@ -202,6 +202,14 @@ impl Store {
         self.give_up(&keys);
     }
 
+    /// Gives up units that would come too late.
+    pub(crate) fn give_up_all(&mut self, keys: &[(TrackId, u64)]) {
+        let mut keys: Vec<_> = keys.iter().filter(|key| self.units.contains_key(*key)).copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        self.give_up(&keys);
+    }
+
     /// Forgets units; `keys` are in order.
     fn give_up(&mut self, keys: &[(TrackId, u64)]) {
         if keys.is_empty() {

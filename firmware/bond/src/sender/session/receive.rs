@@ -6,9 +6,10 @@ use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::envelope::Sealed;
 use bondbox_wire::frame::{Ack, Frame, Frames, LinkAccept};
 
-use super::super::path::{Verdict, relative_delay};
+use super::super::delay::relative_delay;
+use super::super::path::Verdict;
 use super::super::store::Again;
-use super::super::{Sender, SenderEvent};
+use super::super::{Feature, Sender, SenderEvent};
 use super::{Opening, Session};
 
 impl Sender {
@@ -102,7 +103,7 @@ impl Sender {
         path.on_round_trip(rtt);
         path.peer_index.get_or_insert(accept.index);
         let relative = relative_delay(accept.join_sent, accept.received);
-        path.delay.on_sample(now, relative);
+        path.delay.on_sample(now, accept.join_sent, accept.received);
         let _ = path.liveness.on_progress(now, None);
         session.paths.insert(link, path);
         session.joins.remove(&link);
@@ -123,6 +124,7 @@ impl Sender {
         let Some((acknowledged, path)) = of_path.map(|(id, path)| (*id, path)) else { return };
         let (verdicts, progress) = path.on_ack(now, ack, acknowledged == link);
         let Some(stats) = self.links.get_mut(&acknowledged) else { return };
+        let repair = self.config.features.has(Feature::Repair);
         for verdict in verdicts {
             match verdict {
                 Verdict::Arrived(content) => {
@@ -131,7 +133,9 @@ impl Sender {
                 }
                 Verdict::Lost(content) => {
                     stats.packets_lost += 1;
-                    content.chunks.iter().for_each(|chunk| self.store.send_again(Again::Repair, chunk));
+                    if repair {
+                        content.chunks.iter().for_each(|chunk| self.store.send_again(Again::Repair, chunk));
+                    }
                 }
             }
         }

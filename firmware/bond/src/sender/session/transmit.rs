@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::super::link::Link;
 use super::super::liveness::Health;
 use super::super::path::{Content, Path};
-use super::super::schedule::{Pick, Source, in_order, pick};
+use super::super::schedule::{Hopeless, Pick, Source, in_order, pick};
 use super::super::store::{Chunk, Store};
-use super::super::{Sender, TrackInfo, Transmit};
+use super::super::{Feature, Sender, TrackInfo, Transmit};
 use super::{MAX_JOIN_INTERVAL, Session};
 use crate::packet::{Heading, seal};
 
@@ -145,8 +145,18 @@ impl Sender {
         }
         let session = self.session.as_mut()?;
         let mut candidates = session.candidates(now);
-        let picked = pick(now, &mut candidates, &self.store)?;
+        let mut hopeless = Hopeless::new();
+        let ahead = self.config.features.has(Feature::LookAhead);
+        let picked = pick(now, &mut candidates, &self.store, ahead, &mut hopeless);
         let store = &mut self.store;
+        if !hopeless.is_empty() {
+            let before = store.len();
+            store.give_up_all(&hopeless);
+            if store.len() < before {
+                return self.transmit_media(now, buffer);
+            }
+        }
+        let picked = picked?;
         let mut again = 0;
         let sent = session.transmit(now, picked.link, &mut self.links, buffer, |_, writer| {
             let (content, repaired) = take(store, picked, writer);
