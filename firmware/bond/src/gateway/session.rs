@@ -56,6 +56,8 @@ pub(super) struct Path {
     replay: ReplayWindow,
     next_pn: u64,
     pub(super) ack: AckState,
+    /// The answer to a PING, which goes with the next acknowledgement.
+    pong: Option<u64>,
     pub(super) received: WindowSum<10>,
     pub(super) packets: u64,
 }
@@ -85,7 +87,6 @@ pub(super) struct Numbers {
 
 enum Outgoing {
     Accept { join_sent: Instant, received: Instant },
-    Pong(u64),
     Keyframe(TrackId),
     Close,
 }
@@ -186,6 +187,7 @@ impl Session {
             replay: ReplayWindow::new(),
             next_pn: 0,
             ack: AckState::default(),
+            pong: None,
             received: WindowSum::default(),
             packets: 0,
         };
@@ -263,8 +265,8 @@ impl Session {
             Frame::Ping(token) => {
                 if let Some(path) = self.paths.get_mut(&path) {
                     path.ack.on_ping(now);
+                    path.pong = Some(*token);
                 }
-                self.send(path, Outgoing::Pong(*token));
             }
             Frame::Pong(token) => {
                 if let Some(path) = self.paths.get_mut(&path) {

@@ -23,6 +23,8 @@ pub(crate) struct EncoderTarget {
     told: Option<Bitrate>,
     told_at: Instant,
     hold_until: Instant,
+    /// Since when first copies have been piling up; in the future after that was answered.
+    backlogged_since: Option<Instant>,
     updated: Instant,
 }
 
@@ -30,7 +32,16 @@ impl EncoderTarget {
     pub(crate) fn new(now: Instant, headroom: Headroom, range: (Bitrate, Bitrate), start: Bitrate) -> Self {
         let range = (range.0.min(range.1), range.1);
         let target = start.clamp(range.0, range.1);
-        Self { headroom, range, target, told: None, told_at: now, hold_until: now, updated: now }
+        Self {
+            headroom,
+            range,
+            target,
+            told: None,
+            told_at: now,
+            hold_until: now,
+            backlogged_since: None,
+            updated: now,
+        }
     }
 
     /// The rate in force.
@@ -73,15 +84,21 @@ impl EncoderTarget {
         let sum = sum(links);
         let mut allowed = self.allowed(links);
         if backlogged {
-            allowed = allowed.min(sum.scaled(0.85)).min(self.target.max(actual).scaled(0.85));
+            allowed = allowed.min(sum.scaled(0.85));
+            // A keyframe makes a backlog that goes by itself. One that stays is cut below what makes it, once a hold time.
+            if now - *self.backlogged_since.get_or_insert(now) >= STUBBORN {
+                allowed = allowed.min(self.target.min(actual).scaled(0.85));
+                self.backlogged_since = Some(now + HOLD);
+            }
+        } else {
+            self.backlogged_since = None;
         }
         let allowed = allowed.clamp(floor.min(ceiling), ceiling);
         if allowed < self.target {
-            // A backlog is cut once a hold time, not at every look at it.
-            if !backlogged || now >= self.hold_until || allowed < self.target.scaled(0.5) {
-                self.target = allowed;
+            if allowed < self.target.scaled(0.95) {
                 self.hold_until = now + HOLD;
             }
+            self.target = allowed;
         } else if now >= self.hold_until && actual >= self.target.scaled(0.8) {
             let grown = self.target.scaled(1.0 + GROWTH_PER_SECOND * elapsed.as_secs_f64());
             self.target = grown.max(self.target.saturating_add(Bitrate::from_bps(1))).min(allowed);
@@ -106,6 +123,8 @@ fn sum(links: &[Bitrate]) -> Bitrate {
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
 /// After a cut: a backlog needs about this to go.
 const HOLD: Duration = Duration::from_secs(2);
+/// As long as the keyframe of an encoder within its buffer of half a second takes.
+const STUBBORN: Duration = Duration::from_millis(500);
 /// Slow enough that the links' queues tell before the encoder has gone too far.
 const GROWTH_PER_SECOND: f64 = 0.08;
 

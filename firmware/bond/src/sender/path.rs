@@ -303,6 +303,11 @@ impl Path {
         measured.max(least) + self.overdue(now).as_micros() as i64
     }
 
+    /// Whether proof is missing for longer than acknowledgements are apart.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.overdue(now) > Duration::ZERO
+    }
+
     /// How long proof has been missing beyond what acknowledgements are apart. What is overdue for so long will, as far as
     /// anyone can tell, stay so for as long again.
     fn overdue(&self, now: Instant) -> Duration {

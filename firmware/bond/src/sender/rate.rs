@@ -30,18 +30,30 @@ pub(crate) enum Load {
     Open,
 }
 
+/// What the last packets tell.
+struct Sample {
+    /// The slower of how they left and how they arrived.
+    rate: Bitrate,
+    /// How they arrived.
+    arriving: Bitrate,
+    /// There was less to send than the path would have taken.
+    limited: bool,
+}
+
 /// Capacity of a path as proven.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     window: VecDeque<Delivered>,
     proven: Bitrate,
     proven_at: Instant,
+    /// When a sample was looked at last.
+    looked: Instant,
 }
 
 impl Capacity {
     /// Starts from a guess.
     pub(crate) const fn new(now: Instant, guess: Bitrate) -> Self {
-        Self { window: VecDeque::new(), proven: guess, proven_at: now }
+        Self { window: VecDeque::new(), proven: guess, proven_at: now, looked: now }
     }
 
     /// Takes in packets that one acknowledgement named for the first time, oldest first.
@@ -56,12 +68,16 @@ impl Capacity {
             }
             self.window.pop_front();
         }
-        let Some((sample, limited)) = self.sample() else { return };
+        let Some(Sample { rate: sample, arriving, limited }) = self.sample() else { return };
+        let gain = ((now - self.looked).as_secs_f64() / FOLLOW.as_secs_f64()).clamp(MIN_GAIN, 1.0);
+        self.looked = now;
         match load {
-            // Sparse packets from before the queue grew prove nothing about how little the path has.
+            // Sparse packets from before the queue grew prove nothing about how little the path has; and while a queue
+            // drains, what leaves is less than what arrives.
             Load::Full if !limited || sample > self.proven => {
                 let proven = self.proven.as_bps() as f64;
-                self.proven = Bitrate::from_bps((proven + (sample.as_bps() as f64 - proven) * GAIN) as u64);
+                let told = self.proven.clamp(sample, arriving.max(sample));
+                self.proven = Bitrate::from_bps((proven + (told.as_bps() as f64 - proven) * gain) as u64);
                 self.proven_at = now;
             }
             Load::Full => {}
@@ -85,7 +101,7 @@ impl Capacity {
 
     /// Whether the path was kept busy over the whole of the last sample.
     pub(crate) fn is_busy(&self) -> bool {
-        self.sample().is_some_and(|(_, limited)| !limited)
+        self.sample().is_some_and(|sample| !sample.limited)
     }
 
     /// How long ago it was proven.
@@ -93,7 +109,7 @@ impl Capacity {
         now - self.proven_at
     }
 
-    fn sample(&self) -> Option<(Bitrate, bool)> {
+    fn sample(&self) -> Option<Sample> {
         if self.window.len() < MIN_PACKETS / 2 {
             return None;
         }
@@ -101,9 +117,12 @@ impl Capacity {
         let bytes: u64 = self.window.iter().skip(1).map(|packet| u64::from(packet.size)).sum();
         // Not simply from the front to the back: what was acknowledged late stands behind what was sent after it.
         let sent = span(self.window.iter().map(|packet| packet.sent))?;
-        let span = span(self.window.iter().map(|packet| packet.received))?.max(sent);
-        let limited = self.window.iter().any(|packet| packet.limited);
-        Some((Bitrate::from_bytes_in(bytes, span.max(MIN_SAMPLE_SPAN))?, limited))
+        let received = span(self.window.iter().map(|packet| packet.received))?.max(MIN_SAMPLE_SPAN);
+        Some(Sample {
+            rate: Bitrate::from_bytes_in(bytes, received.max(sent))?,
+            arriving: Bitrate::from_bytes_in(bytes, received)?,
+            limited: self.window.iter().any(|packet| packet.limited),
+        })
     }
 }
 
@@ -123,8 +142,9 @@ const MAX_PACKETS: usize = 2_048;
 const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
 /// A cell's load changes over minutes.
 const DECAY: Duration = Duration::from_secs(60);
-/// Acknowledgements come every 10 to 25 ms: a step is followed to 90 % within about 100 ms of its window.
-const GAIN: f64 = 0.25;
+/// A step is followed to 90 % within about 100 ms of its window, however often acknowledgements come.
+const FOLLOW: Duration = Duration::from_millis(40);
+const MIN_GAIN: f64 = 0.1;
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant, LinkId, TrackId};
+use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 
-use super::store::{Again, Chunk, Store};
+use super::store::{Again, Chunk, Repeat, Store, StoredUnit};
 
 /// A link as the schedule sees it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,12 @@ pub(crate) struct Candidate {
     /// From leaving to arriving, in microseconds.
     pub(crate) delay: i64,
     pub(crate) pace: Bitrate,
+    /// What it delivers, however slowly packets leave while its queue drains.
+    pub(crate) capacity: Bitrate,
+    /// Share of what is sent that is lost.
+    pub(crate) loss: f64,
+    /// There and back, without queue.
+    pub(crate) round_trip: Duration,
     /// Media bytes in a packet at most.
     pub(crate) room: u32,
 }
@@ -41,18 +47,18 @@ pub(crate) struct Pick {
     pub(crate) from: u32,
 }
 
-/// Picks the bytes that a free link is to send now, if any. Units that no link would bring in time are passed over and put
-/// into `hopeless`, but for the last one: something has to show that the links are as slow as they seem.
+/// Picks the bytes that a free link is to send now, if any. Units that no link would bring in time are passed over where
+/// they can be put into `hopeless`, but for the last one: something has to show that the links are as slow as they seem.
 pub(crate) fn pick(
     now: Instant,
     links: &mut [Candidate],
     store: &Store,
     ahead: bool,
-    hopeless: &mut Hopeless,
+    mut hopeless: Option<&mut Hopeless>,
 ) -> Option<Pick> {
     let steps_at_most = if ahead { MAX_STEPS } else { 1 };
     let mut steps = 0;
-    let total = links.iter().fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.pace));
+    let total = links.iter().fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.capacity));
     let mut chunks = in_order(store).peekable();
     while let Some((source, chunk)) = chunks.next() {
         let mut from = chunk.range.start;
@@ -62,11 +68,20 @@ pub(crate) fn pick(
             }
             steps += 1;
             let left = chunk.range.end - from;
-            let best = links.iter_mut().min_by_key(|link| arrival(link, left))?;
+            let best = match source {
+                Source::First(_) => links.iter_mut().min_by_key(|link| arrival(link, left))?,
+                Source::Again(i) => {
+                    let repeat = store.waiting_again().get(i)?;
+                    links.iter_mut().min_by_key(|link| arrival(link, left) + risk(link, left, repeat))?
+                }
+            };
             let rest = total.time_for(u64::from(left.saturating_sub(best.room)));
-            let late = store.unit(chunk).is_some_and(|unit| arrival(best, left) + rest > unit.deadline);
-            if late && chunks.peek().is_some() && !hopeless.is_full() {
-                let _ = hopeless.push((chunk.track, chunk.unit));
+            let late = store.unit(chunk).is_some_and(|unit| arrival(best, left) + rest > unit.deadline + doubt(unit));
+            if late
+                && chunks.peek().is_some()
+                && let Some(hopeless) = &mut hopeless
+                && hopeless.push((chunk.track, chunk.unit)).is_ok()
+            {
                 break;
             }
             if best.free <= now {
@@ -93,16 +108,33 @@ pub(crate) fn in_order(store: &Store) -> impl Iterator<Item = (Source, &Chunk)> 
     let first_due = store.oldest_waiting().map(|unit| unit.deadline);
     let urgent = again
         .iter()
-        .take_while(|(why, deadline, _)| {
-            *why == Again::Repair || first_due.is_none_or(|first_due| *deadline + RESCUE_LEAD < first_due)
+        .take_while(|waiting| {
+            let sooner = first_due.is_none_or(|first_due| waiting.deadline + RESCUE_LEAD < first_due);
+            waiting.why == Again::Repair || sooner
         })
         .count();
     let second_time = move |range: std::ops::Range<usize>| {
         let offset = range.start;
-        again[range].iter().enumerate().map(move |(i, (_, _, chunk))| (Source::Again(offset + i), chunk))
+        again[range].iter().enumerate().map(move |(i, waiting)| (Source::Again(offset + i), &waiting.chunk))
     };
     let first = store.waiting_first().iter().enumerate().map(|(i, chunk)| (Source::First(i), chunk));
     second_time(0..urgent).chain(first).chain(second_time(urgent..again.len()))
+}
+
+/// What it is worth in time not to lose bytes once more on `link`.
+fn risk(link: &Candidate, bytes: u32, repeat: &Repeat) -> Duration {
+    let again = arrival(link, bytes) + link.round_trip + DETECTION;
+    let price = if again < repeat.deadline { link.round_trip + DETECTION } else { NO_OTHER_CHANCE };
+    let burst = if repeat.lost_on == Some(link.link) { SAME_BURST } else { Duration::ZERO };
+    price.mul_f64(link.loss.clamp(0.0, 1.0)) + burst
+}
+
+/// What a picture hangs on is worth a try when it is a close thing.
+const fn doubt(unit: &StoredUnit) -> Duration {
+    match unit.header.priority {
+        Priority::Critical | Priority::Reference => Duration::from_millis(50),
+        Priority::Standard | Priority::Disposable => Duration::ZERO,
+    }
 }
 
 fn arrival(link: &Candidate, bytes: u32) -> Instant {
@@ -116,12 +148,17 @@ pub(crate) const PACKET_OVERHEAD: u32 = 28 + 25 + 16;
 /// Within this much of each other first copies go before rescues.
 const RESCUE_LEAD: Duration = Duration::from_millis(100);
 
+/// Until a loss is known: acknowledgements are so far apart, and one may be lost.
+const DETECTION: Duration = Duration::from_millis(50);
+/// A loss of 1 % weighs as much as 20 ms.
+const NO_OTHER_CHANCE: Duration = Duration::from_secs(2);
+/// What was just lost on a link is sooner lost there again than elsewhere.
+const SAME_BURST: Duration = Duration::from_millis(20);
 /// How far ahead the queue is dealt out.
 const MAX_STEPS: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use bondbox_units::Priority;
     use bondbox_wire::frame::UnitHeader;
     use bytes::Bytes;
 
@@ -142,21 +179,25 @@ mod tests {
     }
 
     fn link(id: u8, free_ms: u64, delay_ms: i64, kbps: u64) -> Candidate {
-        let free = Instant::from_millis(free_ms);
-        Candidate { link: LinkId(id), free, delay: delay_ms * 1_000, pace: Bitrate::from_kbps(kbps), room: 1_000 }
+        let (free, pace) = (Instant::from_millis(free_ms), Bitrate::from_kbps(kbps));
+        Candidate {
+            link: LinkId(id),
+            free,
+            delay: delay_ms * 1_000,
+            pace,
+            capacity: pace,
+            loss: 0.0,
+            round_trip: Duration::ZERO,
+            room: 1_000,
+        }
     }
 
     #[test]
     fn a_packet_waits_for_the_link_that_still_delivers_it_first() {
         let now = Instant::ZERO;
         let store = store(1_000);
-        assert_eq!(
-            pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, &mut Hopeless::new()),
-            None
-        );
-        let sooner =
-            pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, &mut Hopeless::new())
-                .unwrap();
+        assert_eq!(pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, None), None);
+        let sooner = pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, None).unwrap();
         assert_eq!((sooner.link, sooner.from), (LinkId(1), 0));
     }
 

@@ -92,7 +92,7 @@ impl Session {
         if let Some(path) = self.paths.remove(&link) {
             self.left.push((path.id, LEAVES_TOLD));
             self.report_at = now;
-            path.chunks_in_flight().for_each(|chunk| store.send_again(Again::Rescue, chunk));
+            path.chunks_in_flight().for_each(|chunk| store.send_again(Again::Rescue, Some(link), chunk));
         }
     }
 
@@ -137,6 +137,9 @@ impl Session {
             free: path.ready_at(now),
             delay: path.expected_delay(now) - offset,
             pace: path.pace(now),
+            capacity: path.capacity.estimate(now),
+            loss: path.loss(now),
+            round_trip: path.round_trip(),
             room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
         };
         usable.map(candidate).take(MAX_LINKS).collect()
@@ -151,11 +154,11 @@ impl Sender {
             self.store.expire(now);
             return;
         };
-        for path in session.paths.values_mut() {
+        for (link, path) in &mut session.paths {
             let fell_silent =
                 path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);
             if fell_silent && features.has(Feature::Rescue) {
-                path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, chunk));
+                path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, Some(*link), chunk));
             }
         }
         let reach = session.least_delay().unwrap_or_default();
@@ -177,8 +180,8 @@ impl Sender {
         let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
-        if known && backlog > session.latency / 2 && self.config.features.has(Feature::Shedding) {
-            self.store.shed(sum.bytes_in(session.latency / 4));
+        if known && backlog > session.latency.mul_f64(SHED_ABOVE) && self.config.features.has(Feature::Shedding) {
+            self.store.shed(sum.bytes_in(session.latency.mul_f64(SHED_TO)));
         }
         let actual = self.produced.rate(now);
         // Told at once, but what it starts with is not taken back for a guess.
@@ -240,6 +243,10 @@ const WANTED: f64 = 1.2;
 
 /// Until then what the links can do is mostly a guess, and no reason to shed anything.
 const GETTING_TO_KNOW: Duration = Duration::from_secs(2);
+/// First copies for more than this share of the latency will not all be in time: what the links themselves hold comes on top.
+const SHED_ABOVE: f64 = 0.6;
+/// Shed at once to this, not unit by unit.
+const SHED_TO: f64 = 0.3;
 /// A report may be lost, three are not.
 const LEAVES_TOLD: u8 = 3;
 /// As handshakes are repeated: longer than the round trip of most links.
@@ -247,7 +254,7 @@ const JOIN_INTERVAL: Duration = Duration::from_millis(200);
 /// A link that comes back without being plugged in again is joined this soon; and a burst of losses ends the sooner.
 const MAX_JOIN_INTERVAL: Duration = Duration::from_millis(300);
 /// As often as the encoder's rate is thought about; it is told less often.
-const ENCODER_INTERVAL: Duration = Duration::from_millis(50);
+const ENCODER_INTERVAL: Duration = Duration::from_millis(25);
 /// Between the beginnings of two proofs: what one adds to the queues must be gone before the next.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// No single link's stall, handovers included, takes all links with it for so long.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use bondbox_units::{Instant, TrackId};
+use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::expand;
 use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
@@ -45,6 +45,16 @@ pub(crate) enum Again {
     Rescue,
 }
 
+/// Bytes that wait to be sent again.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat {
+    pub(crate) why: Again,
+    pub(crate) deadline: Instant,
+    /// Where they were lost.
+    pub(crate) lost_on: Option<LinkId>,
+    pub(crate) chunk: Chunk,
+}
+
 /// All units of all tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -53,7 +63,7 @@ pub(crate) struct Store {
     bytes: usize,
     first: VecDeque<Chunk>,
     first_bytes: u64,
-    again: Vec<(Again, Instant, Chunk)>,
+    again: Vec<Repeat>,
     /// Units that were acknowledged in full.
     pub(crate) acknowledged: u64,
     /// Units given up before that.
@@ -114,7 +124,7 @@ impl Store {
             self.bytes -= unit.payload.len();
             self.units.remove(&key);
             self.acknowledged += 1;
-            self.again.retain(|(_, _, waiting)| (waiting.track, waiting.unit) != key);
+            self.again.retain(|waiting| (waiting.chunk.track, waiting.chunk.unit) != key);
             // A probe may have brought a copy of what still waits for its first turn.
             if self.first.iter().any(|waiting| (waiting.track, waiting.unit) == key) {
                 self.forget_first(|waiting| (waiting.track, waiting.unit) == key);
@@ -123,25 +133,25 @@ impl Store {
     }
 
     /// Queues bytes for a second time unless they arrived, wait already, or their unit is gone.
-    pub(crate) fn send_again(&mut self, why: Again, chunk: &Chunk) {
+    pub(crate) fn send_again(&mut self, why: Again, lost_on: Option<LinkId>, chunk: &Chunk) {
         let Some(unit) = self.units.get(&(chunk.track, chunk.unit)) else { return };
         // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
-        let empty =
-            unit.len() == 0 && !self.again.iter().any(|(_, _, w)| (w.track, w.unit) == (chunk.track, chunk.unit));
+        let same = |waiting: &&Repeat| (waiting.chunk.track, waiting.chunk.unit) == (chunk.track, chunk.unit);
+        let empty = unit.len() == 0 && !self.again.iter().any(|waiting| same(&waiting));
         let mut wanted = unit.acknowledged.missing(chunk.range.clone());
         wanted.extend(empty.then_some(0..0));
-        for (_, _, waiting) in self.again.iter().filter(|(_, _, w)| (w.track, w.unit) == (chunk.track, chunk.unit)) {
-            wanted = wanted.into_iter().flat_map(|range| without(range, &waiting.range)).collect();
+        for waiting in self.again.iter().filter(same) {
+            wanted = wanted.into_iter().flat_map(|range| without(range, &waiting.chunk.range)).collect();
         }
         let deadline = unit.deadline;
         for range in wanted {
-            let at = self.again.partition_point(|(w, d, _)| (*w, *d) <= (why, deadline));
-            self.again.insert(at, (why, deadline, Chunk { range, ..chunk.clone() }));
+            let at = self.again.partition_point(|waiting| (waiting.why, waiting.deadline) <= (why, deadline));
+            self.again.insert(at, Repeat { why, deadline, lost_on, chunk: Chunk { range, ..chunk.clone() } });
         }
     }
 
     /// Bytes that wait for their second time, most urgent kind and deadline first.
-    pub(crate) fn waiting_again(&self) -> &[(Again, Instant, Chunk)] {
+    pub(crate) fn waiting_again(&self) -> &[Repeat] {
         &self.again
     }
 
@@ -152,9 +162,10 @@ impl Store {
 
     /// Takes `range` out of the second-time chunk at `index`.
     pub(crate) fn take_again(&mut self, index: usize, range: &Range<u32>) {
-        let (why, deadline, chunk) = self.again.remove(index);
-        for (i, left) in without(chunk.range.clone(), range).enumerate() {
-            self.again.insert(index + i, (why, deadline, Chunk { range: left, ..chunk.clone() }));
+        let taken = self.again.remove(index);
+        for (i, left) in without(taken.chunk.range.clone(), range).enumerate() {
+            let chunk = Chunk { range: left, ..taken.chunk.clone() };
+            self.again.insert(index + i, Repeat { chunk, ..taken });
         }
     }
 
@@ -220,7 +231,7 @@ impl Store {
         }
         let gone = |chunk: &Chunk| keys.binary_search(&(chunk.track, chunk.unit)).is_ok();
         self.forget_first(gone);
-        self.again.retain(|(_, _, chunk)| !gone(chunk));
+        self.again.retain(|waiting| !gone(&waiting.chunk));
         self.expired += keys.len() as u64;
     }
 
@@ -316,9 +327,9 @@ mod tests {
     fn what_arrived_or_waits_already_is_not_queued_again() {
         let mut store = store(&[1_000, 1_000]);
         store.on_acknowledged(&chunk(0, 200..400));
-        store.send_again(Again::Rescue, &chunk(0, 0..500));
-        store.send_again(Again::Repair, &chunk(0, 100..600));
-        let waiting: Vec<_> = store.waiting_again().iter().map(|(why, _, chunk)| (*why, chunk.range.clone())).collect();
+        store.send_again(Again::Rescue, None, &chunk(0, 0..500));
+        store.send_again(Again::Repair, None, &chunk(0, 100..600));
+        let waiting: Vec<_> = store.waiting_again().iter().map(|w| (w.why, w.chunk.range.clone())).collect();
         assert_eq!(waiting, [(Again::Repair, 500..600), (Again::Rescue, 0..200), (Again::Rescue, 400..500)]);
         store.on_acknowledged(&chunk(0, 0..1_000));
         assert!(store.waiting_again().is_empty());
@@ -375,7 +386,7 @@ mod tests {
     fn a_unit_past_its_time_leaves_all_queues() {
         let mut store = store(&[100, 100]);
         store.take_first(0, &(0..100));
-        store.send_again(Again::Repair, &chunk(0, 0..50));
+        store.send_again(Again::Repair, None, &chunk(0, 0..50));
         store.expire(Instant::from_millis(50));
         assert!(store.waiting_again().is_empty());
         assert_eq!((store.expired, store.backlog()), (1, 100));

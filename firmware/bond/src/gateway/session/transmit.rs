@@ -38,7 +38,6 @@ impl Session {
                     Outgoing::Accept { join_sent, received } => {
                         Frame::LinkAccept(LinkAccept { index: own_index, join_sent, received })
                     }
-                    Outgoing::Pong(token) => Frame::Pong(token),
                     Outgoing::Keyframe(track) => Frame::Keyframe { track },
                     Outgoing::Close => Frame::Close { reason: 0 },
                 };
@@ -121,8 +120,10 @@ impl Session {
         // What arrived over another path rides along, each in its turn: a way back that fails silences no link.
         let beside = self.beside(now, of);
         let mut news = beside.and_then(|id| Some((id, std::mem::take(&mut self.paths.get_mut(&id)?.ack))));
+        let pong = self.paths.get_mut(&over)?.pong.take();
         let sent = self.transmit(now, over, buffer, |_, writer| {
             let _ = ack.encode(now, of, writer);
+            let _ = pong.map(|token| Frame::Pong(token).encode(writer));
             if let Some((id, news)) = &mut news {
                 let _ = news.encode_news(now, *id, writer);
             }

@@ -134,7 +134,10 @@ impl Sender {
                 Verdict::Lost(content) => {
                     stats.packets_lost += 1;
                     if repair {
-                        content.chunks.iter().for_each(|chunk| self.store.send_again(Again::Repair, chunk));
+                        content
+                            .chunks
+                            .iter()
+                            .for_each(|chunk| self.store.send_again(Again::Repair, Some(acknowledged), chunk));
                     }
                 }
             }

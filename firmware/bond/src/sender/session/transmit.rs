@@ -14,7 +14,7 @@ use super::super::path::{Content, Path};
 use super::super::schedule::{Hopeless, Pick, Source, in_order, pick};
 use super::super::store::{Chunk, Store};
 use super::super::{Feature, Sender, TrackInfo, Transmit};
-use super::{MAX_JOIN_INTERVAL, Session};
+use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, Session};
 use crate::packet::{Heading, seal};
 
 impl Sender {
@@ -113,6 +113,7 @@ impl Sender {
             match path.liveness.health() {
                 Health::Up if path.mtu.wants_probe(now) => Some((*link, Probe::Mtu)),
                 Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
+                Health::Up if idle >= DOUBT_PROBE && path.is_overdue(now) => Some((*link, Probe::Ping)),
                 Health::Suspect if idle >= SUSPECT_PROBE => Some((*link, Probe::Useful)),
                 Health::Silent if idle >= SILENT_PROBE => Some((*link, Probe::Useful)),
                 Health::Up | Health::Suspect | Health::Silent => None,
@@ -147,7 +148,9 @@ impl Sender {
         let mut candidates = session.candidates(now);
         let mut hopeless = Hopeless::new();
         let ahead = self.config.features.has(Feature::LookAhead);
-        let picked = pick(now, &mut candidates, &self.store, ahead, &mut hopeless);
+        // What links do in their first seconds is mostly a guess.
+        let known = now - session.opened >= GETTING_TO_KNOW;
+        let picked = pick(now, &mut candidates, &self.store, ahead, known.then_some(&mut hopeless));
         let store = &mut self.store;
         if !hopeless.is_empty() {
             let before = store.len();
@@ -256,7 +259,7 @@ fn take(store: &mut Store, picked: Pick, writer: &mut Writer<'_>) -> (Content, u
     let (mut source, mut from) = (picked.source, Some(picked.from));
     loop {
         let waiting = match source {
-            Source::Again(i) => store.waiting_again().get(i).map(|(_, _, chunk)| chunk),
+            Source::Again(i) => store.waiting_again().get(i).map(|waiting| &waiting.chunk),
             Source::First(i) => store.waiting_first().get(i),
         };
         let Some(mut chunk) = waiting.cloned() else { break };
@@ -333,7 +336,9 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(200);
 const TRACKS_INTERVAL: Duration = Duration::from_millis(200);
 /// Carrier NATs forget a binding after a few seconds without traffic.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Media goes elsewhere at once; a path whose last few packets were lost in a row must be able to show it.
+const DOUBT_PROBE: Duration = Duration::from_millis(10);
 /// A suspect path is cleared or given up within a few of these.
-const SUSPECT_PROBE: Duration = Duration::from_millis(40);
+const SUSPECT_PROBE: Duration = Duration::from_millis(20);
 /// A path that comes back is noticed this soon, for 0.1 Mbit/s of copies.
 const SILENT_PROBE: Duration = Duration::from_millis(80);
