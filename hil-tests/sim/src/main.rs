@@ -144,28 +144,33 @@ fn play(args: &Play) -> anyhow::Result<()> {
 }
 
 fn watch(world: &World) {
+    let w: Vec<f64> =
+        std::env::var("WIN").map(|w| w.split(',').map(|x| x.parse().unwrap()).collect()).unwrap_or(vec![0.0, 1e9]);
+    let t = world.now().as_micros() as f64 / 1e6;
+    if t < w[0] || t > w[1] {
+        return;
+    }
     let status = world.sender.status(world.now());
-    println!(
-        "{} {:?}: target {}, actual {}, backlog {} B, expired {}",
-        world.now(),
-        status.session,
-        status.target,
-        status.actual,
-        status.backlog,
-        status.units_expired
-    );
-    for link in status.links {
-        println!(
-            "    {:<8} {:?}: rate {} of {}, delay {:.1?}, queue {:.1?}, loss {:.1} %",
-            link.name,
-            link.state,
-            link.rate,
-            link.capacity,
-            link.delay,
-            link.queue,
+    print!("{t:7.2} bl {:6} exp {:5} tgt {:5} |", status.backlog, status.units_expired, status.target.as_bps() / 1000);
+    for (link, model) in status.links.iter().zip(world.network.links()) {
+        let st = match format!("{:?}", link.state).as_str() {
+            "Up" => "U",
+            "Suspect" => "s",
+            "Silent" => "X",
+            _ => "j",
+        };
+        print!(
+            " {st} {:5}/{:5} c{:5} d{:4} q{:3} Q{:4} l{:2.0}|",
+            link.rate.as_bps() / 1000,
+            model.up.rate().as_bps() / 1000,
+            link.capacity.as_bps() / 1000,
+            link.delay.as_millis(),
+            link.queue.as_millis(),
+            model.up.queue_delay().as_millis(),
             100.0 * link.loss
         );
     }
+    println!();
 }
 
 fn print(name: &str, seed: u64, outcome: &Outcome) {

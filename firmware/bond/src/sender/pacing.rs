@@ -19,6 +19,8 @@ pub(crate) struct Pacing {
     filler: u32,
     /// Since when it has been busy without a queue.
     free_since: Option<Instant>,
+    /// What was proven when it last grew while finding out, and when that was.
+    grown: Option<(Instant, Bitrate)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ enum Mode {
 impl Pacing {
     /// A path that is finding out what it can do.
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER, free_since: None }
+        Self { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER, free_since: None, grown: None }
     }
 
     /// Whether the path is finding out what it can do.
@@ -47,7 +49,7 @@ impl Pacing {
 
     /// Starts to find out anew, with little filler.
     pub(crate) const fn start_probe(&mut self) {
-        (self.mode, self.filler) = (Mode::Startup, PROBE_FILLER);
+        (self.mode, self.filler, self.grown) = (Mode::Startup, PROBE_FILLER, None);
     }
 
     /// Whether filler may be sent; finding out ends when `enough` is proven.
@@ -84,13 +86,28 @@ impl Pacing {
         }
     }
 
+    /// Twice the rate that brings no more for a round trip and a sample, `patience`, only makes a queue.
+    pub(crate) fn settle(&mut self, now: Instant, proven: Bitrate, busy: bool, patience: Duration) {
+        if self.mode != Mode::Startup {
+            return;
+        }
+        match self.grown {
+            Some((since, rate)) if busy && proven < rate.scaled(1.2) => {
+                if now - since > patience {
+                    self.mode = Mode::Cruise;
+                }
+            }
+            _ => self.grown = Some((now, proven)),
+        }
+    }
+
     /// A path that is kept busy for more than a round trip, `patience`, and still has no queue can do much more than it
     /// has proven: its rate doubles again as in the beginning.
     pub(crate) fn grow_if_free(&mut self, now: Instant, free: bool, patience: Duration) {
         if !free || self.mode != Mode::Cruise {
             self.free_since = None;
         } else if now - *self.free_since.get_or_insert(now) > patience {
-            self.mode = Mode::Startup;
+            (self.mode, self.grown) = (Mode::Startup, None);
         }
     }
 

@@ -41,6 +41,8 @@ struct Sent {
     content: Content,
     /// The path waited for something to send.
     limited: bool,
+    /// It goes out on another link too.
+    rescued: bool,
     state: State,
 }
 
@@ -88,6 +90,8 @@ pub(crate) struct Path {
     largest_acknowledged: Option<Largest>,
     /// Since when proof of delivery could be expected, as last looked at; `None` when nothing is in flight.
     due: Option<Instant>,
+    /// When it came back last after proof had been missing.
+    returned: Option<Instant>,
     in_flight: u64,
     min_rtt: Option<Duration>,
     reorder: Duration,
@@ -118,6 +122,7 @@ impl Path {
             oldest: 0,
             largest_acknowledged: None,
             due: None,
+            returned: None,
             in_flight: 0,
             min_rtt: None,
             reorder: Duration::ZERO,
@@ -171,7 +176,7 @@ impl Path {
         self.outgoing_now.add(now, u64::from(size));
         self.last_sent = now;
         self.due.get_or_insert(now + self.round_trip());
-        self.sent.push_back(Sent { at: now, size, content, limited, state: State::InFlight });
+        self.sent.push_back(Sent { at: now, size, content, limited, rescued: false, state: State::InFlight });
     }
 
     /// Takes in an acknowledgement of this path that came on the path itself or, not `same_link`, on another.
@@ -227,13 +232,18 @@ impl Path {
         self.forget_done(now);
         let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
+        if before != Health::Up {
+            self.returned = Some(now);
+        }
         if before == Health::Silent && silence >= REAL_SILENCE {
             self.capacity.on_readmitted(now);
         }
         self.pacing.adapt(self.delay.standing(), self.loss.excess(now));
         self.proof_due();
         let free = self.capacity.is_busy() && self.delay.standing() < TARGET / 4 && self.loss(now) < 0.1;
-        self.pacing.grow_if_free(now, free, self.round_trip() + ACK_INTERVAL);
+        let seen = self.round_trip() + ACK_INTERVAL + SEEN;
+        self.pacing.grow_if_free(now, free, seen);
+        self.pacing.settle(now, self.capacity.estimate(now), self.capacity.is_busy(), seen + SEEN);
         (verdicts, Some(before))
     }
 
@@ -272,9 +282,30 @@ impl Path {
         self.sent.len()
     }
 
-    /// Everything in flight that carries media.
+    /// Everything in flight that carries media and was not taken elsewhere.
     pub(crate) fn chunks_in_flight(&self) -> impl Iterator<Item = &Chunk> {
-        self.sent.iter().filter(|sent| sent.state == State::InFlight).flat_map(|sent| &sent.content.chunks)
+        let in_flight = |sent: &&Sent| sent.state == State::InFlight && !sent.rescued;
+        self.sent.iter().filter(in_flight).flat_map(|sent| &sent.content.chunks)
+    }
+
+    /// Whether proof is so long overdue that what is in flight may be stuck.
+    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
+        self.peer_index.is_some() && self.overdue(now) >= DOUBTFUL
+    }
+
+    /// Media in flight for which `last_chance` holds and that was not taken before, as long as `budget` bytes allow.
+    pub(crate) fn take_in_flight(
+        &mut self,
+        last_chance: impl Fn(&Chunk) -> bool,
+        budget: &mut u64,
+        mut take: impl FnMut(&Chunk),
+    ) {
+        let in_flight = self.sent.iter_mut().filter(|sent| sent.state == State::InFlight && !sent.rescued);
+        for sent in in_flight.filter(|sent| sent.content.chunks.iter().any(&last_chance)) {
+            let Some(left) = budget.checked_sub(sent.size.into()) else { return };
+            (*budget, sent.rescued) = (left, true);
+            sent.content.chunks.iter().for_each(&mut take);
+        }
     }
 
     /// When the next packet may leave: pacing, and no more in flight than the path takes with its queue at the target.
@@ -296,10 +327,15 @@ impl Path {
 
     /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.
     pub(crate) fn expected_delay(&self, now: Instant) -> i64 {
-        let measured = self.delay.expected(now, self.in_flight == 0);
+        let base = self.delay.base().unwrap_or(0);
         let held = self.capacity.estimate(now).time_for(self.in_flight).min(MAX_WAIT * 10);
+        let mut measured = self.delay.expected(now, self.in_flight == 0);
+        if self.returned.is_some_and(|returned| now - returned < AFTERMATH) {
+            // What a modem held and lets go tells how long it held it. A new packet waits for what is before it, no longer.
+            measured = measured.min(base + (held + TARGET).as_micros() as i64);
+        }
         let queue = held.saturating_sub(self.round_trip() + ACK_INTERVAL);
-        let least = self.delay.base().unwrap_or(0) + queue.as_micros() as i64;
+        let least = base + queue.as_micros() as i64;
         measured.max(least) + self.overdue(now).as_micros() as i64
     }
 
@@ -428,6 +464,12 @@ const REAL_SILENCE: Duration = Duration::from_millis(300);
 const MIN_REORDER: Duration = Duration::from_millis(1);
 /// A quarter of a round trip is the bound that counts.
 const MAX_REORDER: Duration = Duration::from_secs(3);
+/// Until a queue shows as standing, and as long again until it shows in the rate.
+const SEEN: Duration = Duration::from_millis(50);
+/// Two acknowledgements were lost, or none was sent.
+const DOUBTFUL: Duration = Duration::from_millis(20);
+/// As long as it takes until what was held is out of all averages.
+const AFTERMATH: Duration = Duration::from_secs(1);
 /// Grain of the timer.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 /// A path whose acknowledgements are overdue is looked at again this soon.

@@ -15,10 +15,11 @@ pub(super) use opening::Opening;
 
 use super::path::Path;
 use super::schedule::Candidate;
-use super::store::{Again, Store};
+use super::store::{Again, Chunk, Store};
 use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
 use crate::handshake::GatewayParams;
+use crate::window::WindowSum;
 
 /// A session: keys, and a path for each link.
 pub(crate) struct Session {
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     clock_at: Instant,
     encoder_at: Instant,
     probe_at: Instant,
+    /// Bytes that went out on another link because it was the last moment.
+    rescued: WindowSum<10>,
     pongs: Vec<(LinkId, u64)>,
     progress: Instant,
     opened: Instant,
@@ -68,6 +71,7 @@ impl Session {
             clock_at: now,
             encoder_at: now,
             probe_at: now + PROBE_INTERVAL,
+            rescued: WindowSum::default(),
             pongs: vec![],
             progress: now,
             opened: now,
@@ -163,6 +167,10 @@ impl Sender {
         }
         let reach = session.least_delay().unwrap_or_default();
         self.store.expire(now + reach);
+        if features.has(Feature::LateRescue) {
+            self.rescue_late(now);
+        }
+        let Some(session) = &mut self.session else { return };
         if now >= session.encoder_at {
             session.encoder_at = now + ENCODER_INTERVAL;
             self.steer_encoder(now);
@@ -170,6 +178,34 @@ impl Sender {
         self.start_probes(now);
         self.watch_darkness(now);
         self.tell_link_changes();
+    }
+
+    /// What may be stuck on a link that is overdue goes out on another when that is the last moment to be in time: a link that
+    /// is only slow for a moment costs nothing, and one that has died costs the least.
+    fn rescue_late(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        if !session.paths.values().any(|path| path.is_doubtful(now)) {
+            return;
+        }
+        let offset = session.clock_offset().unwrap_or(0);
+        let sure = || session.paths.values().filter(|path| path.is_usable() && !path.is_doubtful(now));
+        let Some(delay) = sure().map(|path| path.expected_delay(now) - offset).min() else { return };
+        let capacity = sure().map(|path| path.capacity.estimate(now)).fold(Bitrate::ZERO, Bitrate::saturating_add);
+        let backlog = capacity.time_for(self.store.backlog());
+        if backlog > RESCUE_BACKLOG {
+            return;
+        }
+        let limit = now.offset_micros(delay) + backlog + RESCUE_MARGIN;
+        let allowed = (self.produced.sum(now) as f64 * RESCUE_SHARE) as u64;
+        let mut budget = allowed.saturating_sub(session.rescued.sum(now));
+        let before = budget;
+        let mut chunks = vec![];
+        for (link, path) in session.paths.iter_mut().filter(|(_, path)| path.is_doubtful(now)) {
+            let last_chance = |chunk: &Chunk| self.store.unit(chunk).is_some_and(|unit| unit.deadline <= limit);
+            path.take_in_flight(last_chance, &mut budget, |chunk| chunks.push((*link, chunk.clone())));
+        }
+        session.rescued.add(now, before - budget);
+        chunks.iter().for_each(|(link, chunk)| self.store.send_again(Again::Repair, Some(*link), chunk));
     }
 
     fn steer_encoder(&mut self, now: Instant) {
@@ -243,6 +279,12 @@ const WANTED: f64 = 1.2;
 
 /// Until then what the links can do is mostly a guess, and no reason to shed anything.
 const GETTING_TO_KNOW: Duration = Duration::from_secs(2);
+/// Of what came in over the last second.
+const RESCUE_SHARE: f64 = 0.05;
+/// With more first copies waiting, rescues would make them late in their turn.
+const RESCUE_BACKLOG: Duration = Duration::from_millis(60);
+/// What the other link's delay may be wrong by, and the timer's grain.
+const RESCUE_MARGIN: Duration = Duration::from_millis(40);
 /// First copies for more than this share of the latency will not all be in time: what the links themselves hold comes on top.
 const SHED_ABOVE: f64 = 0.6;
 /// Shed at once to this, not unit by unit.
