@@ -143,7 +143,7 @@ const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
 /// A cell's load changes over minutes.
 const DECAY: Duration = Duration::from_secs(60);
 /// A step is followed to 90 % within about 100 ms of its window, however often acknowledgements come.
-const FOLLOW: Duration = Duration::from_millis(40);
+const FOLLOW: Duration = Duration::from_millis(30);
 const MIN_GAIN: f64 = 0.1;
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Sender {
                 Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
                 Health::Up if idle >= DOUBT_PROBE && path.is_overdue(now) => Some((*link, Probe::Ping)),
                 Health::Suspect if idle >= SUSPECT_PROBE => Some((*link, Probe::Useful)),
-                Health::Silent if idle >= SILENT_PROBE => Some((*link, Probe::Useful)),
+                Health::Silent if idle >= SILENT_PROBE => Some((*link, Probe::Ping)),
                 Health::Up | Health::Suspect | Health::Silent => None,
             }
         });
@@ -340,5 +340,5 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 const DOUBT_PROBE: Duration = Duration::from_millis(10);
 /// A suspect path is cleared or given up within a few of these.
 const SUSPECT_PROBE: Duration = Duration::from_millis(20);
-/// A path that comes back is noticed this soon, for 0.1 Mbit/s of copies.
+/// A path that comes back is noticed this soon, for 10 kbit/s.
 const SILENT_PROBE: Duration = Duration::from_millis(80);
