@@ -205,7 +205,7 @@ impl Path {
                 limited: sent.limited,
             });
             if sent.content.mtu_probe {
-                self.mtu.on_probe_arrived();
+                self.mtu.on_probe_arrived(now, sent.size as usize - IP_UDP);
             }
             if sent.size as usize > MIN_DATAGRAM + IP_UDP {
                 self.mtu.on_large_arrived();
@@ -434,7 +434,7 @@ impl Path {
                 self.in_flight -= u64::from(sent.size);
                 self.loss.on_lost(now, sent.size);
                 if sent.size as usize > MIN_DATAGRAM + IP_UDP {
-                    self.mtu.on_large_lost();
+                    self.mtu.on_large_lost(now);
                 }
                 // The content stays: a late acknowledgement may still prove that it arrived.
                 verdicts.push(Verdict::Lost(sent.content.clone()));

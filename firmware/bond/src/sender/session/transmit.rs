@@ -110,8 +110,13 @@ impl Sender {
         let due = session.paths.iter_mut().find_map(|(link, path)| {
             path.peer_index?;
             let idle = now - path.last_sent;
-            match path.liveness.health() {
-                Health::Up if path.mtu.wants_probe(now) => Some((*link, Probe::Mtu)),
+            let health = path.liveness.health();
+            if health == Health::Up
+                && let Some(size) = path.mtu.probe(now)
+            {
+                return Some((*link, Probe::Mtu(size)));
+            }
+            match health {
                 Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
                 Health::Up if idle >= DOUBT_PROBE && path.is_overdue(now) => Some((*link, Probe::Ping)),
                 Health::Suspect if idle >= SUSPECT_PROBE => Some((*link, Probe::Useful)),
@@ -121,13 +126,13 @@ impl Sender {
         });
         let (link, probe) = due?;
         let store = &self.store;
-        let limit = if probe == Probe::Mtu { bondbox_wire::MAX_DATAGRAM } else { session.paths[&link].mtu.datagram() };
+        let limit = if let Probe::Mtu(size) = probe { size } else { session.paths[&link].mtu.datagram() };
         let buffer = &mut buffer[..limit];
         session.transmit_any(now, link, &mut self.links, buffer, |_, writer| {
-            let mut content = Content { mtu_probe: probe == Probe::Mtu, ..Content::default() };
+            let mut content = Content { mtu_probe: matches!(probe, Probe::Mtu(_)), ..Content::default() };
             Frame::Ping(now.as_micros()).encode(writer).ok()?;
             match probe {
-                Probe::Mtu => Frame::Padding.encode(writer).ok()?,
+                Probe::Mtu(_) => Frame::Padding.encode(writer).ok()?,
                 // A copy: the bytes keep their place in the queue, for this link may be dead.
                 Probe::Useful => {
                     if let Some((_, chunk)) = in_order(store).next() {
@@ -190,7 +195,8 @@ impl Sender {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
-    Mtu,
+    /// A datagram of so many bytes.
+    Mtu(usize),
     Ping,
     Useful,
 }
