@@ -111,7 +111,7 @@ impl Outputs {
             return;
         }
         if let Some(datagrams) = &mut self.datagrams {
-            datagrams.send(&unit.payload);
+            datagrams.send(unit.payload.clone());
         }
         if self.opaque.first() == Some(&unit.track) && !self.typed {
             let mut inside = std::mem::take(&mut self.inside);
@@ -125,6 +125,13 @@ impl Outputs {
                 }
             });
             self.inside = inside;
+        }
+    }
+
+    /// What waited to leave together with more leaves.
+    pub(crate) fn flush(&mut self) {
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.flush();
         }
     }
 

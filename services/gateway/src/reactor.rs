@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bondbox_bond::gateway::{GatewayConfig, Route};
+use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
+use bondbox_daemon::bond::beat::{self, Beat};
 use bondbox_daemon::bond::keys;
 use bondbox_daemon::bond::timer::Timer;
 use bondbox_daemon::bond::udp::{Inbox, Peer, Port};
+use bondbox_daemon::bond::watch::Watch;
 use bondbox_daemon::watchdog::Heartbeat;
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_units::Instant;
@@ -45,6 +47,8 @@ pub struct Gateway {
     port: Port,
     address: SocketAddr,
     inbox: Inbox,
+    watch: Watch,
+    beat: Beat,
     timer: Timer,
     streams: Streams,
     web: WebServer,
@@ -68,6 +72,8 @@ impl Gateway {
         let engine = bondbox_bond::Gateway::new(started, config, RandomState::new().hash_one(0));
         let listen = settings.listen().context("listen is no address")?;
         let port = open_port(listen).with_context(|| format!("listen {listen}"))?;
+        let watch = Watch::new()?;
+        watch.add(&port, 0)?;
         let directory = Arc::<Directory>::default();
         let reports = watch::Sender::new(None);
         let http = settings.http().context("http is no address")?;
@@ -81,6 +87,8 @@ impl Gateway {
             engine,
             port,
             inbox: Inbox::new(LARGEST),
+            watch,
+            beat: Beat::default(),
             timer: Timer::new()?,
             web,
             reports,
@@ -113,7 +121,7 @@ impl Gateway {
             tokio::select! {
                 () = shutdown.wait() => return Ok(()),
                 fired = self.timer.fired() => fired.context("timer")?,
-                readable = self.port.readable() => readable.context("listen")?,
+                readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
                 _ = hangup.recv() => self.read_units(),
                 _ = ticks.tick() => self.report(),
             }
@@ -123,11 +131,12 @@ impl Gateway {
 
     /// All that came goes in, all that the engine says goes out.
     fn turn(&mut self) -> io::Result<()> {
-        let now = clock::now();
-        let engine = &mut self.engine;
-        self.inbox.drain(&self.port, |peer, datagram| {
-            engine.handle_datagram(now, Route { remote: peer.remote, local: peer.local }, datagram);
+        let (engine, mut count) = (&mut self.engine, 0);
+        let more = self.inbox.drain(&self.port, |came, peer, datagram| {
+            count += 1;
+            engine.handle_datagram(came, Route { remote: peer.remote, local: peer.local }, datagram);
         })?;
+        let now = clock::now();
         self.engine.handle_timeout(now);
         while let Some((route, len)) = self.engine.poll_transmit(now, &mut self.buffer[..]) {
             // A unit that cannot be reached now is like a datagram that was lost.
@@ -135,9 +144,19 @@ impl Gateway {
             self.unsent += u64::from(self.port.send_to(peer, &self.buffer[..len]).is_err());
         }
         while let Some(event) = self.engine.poll_event() {
+            // What comes and what goes would each wake us.
+            count += u32::from(matches!(event, GatewayEvent::Unit { .. }));
             self.streams.handle(now, event);
         }
-        self.timer.set(self.engine.deadline(now).max(now + COALESCE))
+        self.streams.flush();
+        self.beat.count(count);
+        self.beat.on_time(now);
+        if self.beat.is_busy() {
+            self.watch.rest();
+        }
+        // Units that are due this close to each other go out together, and still within 2 ms of the input's spacing.
+        let deadline = self.engine.deadline(now).max(now + beat::PERIOD);
+        self.timer.set(if more { now } else { self.beat.next(now, deadline) })
     }
 
     fn read_units(&mut self) {
@@ -190,8 +209,5 @@ fn open_port(address: SocketAddr) -> io::Result<Port> {
 const REPORT: Duration = Duration::from_millis(250);
 /// How soon it is told of a change.
 const LOOK: Duration = Duration::from_millis(50);
-/// Units that are due this close to each other go out together: at 20 Mbit/s that halves the wake-ups, and the spacing of
-/// the input still comes out within 2 ms.
-const COALESCE: Duration = Duration::from_millis(1);
 /// Larger than any datagram of a unit, so that one that is cut fails its tag.
 const LARGEST: usize = 2_048;

@@ -80,6 +80,11 @@ impl Streams {
         }
     }
 
+    /// Everything that was put out in this turn leaves now.
+    pub(crate) fn flush(&mut self) {
+        self.by_key.values_mut().for_each(|stream| stream.outputs.flush());
+    }
+
     /// Forgets streams that have been over for a while.
     pub(crate) fn tidy(&mut self, now: Instant) {
         let over = |stream: &Stream| stream.ended.is_some_and(|at| now.since(at) >= ENDED_FOR);

@@ -7,11 +7,11 @@ mod place;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bondbox_daemon::bond::udp::{Inbox, Port};
+use bondbox_daemon::bond::udp::{Inbox, Outbox, Port};
+use bondbox_daemon::bond::watch::Watch;
 use bondbox_units::{Instant, LinkId};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -94,11 +94,11 @@ impl Links {
         &self.all
     }
 
-    /// Looks at all interfaces and binds what has to be bound.
+    /// Looks at all interfaces, binds what has to be bound, and has it watched under the link's id.
     ///
     /// # Errors
     /// When the system does not list its interfaces.
-    pub(crate) fn look(&mut self, now: Instant) -> anyhow::Result<Vec<Change>> {
+    pub(crate) fn look(&mut self, now: Instant, watch: &Watch) -> anyhow::Result<Vec<Change>> {
         let places = places(&self.gateway).context("list of interfaces")?;
         let mut changes = Vec::new();
         for link in &mut self.all {
@@ -109,61 +109,51 @@ impl Links {
                     link.socket = None;
                     changes.push(Change::Went(link.id));
                 }
-                Step::Bind(place) => changes.extend(link.bind(now, place)),
+                Step::Bind(place) => changes.extend(link.bind(now, place, watch)),
             }
         }
         Ok(changes)
     }
 
-    /// Returns when something came over any link. May be dropped halfway.
-    pub(crate) async fn readable(&self) {
-        std::future::poll_fn(|context| {
-            let bound = self.all.iter().filter_map(|link| link.socket.as_ref());
-            let mut ready = false;
-            for bound in bound {
-                // An error is met, and told, by whoever reads.
-                ready |= bound.port.poll_readable(context).is_ready();
-            }
-            if ready { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-
-    /// Hands on what came.
-    pub(crate) fn receive(&mut self, now: Instant, mut each: impl FnMut(LinkId, &mut [u8])) {
-        for Link { id, socket, name, .. } in &mut self.all {
-            let Some(bound) = socket else { continue };
-            let mut came = false;
-            let result = self.inbox.drain(&bound.port, |_, datagram| {
-                came = true;
-                each(*id, datagram);
-            });
-            if came {
-                (bound.heard, bound.asked) = (now, false);
-            }
-            if let Err(error) = result
-                && error.kind() != io::ErrorKind::ConnectionRefused
-            {
-                tracing::debug!(link = name, %error, "nothing can be received");
+    /// Hands on what came over a link, and when it did. Whether more may wait.
+    pub(crate) fn receive(&mut self, now: Instant, id: LinkId, mut each: impl FnMut(Instant, &mut [u8])) -> bool {
+        let Some(link) = self.all.iter_mut().find(|link| link.id == id) else { return false };
+        let Some(bound) = &mut link.socket else { return false };
+        let result = self.inbox.drain(&bound.port, |came, _, datagram| {
+            (bound.heard, bound.asked) = (now, false);
+            each(came, datagram);
+        });
+        result.unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::ConnectionRefused {
+                tracing::debug!(link = link.name, %error, "nothing can be received");
                 bound.broken = true;
             }
-        }
+            false
+        })
     }
 
-    /// Sends, or loses, as links do.
-    pub(crate) fn send(&mut self, now: Instant, id: LinkId, datagram: &[u8]) {
-        let Some(link) = self.all.iter_mut().find(|link| link.id == id) else { return };
-        let Some(bound) = &mut link.socket else { return };
-        if !bound.asked {
-            // Silence is counted from the first question on.
-            (bound.asked, bound.heard) = (true, now);
-        }
-        let Err(error) = bound.port.send(datagram) else { return };
-        if !passes(&error) && !bound.broken {
-            tracing::debug!(link = link.name, %error, "nothing can be sent");
-            bound.broken = true;
+    /// Sends what is in `outbox` by the ids of links, or loses it, as links do.
+    pub(crate) fn send(&mut self, now: Instant, outbox: &Outbox) {
+        for Link { id, socket, name, .. } in &mut self.all {
+            let number = number_of(*id);
+            let Some(bound) = socket.as_mut().filter(|_| outbox.has(number)) else { continue };
+            if !bound.asked {
+                // Silence is counted from the first question on.
+                (bound.asked, bound.heard) = (true, now);
+            }
+            outbox.send(number, &mut bound.port, |error| {
+                if !passes(&error) && !bound.broken {
+                    tracing::debug!(link = name, %error, "nothing can be sent");
+                    bound.broken = true;
+                }
+            });
         }
     }
+}
+
+/// As a link's socket is watched, and its datagrams are addressed.
+pub(crate) const fn number_of(link: LinkId) -> u64 {
+    link.0 as u64
 }
 
 impl Link {
@@ -184,8 +174,10 @@ impl Link {
         }
     }
 
-    fn bind(&mut self, now: Instant, place: Place) -> Option<Change> {
-        let port = match connect(&self.name, place.gateway) {
+    fn bind(&mut self, now: Instant, place: Place, watch: &Watch) -> Option<Change> {
+        let port = connect(&self.name, place.gateway);
+        let watched = port.and_then(|port| watch.add(&port, number_of(self.id)).map(|()| port));
+        let port = match watched {
             Ok(port) => port,
             Err(error) => {
                 // Kept as it was: a socket that may work is better than none.
@@ -251,35 +243,35 @@ mod tests {
         assert_eq!(links.add("wwan1"), Some(LinkId(2)));
     }
 
-    #[tokio::test]
-    async fn an_interface_that_is_there_is_bound_and_one_that_is_not_is_waited_for() {
-        let mut links = links();
+    #[test]
+    fn an_interface_that_is_there_is_bound_and_one_that_is_not_is_waited_for() {
+        let (mut links, watch) = (links(), Watch::new().unwrap());
         links.add("never-there").unwrap();
-        let changes = links.look(Instant::from_millis(1)).unwrap();
+        let changes = links.look(Instant::from_millis(1), &watch).unwrap();
         assert_eq!(changes, [Change::Came(LinkId(0), "lo".into())]);
         assert_eq!(links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(links.look(Instant::from_millis(1_001)).unwrap(), []);
+        assert_eq!(links.look(Instant::from_millis(1_001), &watch).unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn a_link_waits_for_the_gateways_address_and_follows_it() {
-        let mut links = links();
+    #[test]
+    fn a_link_waits_for_the_gateways_address_and_follows_it() {
+        let (mut links, watch) = (links(), Watch::new().unwrap());
         links.set_gateway(Vec::new());
-        assert_eq!(links.look(Instant::from_millis(1)).unwrap(), []);
+        assert_eq!(links.look(Instant::from_millis(1), &watch).unwrap(), []);
         let moves = [("127.0.0.1:7000", 1), ("127.0.0.1:7001", 0), ("[::1]:7001", 0)];
         for (gateway, came) in moves {
             let gateway: SocketAddr = gateway.parse().unwrap();
             links.set_gateway(vec![gateway]);
-            assert_eq!(links.look(Instant::from_millis(2)).unwrap().len(), came, "{gateway}");
+            assert_eq!(links.look(Instant::from_millis(2), &watch).unwrap().len(), came, "{gateway}");
             assert_eq!(links.all[0].socket.as_ref().unwrap().place.gateway, gateway);
         }
     }
 
-    #[tokio::test]
-    async fn a_link_is_bound_anew_for_a_new_address_an_error_and_silence_and_left_without_interface() {
-        let mut links = links();
+    #[test]
+    fn a_link_is_bound_anew_for_a_new_address_an_error_and_silence_and_left_without_interface() {
+        let (mut links, watch) = (links(), Watch::new().unwrap());
         let start = Instant::from_millis(1_000);
-        links.look(start).unwrap();
+        links.look(start, &watch).unwrap();
         let link = &mut links.all[0];
         let here = link.socket.as_ref().unwrap().place;
         let moved = Place { address: "127.0.0.2".parse().unwrap(), ..here };

@@ -1,7 +1,6 @@
 //! The loop: waits for one thing, tells the engine all that has happened, then does everything it asks for.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +9,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus, SessionState};
+use bondbox_daemon::bond::beat::Beat;
 use bondbox_daemon::bond::keys;
 use bondbox_daemon::bond::timer::Timer;
+use bondbox_daemon::bond::udp::Outbox;
+use bondbox_daemon::bond::watch::Watch;
 use bondbox_daemon::ipc::{Commands, Peers, Responder, Server};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::Refusal;
@@ -22,7 +24,7 @@ use bondbox_wire::frame::LinkState;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::gateway::Gateway;
-use crate::links::{Change, Links};
+use crate::links::{Change, Links, number_of};
 use crate::settings::{Settings, is_link_name};
 use crate::show::{self, Gone};
 use crate::source::Source;
@@ -47,6 +49,9 @@ pub struct Uplink {
     sender: Sender,
     links: Links,
     source: Source,
+    /// Over the sockets of both.
+    watch: Watch,
+    beat: Beat,
     timer: Timer,
     server: Server<protocol::Uplink>,
     commands: Commands<protocol::Uplink>,
@@ -54,7 +59,7 @@ pub struct Uplink {
     gone: Gone,
     /// Why there is no session, as last told: it is tried again every second.
     complaint: String,
-    buffer: Box<[u8; MAX_DATAGRAM]>,
+    outbox: Outbox,
 }
 
 /// A link that somebody waits for.
@@ -89,21 +94,24 @@ impl Uplink {
             links.add(name);
         }
         std::fs::create_dir_all(run_dir).with_context(|| run_dir.display().to_string())?;
+        let watch = Watch::new()?;
         let (server, commands) = Server::bind(run_dir, Peers::with(&settings.clients))?;
         Ok(Self {
             gateway_name: settings.gateway.clone(),
             gateway,
             without_session: None,
-            source: Source::open(settings, run_dir, &mut sender)?,
+            source: Source::open(settings, run_dir, &mut sender, &watch)?,
             sender,
             links,
+            watch,
+            beat: Beat::default(),
             timer: Timer::new()?,
             server,
             commands,
             joining: Vec::new(),
             gone: Gone::default(),
             complaint: String::new(),
-            buffer: Box::new([0; MAX_DATAGRAM]),
+            outbox: Outbox::new(OUT_TOGETHER, MAX_DATAGRAM),
         })
     }
 
@@ -133,11 +141,8 @@ impl Uplink {
                     return Ok(());
                 }
                 fired = self.timer.fired() => fired.context("timer")?,
-                () = self.links.readable() => {}
-                ready = self.source.ready() => {
-                    let fed = ready.and_then(|ready| self.source.feed(clock::now(), ready, &mut self.sender));
-                    fed.context("ingest")?;
-                }
+                readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("sockets")?,
+                event = self.source.event() => self.source.handle(clock::now(), event, &mut self.sender),
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
                 () = self.gateway.moved() => {
                     self.links.set_gateway(self.gateway.addresses());
@@ -149,26 +154,67 @@ impl Uplink {
                 }
                 _ = show.tick() => self.show(),
             }
-            self.turn().context("timer")?;
+            self.turn()?;
         }
     }
 
     /// All that came goes in, all that the engine says goes out.
-    fn turn(&mut self) -> io::Result<()> {
+    fn turn(&mut self) -> anyhow::Result<()> {
+        let more = self.receive()?;
         let now = clock::now();
-        let sender = &mut self.sender;
-        self.links.receive(now, |link, datagram| sender.handle_datagram(now, link, datagram));
-        sender.handle_timeout(now);
+        self.sender.handle_timeout(now);
         self.send(now);
         while let Some(event) = self.sender.poll_event() {
             self.event(event);
         }
-        self.timer.set(self.sender.deadline(now))
+        self.beat.on_time(now);
+        if self.beat.is_busy() {
+            self.watch.rest();
+        }
+        let next = if more { now } else { self.beat.next(now, self.sender.deadline(now)) };
+        self.timer.set(next).context("timer")
+    }
+
+    /// Whether more may wait.
+    fn receive(&mut self) -> anyhow::Result<bool> {
+        let now = clock::now();
+        let mut any_more = false;
+        for number in self.watch.look().context("sockets")? {
+            let sender = &mut self.sender;
+            let mut count = 0;
+            let more = if number == Source::NUMBER {
+                let (fed, more) = self.source.feed(sender).context("ingest")?;
+                count = fed;
+                more
+            } else {
+                let link = LinkId(number as u8);
+                self.links.receive(now, link, |came, datagram| {
+                    count += 1;
+                    sender.handle_datagram(came, link, datagram);
+                })
+            };
+            self.beat.count(count);
+            any_more |= more;
+        }
+        Ok(any_more)
     }
 
     fn send(&mut self, now: Instant) {
-        while let Some(transmit) = self.sender.poll_transmit(now, &mut self.buffer[..]) {
-            self.links.send(now, transmit.link, &self.buffer[..transmit.len]);
+        loop {
+            let Some(slot) = self.outbox.slot() else {
+                self.flush(now);
+                continue;
+            };
+            let Some(transmit) = self.sender.poll_transmit(now, slot) else { break };
+            self.outbox.push(number_of(transmit.link), transmit.len);
+        }
+        self.flush(now);
+    }
+
+    fn flush(&mut self, now: Instant) {
+        if !self.outbox.is_empty() {
+            self.links.send(now, &self.outbox);
+            self.outbox.clear();
         }
     }
 
@@ -215,7 +261,7 @@ impl Uplink {
 
     fn look_around(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
-        for change in self.links.look(now)? {
+        for change in self.links.look(now, &self.watch)? {
             match change {
                 Change::Came(link, name) => self.sender.add_link(now, link, &name),
                 Change::Went(link) => self.leave(now, link),
@@ -296,5 +342,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const DOUBT: Duration = Duration::from_secs(5);
 /// How often watchers are told.
 const SHOW: Duration = Duration::from_millis(100);
+/// As many as links bring to each other in a millisecond or two; more take another round.
+const OUT_TOGETHER: usize = 64;
 /// How long a new link may take to be answered.
 const JOIN: Duration = Duration::from_secs(5);

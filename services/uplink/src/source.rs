@@ -5,6 +5,7 @@ mod ingest;
 mod steering;
 
 use bondbox_bond::Sender;
+use bondbox_daemon::bond::watch::Watch;
 use bondbox_units::{Bitrate, Instant, TrackId};
 
 use crate::settings::Settings;
@@ -18,36 +19,49 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Opens what the settings name.
+    /// Opens what the settings name. Where that is a socket, it is watched under [`Source::NUMBER`].
     ///
     /// # Errors
     /// When the ingest socket cannot be bound; the capture service is waited for.
-    pub(crate) fn open(settings: &Settings, run_dir: &std::path::Path, sender: &mut Sender) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        settings: &Settings,
+        run_dir: &std::path::Path,
+        sender: &mut Sender,
+        watch: &Watch,
+    ) -> anyhow::Result<Self> {
         Ok(match settings.ingest() {
-            Some(address) => Self::Ingest(Box::new(Ingest::open(address, sender)?)),
+            Some(address) => Self::Ingest(Box::new(Ingest::open(address, sender, watch, Self::NUMBER)?)),
             None => Self::Capture(Box::new(Capture::connect(run_dir))),
         })
     }
 
-    /// Waits for units and hands them to the engine. May be dropped halfway.
-    pub(crate) async fn ready(&mut self) -> std::io::Result<Ready> {
+    /// No link has it.
+    pub(crate) const NUMBER: u64 = u64::MAX;
+
+    /// Waits for what the capture service says. May be dropped halfway.
+    pub(crate) async fn event(&mut self) -> capture::Event {
         match self {
-            Self::Ingest(ingest) => ingest.readable().await.map(|()| Ready::Datagrams),
-            Self::Capture(capture) => Ok(Ready::Capture(Box::new(capture.event().await))),
+            Self::Ingest(_) => std::future::pending().await,
+            Self::Capture(capture) => capture.event().await,
         }
     }
 
-    /// Gives the engine what came.
+    /// Gives the engine what the capture service said.
+    pub(crate) fn handle(&mut self, now: Instant, event: capture::Event, sender: &mut Sender) {
+        if let Self::Capture(capture) = self {
+            capture.handle(now, event, sender);
+        }
+    }
+
+    /// Gives the engine the datagrams that came. How many these were, and whether more may wait.
     ///
     /// # Errors
     /// When the ingest socket is broken.
-    pub(crate) fn feed(&mut self, now: Instant, ready: Ready, sender: &mut Sender) -> std::io::Result<()> {
-        match (self, ready) {
-            (Self::Ingest(ingest), Ready::Datagrams) => ingest.feed(now, sender)?,
-            (Self::Capture(capture), Ready::Capture(event)) => capture.handle(now, *event, sender),
-            (Self::Ingest(_), Ready::Capture(_)) | (Self::Capture(_), Ready::Datagrams) => {}
+    pub(crate) fn feed(&mut self, sender: &mut Sender) -> std::io::Result<(u32, bool)> {
+        match self {
+            Self::Ingest(ingest) => ingest.feed(sender),
+            Self::Capture(_) => Ok((0, false)),
         }
-        Ok(())
     }
 
     /// The engine says what the encoder may produce.
@@ -71,10 +85,4 @@ impl Source {
             Self::Capture(_) => None,
         }
     }
-}
-
-/// What came from a source.
-pub(crate) enum Ready {
-    Datagrams,
-    Capture(Box<capture::Event>),
 }

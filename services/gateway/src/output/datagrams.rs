@@ -3,13 +3,18 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use bondbox_daemon::bond::udp::Sending;
 use bondbox_media::ts::PACKET_LEN;
+use bytes::{Bytes, BytesMut};
 
 /// Sends, and never waits.
 pub(super) struct Datagrams {
     socket: UdpSocket,
+    sending: Sending,
+    /// Whole datagrams that leave together at the end of the turn.
+    waiting: Vec<Bytes>,
     /// Transport packets that do not fill a datagram yet.
-    rest: Vec<u8>,
+    rest: BytesMut,
     dropped: u64,
 }
 
@@ -19,20 +24,20 @@ impl Datagrams {
         let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, rest: Vec::with_capacity(DATAGRAM), dropped: 0 })
+        Ok(Self {
+            socket,
+            sending: Sending::default(),
+            waiting: Vec::with_capacity(TOGETHER),
+            rest: BytesMut::with_capacity(DATAGRAM),
+            dropped: 0,
+        })
     }
 
-    /// Sends a datagram as it is.
-    pub(super) fn send(&mut self, datagram: &[u8]) {
-        match self.socket.send(datagram) {
-            Ok(_) => {}
-            // Told for the datagram before, by a host where nobody listens: this one was not sent yet.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                if self.socket.send(datagram).is_err() {
-                    self.dropped += 1;
-                }
-            }
-            Err(_) => self.dropped += 1,
+    /// Sends a datagram as it is, with the next flush.
+    pub(super) fn send(&mut self, datagram: Bytes) {
+        self.waiting.push(datagram);
+        if self.waiting.len() == TOGETHER {
+            self.flush();
         }
     }
 
@@ -43,12 +48,19 @@ impl Datagrams {
             self.rest.extend_from_slice(now);
             packets = later;
             if self.rest.len() == DATAGRAM {
-                let full = std::mem::take(&mut self.rest);
-                self.send(&full);
-                self.rest = full;
-                self.rest.clear();
+                let full = self.rest.split().freeze();
+                self.send(full);
             }
         }
+    }
+
+    /// What waits leaves.
+    pub(super) fn flush(&mut self) {
+        let Self { socket, sending, waiting, dropped, .. } = self;
+        let mut datagrams = [&[][..]; TOGETHER];
+        datagrams.iter_mut().zip(waiting.iter()).for_each(|(place, datagram)| *place = datagram);
+        sending.send(socket, &datagrams[..waiting.len()], |_| *dropped += 1);
+        waiting.clear();
     }
 
     pub(super) const fn dropped(&self) -> u64 {
@@ -58,6 +70,8 @@ impl Datagrams {
 
 /// What fits an Ethernet frame, and what everybody expects.
 const DATAGRAM: usize = 7 * PACKET_LEN;
+/// More is sent before the turn ends.
+const TOGETHER: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +85,7 @@ mod tests {
         for piece in stream.chunks(3 * PACKET_LEN) {
             datagrams.stream(piece);
         }
+        datagrams.flush();
         let mut received = Vec::new();
         let mut buffer = [0; 2_000];
         for _ in 0..2 {
@@ -79,6 +94,6 @@ mod tests {
             received.extend_from_slice(&buffer[..len]);
         }
         assert_eq!(received, stream[..2 * 1_316]);
-        assert_eq!(datagrams.rest, stream[2 * 1_316..]);
+        assert_eq!(datagrams.rest[..], stream[2 * 1_316..]);
     }
 }

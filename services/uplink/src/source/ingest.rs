@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{TrackInfo, Unit};
 use bondbox_daemon::bond::udp::{Inbox, Port};
+use bondbox_daemon::bond::watch::Watch;
 use bondbox_media::ts::Classifier;
-use bondbox_units::{Instant, TrackId};
+use bondbox_units::TrackId;
 use bondbox_wire::frame::TrackKind;
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,9 +25,10 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Listens at `address`; joins it where it is a multicast group.
-    pub(crate) fn open(address: SocketAddr, sender: &mut Sender) -> anyhow::Result<Self> {
+    /// Listens at `address`; joins it where it is a multicast group. It is watched under this number.
+    pub(crate) fn open(address: SocketAddr, sender: &mut Sender, watch: &Watch, number: u64) -> anyhow::Result<Self> {
         let (port, address) = bind(address).with_context(|| format!("udp://{address}"))?;
+        watch.add(&port, number)?;
         sender.set_track(TrackInfo {
             track: TRACK,
             kind: TrackKind::Opaque,
@@ -43,21 +45,20 @@ impl Ingest {
         self.address
     }
 
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.port.readable().await
-    }
-
-    pub(crate) fn feed(&mut self, now: Instant, sender: &mut Sender) -> io::Result<()> {
+    /// Gives the engine what came, each at the time that it did. How many these were, and whether more may wait.
+    pub(crate) fn feed(&mut self, sender: &mut Sender) -> io::Result<(u32, bool)> {
         let Self { port, inbox, classifier, .. } = self;
-        inbox.drain(port, |_, datagram| {
+        let mut count = 0;
+        let more = inbox.drain(port, |came, _, datagram| {
+            count += 1;
             let priority = classifier.classify(datagram);
             let payload = Bytes::copy_from_slice(datagram);
             sender.push(
-                now,
+                came,
                 Unit { track: TRACK, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload },
             );
         })?;
-        Ok(())
+        Ok((count, more))
     }
 }
 
