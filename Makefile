@@ -5,7 +5,8 @@
 #   make test           every test but the smoke test
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and when
-#   make bench          the same with figures, beside srt-live-transmit; BENCH_FLAGS='--only clean --runs 1'
+#   make bench          the same with figures, beside SRT, RIST and, given its programs, srtla, with tables and plots;
+#                       BENCH_FLAGS='--quick', '--only clean --runs 1', '--peers bond,srt', '--publish', …
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make linksim-proof  that the link emulator does what its scenarios say

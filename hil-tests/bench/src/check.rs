@@ -57,7 +57,7 @@ mod tests {
     fn verdict(case: usize, on_time: u64, spoil: fn(&mut Outcome)) -> Vec<String> {
         let mut run = brought(on_time);
         spoil(&mut run.outcome);
-        let subject = SubjectResult::new("bond, all links".into(), vec![run]);
+        let subject = SubjectResult::new(&CHECKED[case].subjects[0], vec![run]);
         broken(&[CaseResult { case: CHECKED[case].clone(), subjects: vec![subject] }])
     }
 

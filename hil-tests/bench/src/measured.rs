@@ -43,6 +43,8 @@ pub(crate) struct EndUse {
     pub(crate) processor_s: f64,
     /// The peak since the start.
     pub(crate) peak_rss_kib: u64,
+    /// System calls for each datagram of the stream, where they could be counted.
+    pub(crate) calls_per_datagram: Option<f64>,
 }
 
 /// What went into a link while counted, in IP bytes.

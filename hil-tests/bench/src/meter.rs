@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::source::{GROUP, PICTURE_US, Sent};
+
 /// A datagram that came out as it went in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
@@ -49,6 +51,23 @@ pub(crate) struct Outcome {
     pub(crate) max_ms: f64,
     /// The longest time in which nothing came out.
     pub(crate) gap_ms: f64,
+    /// Came out within a second, whatever the budget.
+    pub(crate) within_second: u64,
+    pub(crate) pictures: Option<Pictures>,
+    /// By hundredths of what was sent, when so much had come out, in milliseconds; shorter where the rest never did.
+    pub(crate) curve_ms: Vec<f64>,
+    /// By [`STRETCH`], what share of what was sent in it came out on time.
+    pub(crate) stretches: Vec<f64>,
+}
+
+/// What a viewer sees of a stream of pictures: one that misses a datagram shows damage, and so do those that follow it up
+/// to the next keyframe that is whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Pictures {
+    pub(crate) sent: u64,
+    pub(crate) undecodable: u64,
+    /// The longest time in a row without a good picture.
+    pub(crate) damage_ms: f64,
 }
 
 impl Outcome {
@@ -58,30 +77,35 @@ impl Outcome {
     }
 }
 
-/// Holds `arrivals` against `sent_us`, the time of sending by number.
-pub(crate) fn outcome(sent_us: &[u64], arrivals: &Arrivals, window: Window, budget: Duration) -> Outcome {
+/// Holds `arrivals` against what was sent.
+pub(crate) fn outcome(sent: &Sent, arrivals: &Arrivals, window: Window, budget: Duration) -> Outcome {
+    let sent_us = &sent.at_us[..];
     let budget_us = budget.as_micros() as u64;
     let counted = |sent_us: u64| (window.from_us..window.to_us).contains(&sent_us);
-    let sent = sent_us.iter().filter(|at| counted(**at)).count() as u64;
+    let number_sent = sent_us.iter().filter(|at| counted(**at)).count() as u64;
     // What is in the window comes out a budget later. Silence up to either edge is silence, too.
     let due = Window { from_us: window.from_us + budget_us, to_us: window.to_us + budget_us };
 
-    let mut outcome = Outcome { sent, ..Outcome::default() };
+    let mut outcome = Outcome { sent: number_sent, ..Outcome::default() };
     outcome.altered = arrivals.altered_us.iter().filter(|at| **at >= window.from_us).count() as u64;
     let mut came = vec![false; sent_us.len()];
+    let mut in_time = vec![false; sent_us.len()];
     let (mut highest, mut last_us, mut gap_us) = (0, due.from_us, 0);
     let mut delays_us = Vec::new();
     for arrival in &arrivals.intact {
         let at_us = arrival.received_us.clamp(due.from_us, due.to_us);
         gap_us = gap_us.max(at_us.saturating_sub(last_us));
         last_us = at_us;
-        let Some(&sent_at_us) = sent_us.get(arrival.number as usize) else {
+        let number = arrival.number as usize;
+        let Some(&sent_at_us) = sent_us.get(number) else {
             outcome.altered += 1;
             continue;
         };
-        let again = std::mem::replace(&mut came[arrival.number as usize], true);
+        let again = std::mem::replace(&mut came[number], true);
         let overtaken = arrival.number < highest;
         highest = highest.max(arrival.number);
+        let delay_us = arrival.received_us.saturating_sub(sent_at_us);
+        in_time[number] |= delay_us <= budget_us + ALLOWANCE.as_micros() as u64;
         if !counted(sent_at_us) {
             continue;
         }
@@ -90,13 +114,12 @@ pub(crate) fn outcome(sent_us: &[u64], arrivals: &Arrivals, window: Window, budg
             continue;
         }
         outcome.out_of_order += u64::from(overtaken);
-        let delay_us = arrival.received_us.saturating_sub(sent_at_us);
-        let in_time = delay_us <= budget_us + ALLOWANCE.as_micros() as u64;
-        *if in_time { &mut outcome.on_time } else { &mut outcome.late } += 1;
+        *if in_time[number] { &mut outcome.on_time } else { &mut outcome.late } += 1;
+        outcome.within_second += u64::from(delay_us <= 1_000_000);
         delays_us.push(delay_us);
     }
     outcome.delivered = outcome.on_time + outcome.late;
-    outcome.lost = sent - outcome.delivered;
+    outcome.lost = number_sent - outcome.delivered;
     delays_us.sort_unstable();
     let quantile = |share: f64| {
         let rank = (delays_us.len() as f64 * share).ceil() as usize;
@@ -104,9 +127,45 @@ pub(crate) fn outcome(sent_us: &[u64], arrivals: &Arrivals, window: Window, budg
     };
     (outcome.p50_ms, outcome.p99_ms, outcome.max_ms) = (quantile(0.5), quantile(0.99), quantile(1.0));
     outcome.gap_ms = gap_us.max(due.to_us - last_us) as f64 / 1e3;
+    let rank = |hundredth: u64| (number_sent * hundredth / 100).saturating_sub(1) as usize;
+    outcome.curve_ms = (1..=100).map_while(|at| Some(*delays_us.get(rank(at))? as f64 / 1e3)).collect();
+    outcome.stretches = stretches(sent_us, &in_time, window);
+    outcome.pictures = pictures(sent, &in_time, window);
     outcome
 }
 
+fn stretches(sent_us: &[u64], in_time: &[bool], window: Window) -> Vec<f64> {
+    let mut sums = vec![(0_u32, 0_u32); ((window.to_us - window.from_us) / STRETCH.as_micros() as u64) as usize];
+    for (at_us, in_time) in sent_us.iter().zip(in_time) {
+        let place = at_us.checked_sub(window.from_us).map(|since| since / STRETCH.as_micros() as u64);
+        if let Some((all, good)) = place.and_then(|place| sums.get_mut(place as usize)) {
+            (*all, *good) = (*all + 1, *good + u32::from(*in_time));
+        }
+    }
+    sums.into_iter().map(|(all, good)| f64::from(good) / f64::from(all.max(1))).collect()
+}
+
+/// References are followed from the first keyframe of the stream on; only pictures in the window are counted.
+fn pictures(sent: &Sent, in_time: &[bool], window: Window) -> Option<Pictures> {
+    let mut counted = Pictures::default();
+    let (mut good, mut damage) = (false, 0);
+    for (picture, datagrams) in sent.pictures.windows(2).enumerate() {
+        let (first, behind) = (datagrams[0] as usize, datagrams[1] as usize);
+        let keyframe = (picture as u64).is_multiple_of(GROUP);
+        good = (good || keyframe) && in_time[first..behind].iter().all(|in_time| *in_time);
+        if !(window.from_us..window.to_us).contains(&sent.at_us[first]) {
+            continue;
+        }
+        counted.sent += 1;
+        counted.undecodable += u64::from(!good);
+        damage = if good { 0 } else { damage + 1 };
+        counted.damage_ms = counted.damage_ms.max((damage * PICTURE_US) as f64 / 1e3);
+    }
+    (counted.sent > 0).then_some(counted)
+}
+
+/// Of a plot over time: about as long as a viewer takes to see that something is wrong.
+pub(crate) const STRETCH: Duration = Duration::from_millis(200);
 /// The grain of timers on the way, and of the meter itself.
 const ALLOWANCE: Duration = Duration::from_millis(20);
 
@@ -118,8 +177,8 @@ mod tests {
     const MS: u64 = 1_000;
 
     /// A hundred datagrams, one each millisecond from 1,000 ms on; the twenty from 1,050 ms on are counted.
-    fn sent() -> Vec<u64> {
-        (0..100).map(|number| (1_000 + number) * MS).collect()
+    fn sent() -> Sent {
+        Sent { at_us: (0..100).map(|number| (1_000 + number) * MS).collect(), ..Sent::default() }
     }
 
     fn measure(arrivals: Vec<(u64, u64)>) -> Outcome {
@@ -142,6 +201,8 @@ mod tests {
             p99_ms: 100.0,
             max_ms: 100.0,
             gap_ms: 1.0,
+            within_second: 20,
+            curve_ms: vec![100.0; 100],
             ..Outcome::default()
         };
         assert_eq!(measure(punctual()), expected);
@@ -205,5 +266,46 @@ mod tests {
         let arrivals = (0..100).map(|number| (number, 1_100 + number + number % 50)).collect();
         let outcome = measure(arrivals);
         assert_eq!((outcome.p50_ms, outcome.p99_ms, outcome.max_ms), (109.0, 119.0, 119.0));
+    }
+
+    #[test]
+    fn what_comes_within_a_second_is_counted_beside_the_budget_and_the_curve_ends_with_what_came() {
+        let mut arrivals: Vec<_> = punctual().into_iter().filter(|(number, _)| *number != 60).collect();
+        arrivals[55].1 += 880;
+        arrivals[56].1 += 920;
+        let outcome = measure(arrivals);
+        assert_eq!((outcome.on_time, outcome.within_second, outcome.late), (17, 18, 2));
+        assert_eq!((outcome.curve_ms.len(), outcome.curve_ms[0], outcome.curve_ms[94]), (99, 100.0, 1_020.0));
+    }
+
+    #[test]
+    fn damage_shows_up_to_the_next_whole_keyframe() {
+        // Ten seconds of pictures of two datagrams each; a keyframe is every fiftieth.
+        let at_us = (0..500).map(|number| number / 2 * PICTURE_US).collect();
+        let sent = Sent { at_us, pictures: (0..250).map(|picture| picture * 2).collect(), ..Sent::default() };
+        let window = Window { from_us: 0, to_us: u64::MAX };
+        let with_losses = |lost: &[usize]| {
+            let in_time: Vec<_> = (0..500).map(|number| !lost.contains(&number)).collect();
+            let counted = pictures(&sent, &in_time, window).unwrap();
+            (counted.undecodable, counted.damage_ms)
+        };
+        assert_eq!(with_losses(&[]), (0, 0.0));
+        assert_eq!(with_losses(&[2 * 99 + 1]), (1, 40.0), "nothing follows the last before a keyframe");
+        assert_eq!(with_losses(&[2 * 60]), (40, 1_600.0));
+        assert_eq!(with_losses(&[2 * 50]), (50, 2_000.0), "a keyframe takes its group along");
+        assert_eq!(with_losses(&[2 * 60, 2 * 100]), (90, 3_600.0));
+    }
+
+    #[test]
+    fn a_stream_without_pictures_has_none_to_count() {
+        assert_eq!(measure(punctual()).pictures, None);
+    }
+
+    #[test]
+    fn a_stretch_shows_what_was_on_time_in_it() {
+        let at_us: Vec<_> = (0..1_000).map(|number| number * MS).collect();
+        let in_time: Vec<_> = (0..1_000).map(|number| !(250..300).contains(&number)).collect();
+        let shares = stretches(&at_us, &in_time, Window { from_us: 0, to_us: 1_000 * MS });
+        assert_eq!(shares, [1.0, 0.75, 1.0, 1.0, 1.0]);
     }
 }

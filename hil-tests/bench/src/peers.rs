@@ -1,24 +1,32 @@
 //! Who is measured. Each peer's command lines are in one file of its own.
 
-mod bond;
+pub(crate) mod bond;
+mod rist;
 mod srt;
+pub(crate) mod srtla;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::process::Program;
+use srtla::Srtla;
 
 /// A way to bring a stream of datagrams from one namespace to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Peer {
     /// `bondbox-uplink` and `bondbox-gateway`.
     Bond,
     /// `srt-live-transmit` twice, encrypted as the bond is.
     Srt,
+    /// `ristsender` and `ristreceiver`.
+    Rist,
+    /// `srtla_send` and `srtla_rec` around SRT.
+    Srtla,
 }
 
 /// What a peer is asked to do.
@@ -29,12 +37,18 @@ pub(crate) struct Task {
     pub(crate) links: Vec<UnitLink>,
     /// From the source to the sink.
     pub(crate) budget: Duration,
+    /// Where srtla is, when it is there.
+    pub(crate) srtla: Option<Srtla>,
 }
 
 /// A link as the unit sees it.
 pub(crate) struct UnitLink {
     pub(crate) name: String,
     pub(crate) address: Ipv4Addr,
+    /// The gateway's on this link.
+    pub(crate) far_address: Ipv4Addr,
+    /// From the unit, when nothing happens to it.
+    pub(crate) rate_kbps: u64,
     /// Without load.
     pub(crate) round_trip: Duration,
 }
@@ -52,6 +66,8 @@ impl Peer {
         match self {
             Self::Bond => "bond",
             Self::Srt => "srt",
+            Self::Rist => "rist",
+            Self::Srtla => "srtla",
         }
     }
 
@@ -60,14 +76,18 @@ impl Peer {
         match self {
             Self::Bond => None,
             Self::Srt => Some(srt::NOTE),
+            Self::Rist => Some(rist::NOTE),
+            Self::Srtla => Some(srtla::NOTE),
         }
     }
 
     /// Which build of it is measured.
-    pub(crate) fn version(self) -> anyhow::Result<String> {
+    pub(crate) fn version(self, srtla: Option<&Srtla>) -> anyhow::Result<String> {
         match self {
             Self::Bond => bond::version(),
             Self::Srt => srt::version(),
+            Self::Rist => rist::version(),
+            Self::Srtla => srtla::version(srtla.context("no paths of srtla")?),
         }
     }
 
@@ -76,6 +96,8 @@ impl Peer {
         match self {
             Self::Bond => bond::ends(task),
             Self::Srt => srt::ends(task),
+            Self::Rist => rist::ends(task),
+            Self::Srtla => srtla::ends(task),
         }
     }
 }

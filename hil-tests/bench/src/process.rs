@@ -27,8 +27,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program inside `netns`; what it says goes to `log`.
-    pub(crate) fn start(program: Program, netns: &str, log: PathBuf) -> anyhow::Result<Self> {
+    /// Starts a program, inside `netns` where one is named; what it says goes to `log`.
+    pub(crate) fn start(program: Program, netns: Option<&str>, log: PathBuf) -> anyhow::Result<Self> {
         let output = File::create(&log).with_context(|| log.display().to_string())?;
         // Whatever else this machine does is not what is measured.
         let mut command = Command::new("nice");
@@ -38,7 +38,7 @@ impl Process {
         command.process_group(0);
         // A child is born into namespace and signal mask of the thread that starts it; this one is for nothing else.
         let spawn = || -> anyhow::Result<Child> {
-            enter_netns(netns)?;
+            netns.map_or(Ok(()), enter_netns)?;
             SigSet::empty().thread_set_mask()?;
             command.spawn().context("run nice")
         };
@@ -81,7 +81,7 @@ impl Process {
         peak_rss_kib(&status).with_context(|| format!("{path} has no VmHWM"))
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::measured::Measured;
-use crate::plan::Case;
+use crate::plan::{Case, Subject};
 use crate::summary::{ARRIVED, Spread, TAKEN, spread};
 
 /// All of one invocation.
@@ -22,9 +22,7 @@ pub(crate) struct Results {
 /// What was asked for.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Settings {
-    /// Of each run.
-    pub(crate) counted_s: u64,
-    /// Before it is counted.
+    /// Before a run is counted.
     pub(crate) warm_up_s: u64,
     /// Of each subject.
     pub(crate) runs: u64,
@@ -46,16 +44,25 @@ pub(crate) struct CaseResult {
 #[derive(Debug, Serialize)]
 pub(crate) struct SubjectResult {
     pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) subject: Subject,
     pub(crate) summary: BTreeMap<&'static str, Spread>,
     pub(crate) runs: Vec<Measured>,
 }
 
 impl SubjectResult {
     /// Of at least one run.
-    pub(crate) fn new(name: String, runs: Vec<Measured>) -> Self {
+    pub(crate) fn new(subject: &Subject, runs: Vec<Measured>) -> Self {
         let figures = ARRIVED.iter().chain(TAKEN);
         let summary = figures.map(|figure| (figure.name, spread(figure, &runs))).collect();
-        Self { name, summary, runs }
+        Self { name: subject.name(), subject: *subject, summary, runs }
+    }
+
+    /// The run in the middle, by what was on time; of an even number the worse of the two.
+    pub(crate) fn middle_run(&self) -> &Measured {
+        let mut runs: Vec<_> = self.runs.iter().collect();
+        runs.sort_by(|a, b| a.outcome.on_time_percent().total_cmp(&b.outcome.on_time_percent()));
+        runs[(runs.len() - 1) / 2]
     }
 }
 
@@ -70,14 +77,22 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::CASES;
     use crate::summary::tests::brought;
 
     #[test]
     fn programs_find_runs_and_their_summary() {
-        let subject = SubjectResult::new("bond, all links".into(), vec![brought(1_000), brought(990)]);
+        let subject = SubjectResult::new(&CASES[0].subjects[0], vec![brought(1_000), brought(990)]);
         let json = serde_json::to_value(&subject).unwrap();
         assert_eq!(json["runs"][1]["outcome"]["lost"], 10);
         assert_eq!(json["summary"]["lost"]["most"], 10.0);
         assert_eq!(json["runs"][0]["links"][1]["name"], "b");
+    }
+
+    #[test]
+    fn the_run_in_the_middle_is_never_the_better_of_two() {
+        let runs = |all: &[u64]| SubjectResult::new(&CASES[0].subjects[0], all.iter().map(|n| brought(*n)).collect());
+        assert_eq!(runs(&[900, 1_000, 950]).middle_run().outcome.on_time, 950);
+        assert_eq!(runs(&[1_000, 900]).middle_run().outcome.on_time, 900);
     }
 }

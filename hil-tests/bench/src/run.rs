@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bondbox_linksim::Scenario;
 use bondbox_linksim::child::{Options, RunningEmulator};
 use bondbox_linksim::control::{LinkStatus, Status, assert_all_carried};
+use bondbox_linksim::model::Event;
 
+use crate::calls::CallCount;
 use crate::clock::now_us;
 use crate::measured::{EndUse, Harness, LinkLoad, Measured};
 use crate::meter::{self, Window};
 use crate::payload;
+use crate::peers::srtla::Srtla;
 use crate::peers::{self, DELIVER_PORT, INGEST_PORT, Task};
 use crate::plan::{Case, Subject};
 use crate::process::{Process, Program};
@@ -25,6 +29,8 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     /// How long is counted.
     pub(crate) counted: Duration,
+    /// Where srtla is, when it is there.
+    pub(crate) srtla: Option<&'a Srtla>,
     /// Where what the processes say is left.
     pub(crate) logs: &'a Path,
 }
@@ -45,13 +51,18 @@ impl Run<'_> {
         })
         .context("start the emulator")?;
         let mut client = emulator.client()?;
-        let sink = Sink::start(GATEWAY, DELIVER_PORT)?;
+        let sink = Sink::start(Some(GATEWAY), DELIVER_PORT)?;
 
-        let task = Task { folder: folder.0.clone(), links: self.subject.links(self.case)?, budget: self.case.budget() };
+        let task = Task {
+            folder: folder.0.clone(),
+            links: self.subject.links(self.case)?,
+            budget: self.case.budget(),
+            srtla: self.srtla.cloned(),
+        };
         let ends = self.subject.peer.ends(&task)?;
         let mut gateway = self.start(ends.gateway, GATEWAY, "gateway", stop)?;
         let mut unit = self.start(ends.unit, UNIT, "unit", stop)?;
-        let source = Source::start(UNIT, INGEST_PORT, self.case.rate_kbps);
+        let source = Source::start(UNIT, INGEST_PORT, self.case.shape, self.case.rate_kbps);
         self.await_stream(&sink, stop)?;
         stop.wait(WARM_UP)?;
 
@@ -61,7 +72,9 @@ impl Run<'_> {
         stop.wait(self.counted)?;
         let window = Window { from_us, to_us: now_us()? };
         let (links_after, unit_after, gateway_after) = (client.status()?, processor_s(&unit)?, processor_s(&gateway)?);
-        // The stream goes on past the window, so that its last datagrams are treated as all others.
+        // The stream goes on past the window, so that its last datagrams are treated as all others. System calls are
+        // counted then, for counting them takes time.
+        let (calls, calls_window) = self.count_calls([&unit, &gateway], stop)?;
         stop.wait(self.case.budget())?;
         let sent = source.finish()?;
         stop.wait(self.case.budget() + STRAGGLERS)?;
@@ -70,14 +83,26 @@ impl Run<'_> {
         }
         let arrivals = sink.finish()?;
 
-        let outcome = meter::outcome(&sent.at_us, &arrivals, window, self.case.budget());
-        assert_carried(client.status()?, &task.links)?;
+        let outcome = meter::outcome(&sent, &arrivals, window, self.case.budget());
+        let status = client.status()?;
+        assert_lost(&status, &self.case.scenario()?)?;
+        assert_carried(status, &task.links)?;
+        let in_calls_window = sent.at_us.iter().filter(|at| calls_window.contains(at)).count() as f64;
+        let [unit_calls, gateway_calls] = calls.map(|calls| calls.map(|calls| calls as f64 / in_calls_window));
         let measured = Measured {
             seed: self.seed,
             media_bytes: outcome.delivered * payload::LEN as u64,
             outcome,
-            unit: EndUse { processor_s: unit_after - unit_before, peak_rss_kib: peak_rss_kib(&unit)? },
-            gateway: EndUse { processor_s: gateway_after - gateway_before, peak_rss_kib: peak_rss_kib(&gateway)? },
+            unit: EndUse {
+                processor_s: unit_after - unit_before,
+                peak_rss_kib: peak_rss_kib(&unit)?,
+                calls_per_datagram: unit_calls,
+            },
+            gateway: EndUse {
+                processor_s: gateway_after - gateway_before,
+                peak_rss_kib: peak_rss_kib(&gateway)?,
+                calls_per_datagram: gateway_calls,
+            },
             links: links_before.links.iter().zip(&links_after.links).map(link_load).collect(),
             harness: Harness {
                 source_worst_us: sent.worst_us,
@@ -95,7 +120,7 @@ impl Run<'_> {
         let mut running = Vec::new();
         for (place, program) in programs.into_iter().enumerate() {
             let log = self.logs.join(format!("{end}-{place}.log"));
-            let mut process = Process::start(program, netns, log)?;
+            let mut process = Process::start(program, Some(netns), log)?;
             for _ in 0..ATTEMPTS {
                 if process.is_ready()? {
                     break;
@@ -108,6 +133,19 @@ impl Run<'_> {
         Ok(running)
     }
 
+    /// The system calls of both ends over a while, where they can be counted.
+    fn count_calls(
+        &self,
+        ends: [&[Process]; 2],
+        stop: &Stop,
+    ) -> anyhow::Result<([Option<u64>; 2], std::ops::Range<u64>)> {
+        let counts = ends.map(|end| CallCount::start(end, CALLS));
+        let from_us = now_us()?;
+        stop.wait(CALLS)?;
+        let range = from_us..now_us()?;
+        Ok((counts.map(|count| count.and_then(CallCount::finish)), range))
+    }
+
     fn await_stream(&self, sink: &Sink, stop: &Stop) -> anyhow::Result<()> {
         for _ in 0..ATTEMPTS {
             if sink.has_heard() {
@@ -117,6 +155,32 @@ impl Run<'_> {
         }
         anyhow::bail!("{}: nothing came out in {START:?}; logs are in {}", self.subject.name(), self.logs.display())
     }
+}
+
+/// Where nothing else changes what a link loses, it lost what was asked for, within five standard deviations.
+fn assert_lost(status: &Status, scenario: &Scenario) -> anyhow::Result<()> {
+    let changes = |name: &str| {
+        scenario
+            .events
+            .iter()
+            .any(|event| scenario.links[event.link].name == name && matches!(event.event, Event::Loss(_)))
+    };
+    for (link, asked) in status.links.iter().zip(&scenario.links).filter(|(link, _)| !changes(&link.name)) {
+        for (way, loss) in [(&link.up, asked.up.loss), (&link.down, asked.down.loss)] {
+            let dropped = way.dropped;
+            let drawn = way.offered.packets - (dropped.total().packets - dropped.loss.packets);
+            let lost = dropped.loss.packets as f64 / drawn.max(1) as f64;
+            let off = (lost - loss.mean()).abs();
+            anyhow::ensure!(
+                drawn == 0 || off <= 5.0 * loss.deviation(drawn) + 2.0 / drawn as f64,
+                "link {}: lost {:.2} % of {drawn} packets, must be {:.2} %",
+                link.name,
+                100.0 * lost,
+                100.0 * loss.mean()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A measurement over several links that ran over one is none.
@@ -169,6 +233,8 @@ const GATEWAY: &str = "bb-bench-gw";
 pub(crate) const WARM_UP: Duration = Duration::from_secs(5);
 /// How much later than its budget a datagram may still come and be called late, not lost.
 const STRAGGLERS: Duration = Duration::from_secs(2);
+/// How long system calls are counted.
+const CALLS: Duration = Duration::from_secs(2);
 /// How long a peer may take to start, and then to bring the first datagram.
 const START: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);

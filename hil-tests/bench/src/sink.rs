@@ -31,11 +31,11 @@ struct Flags {
 }
 
 impl Sink {
-    /// Listens at `port` of the loopback of `netns`; returns when it does.
-    pub(crate) fn start(netns: &str, port: u16) -> anyhow::Result<Self> {
+    /// Listens at `port` of the loopback, that of `netns` where one is named; returns when it does.
+    pub(crate) fn start(netns: Option<&str>, port: u16) -> anyhow::Result<Self> {
         let flags = Arc::new(Flags::default());
-        let (netns, inside, (opened, is_open)) = (netns.to_owned(), Arc::clone(&flags), channel());
-        let thread = std::thread::spawn(move || receive(&netns, port, &inside, opened));
+        let (netns, inside, (opened, is_open)) = (netns.map(str::to_owned), Arc::clone(&flags), channel());
+        let thread = std::thread::spawn(move || receive(netns.as_deref(), port, &inside, opened));
         let sink = Self { flags, thread: Some(thread) };
         match is_open.recv() {
             Ok(()) => Ok(sink),
@@ -62,8 +62,8 @@ impl Drop for Sink {
     }
 }
 
-fn receive(netns: &str, port: u16, flags: &Flags, opened: Sender<()>) -> anyhow::Result<Arrivals> {
-    enter_netns(netns)?;
+fn receive(netns: Option<&str>, port: u16, flags: &Flags, opened: Sender<()>) -> anyhow::Result<Arrivals> {
+    netns.map_or(Ok(()), enter_netns)?;
     realtime::claim(PRIORITY).context("real-time priority")?;
     let socket = UdpSocket::bind(("127.0.0.1", port))?;
     setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)?;

@@ -26,6 +26,9 @@ pub(crate) struct Figure {
 /// What came out.
 pub(crate) const ARRIVED: &[Figure] = &[
     figure("on_time_percent", "on time %", 3, |run| run.outcome.on_time_percent()),
+    figure("within_second_percent", "in 1 s %", 2, |run| {
+        100.0 * run.outcome.within_second as f64 / run.outcome.sent as f64
+    }),
     figure("late", "late", 0, |run| run.outcome.late as f64),
     figure("lost", "lost", 0, |run| run.outcome.lost as f64),
     figure("duplicates", "twice", 0, |run| run.outcome.duplicates as f64),
@@ -35,6 +38,10 @@ pub(crate) const ARRIVED: &[Figure] = &[
     figure("p99_ms", "p99 ms", 1, |run| run.outcome.p99_ms),
     figure("max_ms", "max ms", 1, |run| run.outcome.max_ms),
     figure("gap_ms", "gap ms", 1, |run| run.outcome.gap_ms),
+    figure("pictures_undecodable_percent", "no picture %", 2, |run| {
+        run.outcome.pictures.map_or(f64::NAN, |counted| 100.0 * counted.undecodable as f64 / counted.sent as f64)
+    }),
+    figure("damage_ms", "damage ms", 0, |run| run.outcome.pictures.map_or(f64::NAN, |counted| counted.damage_ms)),
 ];
 
 /// What it took.
@@ -44,6 +51,8 @@ pub(crate) const TAKEN: &[Figure] = &[
     figure("processor_s_per_gb", "sum s/GB", 2, |run| {
         run.processor_per_gb(run.unit) + run.processor_per_gb(run.gateway)
     }),
+    figure("unit_calls", "unit calls", 2, |run| run.unit.calls_per_datagram.unwrap_or(f64::NAN)),
+    figure("gateway_calls", "gateway calls", 2, |run| run.gateway.calls_per_datagram.unwrap_or(f64::NAN)),
     figure("cost", "wire cost", 4, Measured::cost),
     figure("return_percent", "return %", 2, |run| 100.0 * run.return_share()),
     figure("unit_peak_rss_mib", "unit MiB", 1, |run| run.unit.peak_rss_kib as f64 / 1024.0),
@@ -90,8 +99,8 @@ pub(crate) mod tests {
             seed: 1,
             outcome: Outcome { sent: 1_000, delivered: on_time, on_time, lost: 1_000 - on_time, ..Outcome::default() },
             media_bytes: on_time * 1_000,
-            unit: EndUse { processor_s: 0.002, peak_rss_kib: 2_048 },
-            gateway: EndUse { processor_s: 0.001, peak_rss_kib: 1_024 },
+            unit: EndUse { processor_s: 0.002, peak_rss_kib: 2_048, calls_per_datagram: Some(1.5) },
+            gateway: EndUse { processor_s: 0.001, peak_rss_kib: 1_024, calls_per_datagram: None },
             links: vec![link("a", 300_000), link("b", 900_000)],
             harness: Harness { source_worst_us: 400, emulator_worst_us: 1_500, emulator_p99_us: 50 },
         }
@@ -111,6 +120,8 @@ pub(crate) mod tests {
             let figure = ARRIVED.iter().chain(TAKEN).find(|figure| figure.name == name).unwrap();
             spread(figure, &run).median
         };
+        assert_eq!(median("unit_calls"), 1.5);
+        assert!(median("gateway_calls").is_nan() && median("damage_ms").is_nan());
         assert_eq!(median("cost"), 1.2);
         assert_eq!(median("return_percent"), 1.0);
         assert_eq!(median("unit_processor_s_per_gb"), 2.0);

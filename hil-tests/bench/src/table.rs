@@ -1,6 +1,6 @@
 //! Results for people.
 
-use crate::results::{CaseResult, SubjectResult};
+use crate::results::{CaseResult, Results, SubjectResult};
 use crate::summary::{ARRIVED, Figure, TAKEN, shares, spread};
 
 /// The tables of one case: what came out, and what it took. Where runs differ, median (least–most).
@@ -14,8 +14,53 @@ pub(crate) fn render(result: &CaseResult) -> String {
     text += &grid(&rows(&result.subjects, ARRIVED, false));
     text.push('\n');
     text += &grid(&rows(&result.subjects, TAKEN, true));
-    for note in case.subjects.iter().filter_map(|subject| subject.peer.note()) {
+    for note in result.subjects.iter().filter_map(|subject| subject.subject.peer.note()) {
         text = text + note + "\n";
+    }
+    text
+}
+
+/// All cases in one table, and what made it, for the repository.
+pub(crate) fn publish(results: &Results) -> String {
+    let Results { machine, settings, cases } = results;
+    let mut text = format!(
+        "# Beside its peers\n\nMade by `make bench BENCH_FLAGS=--publish`, which replaces this page: real processes over \
+         emulated links, median of {} runs\n(worst) of the share of datagrams that came out no later than the latency and \
+         20 ms after they went in. What each peer is told\nis in [`src/peers`](../src/peers). Cost is IP bytes from the \
+         unit for each byte that came out.\n\n![On time by peer and scenario](on-time.svg)\n\n",
+        settings.runs
+    );
+    text += "| scenario | peer | on time % | within 1 s % | median delay ms | no picture % | longest damage ms | cost | \
+             CPU s/GB | calls a datagram |\n|---|---|---|---|---|---|---|---|---|---|\n";
+    for case in cases {
+        let title = format!("{}, {} Mbit/s, {} ms", case.case.title, case.case.rate_kbps / 1_000, case.case.latency_ms);
+        for (place, subject) in case.subjects.iter().enumerate() {
+            let figure = |name: &str, decimals| {
+                let value = subject.summary.get(name).map_or(f64::NAN, |spread| spread.median);
+                if value.is_finite() { format!("{value:.decimals$}") } else { "–".to_owned() }
+            };
+            let worst = subject.summary.get("on_time_percent").map_or(f64::NAN, |spread| spread.least);
+            let calls = ["unit_calls", "gateway_calls"].map(|name| figure(name, 2)).join(" + ");
+            text += &format!(
+                "| {} | {} | {} ({worst:.2}) | {} | {} | {} | {} | {} | {} | {calls} |\n",
+                if place == 0 { &title } else { "" },
+                subject.name,
+                figure("on_time_percent", 2),
+                figure("within_second_percent", 2),
+                figure("p50_ms", 0),
+                figure("pictures_undecodable_percent", 2),
+                figure("damage_ms", 0),
+                figure("cost", 3),
+                figure("processor_s_per_gb", 1),
+            );
+        }
+    }
+    text += &format!(
+        "\nMeasured at {} ({} build) on {} × {}, Linux {}; load before the first run {:.1}.\n\n",
+        machine.commit, machine.profile, machine.cores, machine.processor, machine.kernel, machine.load_average
+    );
+    for (peer, version) in &settings.versions {
+        text += &format!("* {peer}: {version}\n");
     }
     text
 }
@@ -78,7 +123,7 @@ mod tests {
     #[test]
     fn a_row_says_the_median_and_how_far_runs_lie_apart() {
         let runs = vec![brought(900), brought(1_000), brought(990)];
-        let subject = SubjectResult::new("bond, all links".into(), runs);
+        let subject = SubjectResult::new(&CASES[0].subjects[2], runs);
         let text = render(&CaseResult { case: CASES[0].clone(), subjects: vec![subject] });
         assert!(text.contains("clean: 20000 kbit/s, budget 600 ms; median (least–most) of 3 runs"), "{text}");
         assert!(text.contains("99.000 (90.000–100.000)"), "{text}");

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use bondbox_bond::PublicKey;
 use bondbox_linksim::emulator::GATEWAY_ADDRESS;
 
 use super::{DELIVER_PORT, Ends, INGEST_PORT, Task};
@@ -30,15 +32,37 @@ pub(super) fn ends(task: &Task) -> anyhow::Result<Ends> {
         sender.args(["--link", &link.name]);
     }
 
-    let mut receiver = Command::new(gateway);
-    receiver.arg("--run-dir").arg(task.folder.join("gateway"));
-    receiver.args(["--listen", &format!("0.0.0.0:{PORT}"), "--unit", &unit_public]).arg("--identity").arg(gateway_key);
-    receiver.args(["--latency-ms", &latency_ms, "--deliver", &format!("udp://127.0.0.1:{DELIVER_PORT}")]);
+    let mut receiver = receiver(&gateway, &task.folder, &gateway_key, PORT, task.budget);
+    receiver.command.args(["--unit", &unit_public]);
+    Ok(Ends { unit: vec![Program { command: sender, port: INGEST_PORT }], gateway: vec![receiver] })
+}
 
-    Ok(Ends {
-        unit: vec![Program { command: sender, port: INGEST_PORT }],
-        gateway: vec![Program { command: receiver, port: PORT }],
-    })
+/// A gateway for these units, and its key.
+pub(crate) fn gateway(
+    folder: &Path,
+    units: &[PublicKey],
+    port: u16,
+    latency: Duration,
+) -> anyhow::Result<(Program, PublicKey)> {
+    let program = program("bondbox-gateway")?;
+    let own = folder.join("gateway.key");
+    let _ = std::fs::remove_file(&own);
+    let public = make_key(&program, &own)?.parse().ok().context("the gateway's key is none")?;
+    let mut receiver = receiver(&program, folder, &own, port, latency);
+    for unit in units {
+        receiver.command.args(["--unit", &unit.to_string()]);
+    }
+    // In the machine's own namespace other ports may be taken.
+    receiver.command.args(["--http", "127.0.0.1:0"]);
+    Ok((receiver, public))
+}
+
+fn receiver(program: &Path, folder: &Path, key: &Path, port: u16, latency: Duration) -> Program {
+    let mut command = Command::new(program);
+    command.arg("--run-dir").arg(folder.join("gateway")).arg("--identity").arg(key);
+    command.args(["--listen", &format!("0.0.0.0:{port}"), "--latency-ms", &latency.as_millis().to_string()]);
+    command.args(["--deliver", &format!("udp://127.0.0.1:{DELIVER_PORT}")]);
+    Program { command, port }
 }
 
 /// What is measured was built together with what measures.

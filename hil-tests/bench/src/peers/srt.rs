@@ -22,16 +22,18 @@ pub(super) fn ends(task: &Task) -> anyhow::Result<Ends> {
     let link = task.links.first().context("no link to use")?;
     // SRT delivers its latency after the packet could have been there: half a round trip comes on top.
     let latency_ms = task.budget.saturating_sub(link.round_trip / 2).as_millis();
-    let caller = format!("srt://{GATEWAY_ADDRESS}:{PORT}?mode=caller&adapter={}&{SECRET}", link.address);
-    let listener = format!("srt://:{PORT}?mode=listener&{SECRET}");
+    let caller = format!("srt://{GATEWAY_ADDRESS}:{PORT}?mode=caller&adapter={}", link.address);
+    let (unit, gateway) = pair(&caller, &format!("srt://:{PORT}?mode=listener"), latency_ms);
+    Ok(Ends { unit: vec![unit], gateway: vec![Program { port: PORT, ..gateway }] })
+}
+
+/// The two ends of a connection, of which the gateway's opens the port that its address names.
+pub(super) fn pair(caller: &str, listener: &str, latency_ms: u128) -> (Program, Program) {
     let (ingest, deliver) =
         (format!("udp://127.0.0.1:{INGEST_PORT}?rcvbuf={BUFFER}"), format!("udp://127.0.0.1:{DELIVER_PORT}"));
-    let unit = transmit(&ingest, &format!("{caller}&latency={latency_ms}"));
-    let gateway = transmit(&format!("{listener}&latency={latency_ms}"), &deliver);
-    Ok(Ends {
-        unit: vec![Program { command: unit, port: INGEST_PORT }],
-        gateway: vec![Program { command: gateway, port: PORT }],
-    })
+    let unit = transmit(&ingest, &format!("{caller}&{SECRET}&latency={latency_ms}"));
+    let gateway = transmit(&format!("{listener}&{SECRET}&latency={latency_ms}"), &deliver);
+    (Program { command: unit, port: INGEST_PORT }, Program { command: gateway, port: PORT })
 }
 
 pub(super) const NOTE: &str = "srt knows one link, is encrypted as the bond is, and gets a latency that makes the budget with half a round trip on top";

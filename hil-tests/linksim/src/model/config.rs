@@ -64,6 +64,17 @@ pub enum Rate {
     Walk(Walk),
 }
 
+impl Rate {
+    /// What it begins with; of a trace, its mean. As somebody would put it who is asked how fast the link is.
+    pub fn nominal(&self) -> Bitrate {
+        match self {
+            Self::Fixed(rate) | Self::Steps { start: rate, .. } => *rate,
+            Self::Trace(trace) => trace.mean(),
+            Self::Walk(walk) => walk.start(),
+        }
+    }
+}
+
 /// From `at` on the rate is this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateStep {

@@ -32,6 +32,11 @@ impl Walk {
             deviation: step_percent / 100.0,
         })
     }
+
+    /// Where it begins.
+    pub const fn start(&self) -> Bitrate {
+        self.start
+    }
 }
 
 /// Walks.
