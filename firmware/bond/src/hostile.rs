@@ -40,6 +40,7 @@ pub(crate) fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
         headroom: Headroom::None,
         encoder_range: (Bitrate::from_kbps(300), Bitrate::from_kbps(4_000)),
         encoder_start: Bitrate::from_kbps(1_000),
+        policy: crate::sender::Policy::EarliestArrival,
         features: crate::sender::Features::ALL,
     };
     let mut sender = Sender::new(now, config, 2);

@@ -13,6 +13,7 @@ mod loss;
 mod mtu;
 mod pacing;
 mod path;
+mod policy;
 mod rate;
 mod schedule;
 mod session;
@@ -32,6 +33,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 pub use encoder::Headroom;
 pub use features::{Feature, Features};
+pub use policy::{LinkUse, Policy};
 pub use status::{LinkStatus, SenderStatus, SessionState};
 
 use crate::counters::Rejected;
@@ -59,6 +61,8 @@ pub struct SenderConfig {
     pub encoder_range: (Bitrate, Bitrate),
     /// What the encoder is told first.
     pub encoder_start: Bitrate,
+    /// Which link takes a packet.
+    pub policy: Policy,
     /// Which parts of the engine are on.
     pub features: Features,
 }
@@ -147,6 +151,7 @@ pub struct Sender {
     config: SenderConfig,
     rng: ChaCha8Rng,
     links: BTreeMap<LinkId, Link>,
+    usage: BTreeMap<LinkId, LinkUse>,
     tracks: BTreeMap<TrackId, TrackInfo>,
     store: Store,
     session: Option<Session>,
@@ -180,6 +185,7 @@ impl Sender {
             config,
             rng: ChaCha8Rng::seed_from_u64(seed),
             links: BTreeMap::new(),
+            usage: BTreeMap::new(),
             tracks: BTreeMap::new(),
             store: Store::default(),
             session: None,
@@ -204,9 +210,18 @@ impl Sender {
         for session in self.session.iter_mut().chain(self.opening.session()) {
             session.leave(now, id, &mut self.store);
             session.join(now, id, &mut self.rng);
+            session.set_use(id, self.usage.get(&id).copied().unwrap_or_default());
         }
         self.hurry_opening(now);
         self.next_tick = now;
+    }
+
+    /// Uses a link like this from now on, also when it leaves and comes back.
+    pub fn set_link_use(&mut self, id: LinkId, usage: LinkUse) {
+        self.usage.insert(id, usage);
+        for session in self.session.iter_mut().chain(self.opening.session()) {
+            session.set_use(id, usage);
+        }
     }
 
     /// Sends over this link no more. What is in flight on it is sent on others if it is not acknowledged.

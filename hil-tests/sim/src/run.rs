@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
-use bondbox_bond::sender::{Features, Headroom, SenderConfig, SenderEvent};
+use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, SenderEvent};
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant};
 
@@ -32,6 +32,8 @@ pub struct Config {
     pub clocks: Clocks,
     /// What comes before is not measured.
     pub warm_up: Duration,
+    /// Which link takes a packet.
+    pub policy: Policy,
     /// Which parts of the engine are on.
     pub features: Features,
 }
@@ -48,6 +50,7 @@ impl Default for Config {
             headroom: Headroom::None,
             clocks: Clocks { offset_us: 123_456_789, drift_ppm: 20 },
             warm_up: Duration::from_secs(5),
+            policy: Policy::EarliestArrival,
             features: Features::ALL,
         }
     }
@@ -66,6 +69,7 @@ impl Config {
             headroom: self.headroom,
             encoder_range: (Bitrate::from_kbps(300).min(ceiling), ceiling),
             encoder_start: self.rate,
+            policy: self.policy,
             features: self.features,
         };
         let gateway = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None };

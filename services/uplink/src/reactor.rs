@@ -86,6 +86,7 @@ impl Uplink {
             headroom: settings.headroom(),
             encoder_range: settings.encoder_range(),
             encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
+            policy: bondbox_bond::sender::Policy::EarliestArrival,
             features: bondbox_bond::sender::Features::ALL,
         };
         let mut sender = Sender::new(clock::now(), config, seed());

@@ -12,6 +12,7 @@ use super::liveness::{Health, Liveness};
 use super::loss::Loss;
 use super::mtu::Mtu;
 use super::pacing::Pacing;
+use super::policy::LinkUse;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
 use crate::window::WindowSum;
@@ -82,6 +83,8 @@ pub(crate) struct Path {
     pub(crate) capacity: Capacity,
     pub(crate) liveness: Liveness,
     pub(crate) mtu: Mtu,
+    /// How the operator wants the link to be used.
+    pub(crate) usage: LinkUse,
     sent: VecDeque<Sent>,
     /// Number of `sent[0]`.
     base: u64,
@@ -117,6 +120,7 @@ impl Path {
             capacity: Capacity::new(now, guess),
             liveness: Liveness::new(now),
             mtu: Mtu::default(),
+            usage: LinkUse::default(),
             sent: VecDeque::new(),
             base: 0,
             oldest: 0,
@@ -322,7 +326,8 @@ impl Path {
     /// The rate at which packets leave.
     pub(crate) fn pace(&self, now: Instant) -> Bitrate {
         let least = if self.is_probing() { MIN_PROBE_PACE } else { MIN_PACE };
-        self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(least)
+        let pace = self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(least);
+        pace.min(self.usage.cap.unwrap_or(pace))
     }
 
     /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.
@@ -371,7 +376,7 @@ impl Path {
     /// and the last attempts found more.
     pub(crate) fn wants_proof(&self, now: Instant, wanted: Bitrate) -> bool {
         let short = self.capacity.estimate(now) < wanted;
-        let due = if short { self.proof_interval } else { MAX_PROOF_INTERVAL };
+        let due = if short { self.proof_interval } else { MAX_PROOF_INTERVAL } * self.usage.rarer();
         self.capacity.age(now).min(now - self.probed_at) >= due
     }
 

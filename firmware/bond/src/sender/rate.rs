@@ -48,12 +48,14 @@ pub(crate) struct Capacity {
     proven_at: Instant,
     /// When a sample was looked at last.
     looked: Instant,
+    /// More is never used, whatever it could.
+    pub(crate) cap: Option<Bitrate>,
 }
 
 impl Capacity {
     /// Starts from a guess.
     pub(crate) const fn new(now: Instant, guess: Bitrate) -> Self {
-        Self { window: VecDeque::new(), proven: guess, proven_at: now, looked: now }
+        Self { window: VecDeque::new(), proven: guess, proven_at: now, looked: now, cap: None }
     }
 
     /// Takes in packets that one acknowledgement named for the first time, oldest first.
@@ -96,7 +98,8 @@ impl Capacity {
     /// What the path delivers at most. Decays to half the last proof over 60 s, never lower.
     pub(crate) fn estimate(&self, now: Instant) -> Bitrate {
         let age = (now - self.proven_at).as_secs_f64() / DECAY.as_secs_f64();
-        self.proven.scaled(1.0 - 0.5 * age.min(1.0))
+        let proven = self.proven.scaled(1.0 - 0.5 * age.min(1.0));
+        proven.min(self.cap.unwrap_or(proven))
     }
 
     /// Whether the path was kept busy over the whole of the last sample.

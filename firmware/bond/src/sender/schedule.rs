@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 
+use super::policy::{LinkUse, Policy};
 use super::store::{Again, Chunk, Repeat, Store, StoredUnit};
 
 /// A link as the schedule sees it.
@@ -27,6 +28,18 @@ pub(crate) struct Candidate {
     pub(crate) round_trip: Duration,
     /// Media bytes in a packet at most.
     pub(crate) room: u32,
+    /// How the operator wants it to be used.
+    pub(crate) usage: LinkUse,
+    /// Datagrams that went over it.
+    pub(crate) sent: u64,
+}
+
+/// What holds for all packets of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    /// Whether the queue is dealt out over links that are busy.
+    pub(crate) ahead: bool,
 }
 
 /// Where bytes wait.
@@ -53,10 +66,10 @@ pub(crate) fn pick(
     now: Instant,
     links: &mut [Candidate],
     store: &Store,
-    ahead: bool,
+    rules: Rules,
     mut hopeless: Option<&mut Hopeless>,
 ) -> Option<Pick> {
-    let steps_at_most = if ahead { MAX_STEPS } else { 1 };
+    let steps_at_most = if rules.ahead { MAX_STEPS } else { 1 };
     let mut steps = 0;
     let total = links.iter().fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.capacity));
     let mut chunks = in_order(store).peekable();
@@ -69,7 +82,10 @@ pub(crate) fn pick(
             steps += 1;
             let left = chunk.range.end - from;
             let best = match source {
-                Source::First(_) => links.iter_mut().min_by_key(|link| arrival(link, left))?,
+                Source::First(_) => {
+                    let deadline = store.unit(chunk).map_or(Instant::FAR_FUTURE, |unit| unit.deadline);
+                    links.iter_mut().min_by_key(|link| rules.policy.rank(link, arrival(link, left), deadline))?
+                }
                 Source::Again(i) => {
                     let repeat = store.waiting_again().get(i)?;
                     links.iter_mut().min_by_key(|link| arrival(link, left) + risk(link, left, repeat))?
@@ -89,6 +105,7 @@ pub(crate) fn pick(
             }
             let size = left.min(best.room);
             best.free += best.pace.time_for(u64::from(size + PACKET_OVERHEAD));
+            best.sent += 1;
             from += size;
             if from >= chunk.range.end {
                 break;
@@ -96,6 +113,14 @@ pub(crate) fn pick(
         }
     }
     None
+}
+
+/// The link for a copy of `repeat`: another than the first went over, free, and in time.
+pub(crate) fn pick_for_copy(now: Instant, links: &[Candidate], repeat: &Repeat) -> Option<LinkId> {
+    let size = repeat.chunk.range.end - repeat.chunk.range.start;
+    let others = links.iter().filter(|link| Some(link.link) != repeat.lost_on && link.free <= now);
+    let in_time = others.filter(|link| arrival(link, size) <= repeat.deadline && !link.usage.backup);
+    in_time.min_by_key(|link| arrival(link, size) + link.usage.penalty()).map(|link| link.link)
 }
 
 /// Units that would come too late.
@@ -164,6 +189,26 @@ mod tests {
 
     use super::*;
 
+    const RULES: Rules = Rules { policy: Policy::EarliestArrival, ahead: true };
+
+    impl Candidate {
+        /// Free, with nothing known of it.
+        pub(crate) fn idle(link: LinkId) -> Self {
+            Self {
+                link,
+                free: Instant::ZERO,
+                delay: 0,
+                pace: Bitrate::ZERO,
+                capacity: Bitrate::ZERO,
+                loss: 0.0,
+                round_trip: Duration::ZERO,
+                room: 1_000,
+                usage: LinkUse::default(),
+                sent: 0,
+            }
+        }
+    }
+
     fn store(len: usize) -> Store {
         let header = UnitHeader {
             priority: Priority::Standard,
@@ -179,25 +224,17 @@ mod tests {
     }
 
     fn link(id: u8, free_ms: u64, delay_ms: i64, kbps: u64) -> Candidate {
-        let (free, pace) = (Instant::from_millis(free_ms), Bitrate::from_kbps(kbps));
-        Candidate {
-            link: LinkId(id),
-            free,
-            delay: delay_ms * 1_000,
-            pace,
-            capacity: pace,
-            loss: 0.0,
-            round_trip: Duration::ZERO,
-            room: 1_000,
-        }
+        let pace = Bitrate::from_kbps(kbps);
+        let free = Instant::from_millis(free_ms);
+        Candidate { free, delay: delay_ms * 1_000, pace, capacity: pace, ..Candidate::idle(LinkId(id)) }
     }
 
     #[test]
     fn a_packet_waits_for_the_link_that_still_delivers_it_first() {
         let now = Instant::ZERO;
         let store = store(1_000);
-        assert_eq!(pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, None), None);
-        let sooner = pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, None).unwrap();
+        assert_eq!(pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, RULES, None), None);
+        let sooner = pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, RULES, None).unwrap();
         assert_eq!((sooner.link, sooner.from), (LinkId(1), 0));
     }
 
@@ -205,7 +242,7 @@ mod tests {
     fn a_slow_link_takes_the_bytes_that_the_fast_one_would_bring_no_sooner() {
         let store = store(100_000);
         let picked =
-            pick(Instant::ZERO, &mut [link(0, 1, 10, 8_000), link(1, 0, 40, 8_000)], &store, true, None).unwrap();
+            pick(Instant::ZERO, &mut [link(0, 1, 10, 8_000), link(1, 0, 40, 8_000)], &store, RULES, None).unwrap();
         assert_eq!(picked.link, LinkId(1));
         assert!((25_000..32_000).contains(&picked.from), "30 ms ahead at 8 Mbit/s: {}", picked.from);
     }

@@ -14,6 +14,7 @@ use rand_chacha::rand_core::Rng;
 pub(super) use opening::Opening;
 
 use super::path::Path;
+use super::policy::LinkUse;
 use super::schedule::Candidate;
 use super::store::{Again, Chunk, Store};
 use super::{Feature, Sender, SenderEvent, status};
@@ -90,6 +91,13 @@ impl Session {
         self.joins.insert(link, Join { at: now, interval: JOIN_INTERVAL });
     }
 
+    /// The operator wants a link to be used like this.
+    pub(super) fn set_use(&mut self, link: LinkId, usage: LinkUse) {
+        if let Some(path) = self.paths.get_mut(&link) {
+            (path.usage, path.capacity.cap) = (usage, usage.cap);
+        }
+    }
+
     /// Closes the path over `link`; the gateway is told with the next few reports.
     pub(super) fn leave(&mut self, now: Instant, link: LinkId, store: &mut Store) {
         self.joins.remove(&link);
@@ -120,7 +128,7 @@ impl Session {
     /// When a path can take a packet that waits.
     pub(super) fn next_ready(&self, now: Instant, store: &Store) -> Option<Instant> {
         let probing = |path: &&Path| path.is_probing() && path.is_usable();
-        let any = !store.is_idle();
+        let any = !store.is_idle() || store.has_copies();
         let ready = |path: &Path| path.ready_at(now);
         self.paths.values().filter(|path| any && path.is_usable() || probing(path)).map(ready).min()
     }
@@ -144,6 +152,8 @@ impl Session {
             capacity: path.capacity.estimate(now),
             loss: path.loss(now),
             round_trip: path.round_trip(),
+            usage: path.usage,
+            sent: path.next_pn(),
             room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
         };
         usable.map(candidate).take(MAX_LINKS).collect()

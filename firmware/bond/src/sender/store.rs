@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use bondbox_units::{Instant, LinkId, TrackId};
+use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::expand;
 use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub(crate) enum Again {
     Repair,
     /// Their link fell silent.
     Rescue,
+    /// They are too precious to go over one link only.
+    Copy,
 }
 
 /// Bytes that wait to be sent again.
@@ -64,6 +66,8 @@ pub(crate) struct Store {
     first: VecDeque<Chunk>,
     first_bytes: u64,
     again: Vec<Repeat>,
+    /// What is worth being sent over a second link too, oldest first.
+    copies: VecDeque<Repeat>,
     /// Units that were acknowledged in full.
     pub(crate) acknowledged: u64,
     /// Units given up before that.
@@ -103,6 +107,16 @@ impl Store {
     /// The unit that `chunk` is a part of, while it is stored.
     pub(crate) fn unit(&self, chunk: &Chunk) -> Option<&StoredUnit> {
         self.units.get(&(chunk.track, chunk.unit))
+    }
+
+    /// Whether all that follows hangs on the unit.
+    pub(crate) fn is_critical(&self, chunk: &Chunk) -> bool {
+        self.unit(chunk).is_some_and(|unit| unit.header.priority == Priority::Critical)
+    }
+
+    /// Whether a copy waits to be sent.
+    pub(crate) fn has_copies(&self) -> bool {
+        !self.copies.is_empty()
     }
 
     /// Whether anything waits to be sent.
@@ -148,6 +162,32 @@ impl Store {
             let at = self.again.partition_point(|waiting| (waiting.why, waiting.deadline) <= (why, deadline));
             self.again.insert(at, Repeat { why, deadline, lost_on, chunk: Chunk { range, ..chunk.clone() } });
         }
+    }
+
+    /// Bytes that just left over `link` are worth a copy over another when there is room for it.
+    pub(crate) fn copy_later(&mut self, link: LinkId, chunk: &Chunk) {
+        let Some(unit) = self.unit(chunk) else { return };
+        if self.copies.len() < MAX_COPIES {
+            let (deadline, chunk) = (unit.deadline, chunk.clone());
+            self.copies.push_back(Repeat { why: Again::Copy, deadline, lost_on: Some(link), chunk });
+        }
+    }
+
+    /// The next that is worth a copy and has not arrived.
+    pub(crate) fn next_copy(&mut self) -> Option<&Repeat> {
+        while let Some(copy) = self.copies.front() {
+            let unit = self.units.get(&(copy.chunk.track, copy.chunk.unit));
+            if unit.is_some_and(|unit| !unit.acknowledged.contains(&copy.chunk.range)) {
+                break;
+            }
+            self.copies.pop_front();
+        }
+        self.copies.front()
+    }
+
+    /// The next copy leaves, or never will.
+    pub(crate) fn take_copy(&mut self) -> Option<Repeat> {
+        self.copies.pop_front()
     }
 
     /// Bytes that wait for their second time, most urgent kind and deadline first.
@@ -251,6 +291,7 @@ impl Store {
     /// Everything that the gateway may not have is to be sent from the start: it is a new one.
     pub(crate) fn restart(&mut self) {
         self.again.clear();
+        self.copies.clear();
         self.first.clear();
         self.first_bytes = 0;
         for ((track, unit), stored) in &mut self.units {
@@ -267,6 +308,8 @@ impl Store {
 
 /// More than a bond of 20 Mbit/s holds at its longest latency.
 const MAX_BYTES: usize = 96 << 20;
+/// A second of 12 Mbit/s; what is older than that is not worth a copy any more.
+const MAX_COPIES: usize = 1_024;
 /// The same in small datagrams.
 const MAX_UNITS: usize = 1 << 17;
 
@@ -279,8 +322,6 @@ fn without(range: Range<u32>, hole: &Range<u32>) -> impl Iterator<Item = Range<u
 
 #[cfg(test)]
 mod tests {
-    use bondbox_units::Priority;
-
     use super::*;
 
     const TRACK: TrackId = TrackId(0);

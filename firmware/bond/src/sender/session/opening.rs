@@ -112,7 +112,10 @@ impl Sender {
             Ok(Step::Proven(proven)) => {
                 let (keys, params) = *proven;
                 let mut session = Session::new(now, keys, params, self.config.latency);
-                self.links.keys().for_each(|link| session.join(now, *link, &mut self.rng));
+                for link in self.links.keys() {
+                    session.join(now, *link, &mut self.rng);
+                    session.set_use(*link, self.usage.get(link).copied().unwrap_or_default());
+                }
                 attempt.session = Some(session);
                 attempt.progress = now;
                 self.next_tick = now;

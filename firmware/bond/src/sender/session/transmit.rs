@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::super::link::Link;
 use super::super::liveness::Health;
-use super::super::path::{Content, Path};
-use super::super::schedule::{Hopeless, Pick, Source, in_order, pick};
+use super::super::path::{Chunks, Content, Path};
+use super::super::policy::Policy;
+use super::super::schedule::{Hopeless, Pick, Rules, Source, in_order, pick, pick_for_copy};
 use super::super::store::{Chunk, Store};
 use super::super::{Feature, Sender, TrackInfo, Transmit};
 use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, Session};
@@ -36,6 +37,7 @@ impl Sender {
             .or_else(|| self.transmit_report(now, buffer))
             .or_else(|| self.transmit_probe(now, buffer))
             .or_else(|| self.transmit_media(now, buffer))
+            .or_else(|| self.transmit_copy(now, buffer))
             .or_else(|| self.transmit_filler(now, buffer))
     }
 
@@ -152,10 +154,10 @@ impl Sender {
         let session = self.session.as_mut()?;
         let mut candidates = session.candidates(now);
         let mut hopeless = Hopeless::new();
-        let ahead = self.config.features.has(Feature::LookAhead);
+        let rules = Rules { policy: self.config.policy, ahead: self.config.features.has(Feature::LookAhead) };
         // What links do in their first seconds is mostly a guess.
         let known = now - session.opened >= GETTING_TO_KNOW;
-        let picked = pick(now, &mut candidates, &self.store, ahead, known.then_some(&mut hopeless));
+        let picked = pick(now, &mut candidates, &self.store, rules, known.then_some(&mut hopeless));
         let store = &mut self.store;
         if !hopeless.is_empty() {
             let before = store.len();
@@ -166,15 +168,43 @@ impl Sender {
         }
         let picked = picked?;
         let mut again = 0;
+        let mut precious = Chunks::new();
+        let first = matches!(picked.source, Source::First(_));
+        let all = self.config.policy == Policy::Redundant;
+        let duplicates = self.config.features.has(Feature::Duplicates);
         let sent = session.transmit(now, picked.link, &mut self.links, buffer, |_, writer| {
             let (content, repaired) = take(store, picked, writer);
             again = repaired;
+            if first && (all || duplicates && content.chunks.iter().any(|chunk| store.is_critical(chunk))) {
+                precious.extend(content.chunks.iter().cloned());
+            }
             Some(content)
         });
+        precious.iter().for_each(|chunk| self.store.copy_later(picked.link, chunk));
         if let Some(link) = self.links.get_mut(&picked.link) {
             link.bytes_repaired += again;
         }
         sent
+    }
+
+    /// A copy of what is precious over a second link, when nothing else waits.
+    fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let repeat = self.store.next_copy()?.clone();
+        let session = self.session.as_mut()?;
+        let link = pick_for_copy(now, &session.candidates(now), &repeat);
+        if link.is_some() || repeat.deadline <= now {
+            self.store.take_copy();
+        }
+        let store = &self.store;
+        let sent = session.transmit(now, link?, &mut self.links, buffer, |_, writer| {
+            let mut content = Content::default();
+            put_chunk(store, &repeat.chunk, true, writer, &mut content);
+            Some(content)
+        })?;
+        if let Some(link) = self.links.get_mut(&sent.link) {
+            link.bytes_repaired += u64::from(repeat.chunk.range.end - repeat.chunk.range.start);
+        }
+        Some(sent)
     }
 
     /// Padding on a link that is finding out what it can do.
