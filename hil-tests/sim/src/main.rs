@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use bondbox_bond::sender::Headroom;
+use bondbox_bond::sender::{Headroom, Policy};
 use bondbox_linksim::Scenario;
 use bondbox_sim::suite::{self, Row};
 use bondbox_sim::{Config, Outcome, Shape, World, run_watched};
 use bondbox_units::Bitrate;
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 
 /// The bond in virtual time.
 #[derive(Parser)]
@@ -52,9 +52,34 @@ struct Play {
     /// Keep what the best link carries free.
     #[arg(long)]
     survive_one: bool,
+    /// Which link takes a packet.
+    #[arg(long, value_enum, default_value_t = PolicyName::EarliestArrival)]
+    policy: PolicyName,
     /// Print every link twice a second.
     #[arg(long)]
     watch: bool,
+}
+
+/// Which link takes a packet.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PolicyName {
+    EarliestArrival,
+    Redundant,
+    MainBackup,
+    RoundRobin,
+    WeightedRtt,
+}
+
+impl From<PolicyName> for Policy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::EarliestArrival => Self::EarliestArrival,
+            PolicyName::Redundant => Self::Redundant,
+            PolicyName::MainBackup => Self::MainBackup,
+            PolicyName::RoundRobin => Self::RoundRobin,
+            PolicyName::WeightedRtt => Self::WeightedRtt,
+        }
+    }
 }
 
 /// Plays every case that the bond is judged by, and says whether its bar holds.
@@ -129,6 +154,7 @@ fn play(args: &Play) -> anyhow::Result<()> {
                 shape: if args.frames { Shape::Frames } else { Shape::Constant },
                 rate: Bitrate::from_kbps(args.rate_kbps),
                 follow: args.follow_kbps.map(Bitrate::from_kbps),
+                policy: args.policy.into(),
                 headroom: if args.survive_one { Headroom::SurviveOne } else { Headroom::None },
                 ..Config::default()
             };

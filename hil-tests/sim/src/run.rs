@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
-use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, SenderEvent};
+use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, SenderConfig, SenderEvent};
 use bondbox_linksim::Scenario;
-use bondbox_units::{Bitrate, Instant};
+use bondbox_units::{Bitrate, Instant, LinkId};
 
 use crate::meter::Meter;
 use crate::world::identities;
@@ -34,6 +34,8 @@ pub struct Config {
     pub warm_up: Duration,
     /// Which link takes a packet.
     pub policy: Policy,
+    /// What each link may be used for, in the order of the scenario; without limits where it says nothing.
+    pub uses: Vec<LinkUse>,
     /// Which parts of the engine are on.
     pub features: Features,
 }
@@ -51,6 +53,7 @@ impl Default for Config {
             clocks: Clocks { offset_us: 123_456_789, drift_ppm: 20 },
             warm_up: Duration::from_secs(5),
             policy: Policy::EarliestArrival,
+            uses: vec![],
             features: Features::ALL,
         }
     }
@@ -86,6 +89,9 @@ pub fn run(scenario: &Scenario, config: &Config) -> Outcome {
 pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&World)) -> Outcome {
     let (sender, gateway) = config.ends();
     let mut world = World::new(scenario, config.seed, sender, gateway, config.clocks);
+    for (link, usage) in (0..).zip(&config.uses) {
+        world.sender.set_link_use(LinkId(link), *usage);
+    }
     let mut source = Source::new(Instant::ZERO, config.shape, config.rate);
     let mut meter = Meter::default();
     let (measure_from, end) = (Instant::ZERO + config.warm_up, Instant::ZERO + config.duration);

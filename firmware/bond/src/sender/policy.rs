@@ -60,7 +60,13 @@ impl Policy {
             Self::RoundRobin => link.sent,
             Self::WeightedRtt => link.sent.saturating_mul(link.round_trip.as_millis() as u64 + 1),
         };
-        (spare || late && self != Self::MainBackup, rank)
+        let last = match self {
+            Self::EarliestArrival | Self::Redundant => spare || late,
+            Self::MainBackup => spare,
+            // They know nothing of time.
+            Self::RoundRobin | Self::WeightedRtt => false,
+        };
+        (last, rank)
     }
 }
 
