@@ -30,6 +30,8 @@ pub(crate) struct Links {
 pub(crate) struct Link {
     pub(crate) id: LinkId,
     pub(crate) name: String,
+    /// Mark of its packets (RFC 2474).
+    dscp: Option<u8>,
     socket: Option<Bound>,
     /// Told once, until it changes.
     complaint: String,
@@ -73,14 +75,14 @@ impl Links {
         self.gateway = addresses;
     }
 
-    /// Waits for this interface from now on; `None` when it is waited for already or there is no more room.
-    pub(crate) fn add(&mut self, name: &str) -> Option<LinkId> {
+    /// Waits for this interface from now on, and marks its packets; `None` when it is waited for already or there is no more room.
+    pub(crate) fn add(&mut self, name: &str, dscp: Option<u8>) -> Option<LinkId> {
         if self.all.iter().any(|link| link.name == name) || self.all.len() >= crate::settings::MAX_LINKS {
             return None;
         }
         let id = LinkId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.all.push(Link { id, name: name.into(), socket: None, complaint: String::new() });
+        self.all.push(Link { id, name: name.into(), dscp, socket: None, complaint: String::new() });
         Some(id)
     }
 
@@ -175,7 +177,7 @@ impl Link {
     }
 
     fn bind(&mut self, now: Instant, place: Place, watch: &Watch) -> Option<Change> {
-        let port = connect(&self.name, place.gateway);
+        let port = connect(&self.name, place.gateway, self.dscp);
         let watched = port.and_then(|port| watch.add(&port, number_of(self.id)).map(|()| port));
         let port = match watched {
             Ok(port) => port,
@@ -201,11 +203,14 @@ impl Link {
     }
 }
 
-fn connect(interface: &str, gateway: SocketAddr) -> io::Result<Port> {
+fn connect(interface: &str, gateway: SocketAddr, dscp: Option<u8>) -> io::Result<Port> {
     let socket = Socket::new(Domain::for_address(gateway), Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind_device(Some(interface.as_bytes()))?;
     let any = if gateway.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     socket.bind(&SocketAddr::new(any, 0).into())?;
+    if let Some(class) = dscp.map(|dscp| u32::from(dscp) << 2) {
+        if gateway.is_ipv4() { socket.set_tos_v4(class) } else { socket.set_tclass_v6(class) }?;
+    }
     socket.connect(&gateway.into())?;
     Port::new(socket)
 }
@@ -229,24 +234,24 @@ mod tests {
 
     fn links() -> Links {
         let mut links = Links::new(vec!["127.0.0.1:7000".parse().unwrap()]);
-        links.add("lo").unwrap();
+        links.add("lo", Some(46)).unwrap();
         links
     }
 
     #[test]
     fn a_link_keeps_its_id_and_no_other_gets_it() {
         let mut links = links();
-        assert_eq!(links.add("lo"), None);
-        assert_eq!(links.add("wwan0"), Some(LinkId(1)));
+        assert_eq!(links.add("lo", None), None);
+        assert_eq!(links.add("wwan0", None), Some(LinkId(1)));
         assert_eq!(links.remove("wwan0"), Some(LinkId(1)));
         assert_eq!(links.remove("wwan0"), None);
-        assert_eq!(links.add("wwan1"), Some(LinkId(2)));
+        assert_eq!(links.add("wwan1", None), Some(LinkId(2)));
     }
 
     #[test]
     fn an_interface_that_is_there_is_bound_and_one_that_is_not_is_waited_for() {
         let (mut links, watch) = (links(), Watch::new().unwrap());
-        links.add("never-there").unwrap();
+        links.add("never-there", None).unwrap();
         let changes = links.look(Instant::from_millis(1), &watch).unwrap();
         assert_eq!(changes, [Change::Came(LinkId(0), "lo".into())]);
         assert_eq!(links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);

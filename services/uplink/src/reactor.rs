@@ -25,7 +25,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::gateway::Gateway;
 use crate::links::{Change, Links, number_of};
-use crate::settings::{Settings, is_link_name};
+use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
 
@@ -86,13 +86,15 @@ impl Uplink {
             headroom: settings.headroom(),
             encoder_range: settings.encoder_range(),
             encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
-            policy: bondbox_bond::sender::Policy::EarliestArrival,
+            policy: settings.policy(),
             features: bondbox_bond::sender::Features::ALL,
         };
         let mut sender = Sender::new(clock::now(), config, seed());
         let mut links = Links::new(gateway.addresses());
-        for name in &settings.link {
-            links.add(name);
+        for link in settings.links() {
+            if let Some(id) = links.add(&link.name, link.dscp) {
+                sender.set_link_use(id, link.usage);
+            }
         }
         std::fs::create_dir_all(run_dir).with_context(|| run_dir.display().to_string())?;
         let watch = Watch::new()?;
@@ -291,13 +293,15 @@ impl Uplink {
         let now = clock::now();
         match command {
             Command::AddLink(name) => {
-                let added = if is_link_name(&name) { self.links.add(&name) } else { None };
-                let Some(link) = added else {
+                let set = name.parse::<LinkSetting>().ok();
+                let added = set.and_then(|set| Some((self.links.add(&set.name, set.dscp)?, set)));
+                let Some((link, set)) = added else {
                     let why = format!("link is {name:?}, must be an interface that is not in use, one of few");
                     responder.refuse(Refusal::Invalid(why));
                     return Ok(());
                 };
-                self.joining.push(Joining { link, name, until: now + JOIN, responder });
+                self.sender.set_link_use(link, set.usage);
+                self.joining.push(Joining { link, name: set.name, until: now + JOIN, responder });
                 self.look_around()?;
             }
             Command::RemoveLink(name) => match self.links.remove(&name) {

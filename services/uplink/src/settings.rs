@@ -1,5 +1,7 @@
 //! What the service can be set to.
 
+mod link;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use bondbox_units::Bitrate;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::Endpoint;
+
+pub use link::{BadLink, LinkSetting};
 
 /// The file, as `/etc/bondbox/uplink.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,7 +29,7 @@ pub struct Settings {
     pub identity: PathBuf,
     /// The stream's name at the gateway.
     pub stream: String,
-    /// Interfaces to send over.
+    /// Interfaces to send over, each as [`LinkSetting`] reads it.
     pub link: Vec<String>,
     /// From here to the gateway's output.
     pub latency_ms: u32,
@@ -33,6 +37,8 @@ pub struct Settings {
     pub ingest: String,
     /// Take units from the capture service; so it is without `ingest`, too.
     pub capture: bool,
+    /// Which link takes a packet.
+    pub policy: Policy,
     /// What the encoder leaves free.
     pub headroom: Headroom,
     /// Least that the encoder is told.
@@ -43,6 +49,19 @@ pub struct Settings {
     pub start_bitrate_kbps: u64,
     /// Users that may connect, besides root and the service's own.
     pub clients: Vec<String>,
+}
+
+/// Which link takes a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Policy {
+    /// The one over which it arrives first.
+    EarliestArrival,
+    /// That, and a copy over another.
+    Redundant,
+    /// The first in the list that would bring it in time.
+    MainBackup,
 }
 
 /// What the encoder leaves free.
@@ -71,7 +90,7 @@ pub struct Flags {
     /// The stream's name at the gateway.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
-    /// An interface to send over; once for each.
+    /// An interface to send over, once for each: NAME[,cap_kbps=N][,cost=0..7][,backup][,dscp=0..63].
     #[arg(long, value_name = "INTERFACE")]
     link: Vec<String>,
     /// From here to the gateway's output.
@@ -83,6 +102,9 @@ pub struct Flags {
     /// Send what the capture service makes; so it is without --ingest, too.
     #[arg(long)]
     capture: bool,
+    /// Which link takes a packet.
+    #[arg(long)]
+    policy: Option<Policy>,
     /// What the encoder leaves free.
     #[arg(long)]
     headroom: Option<Headroom>,
@@ -108,6 +130,7 @@ impl Default for Settings {
             latency_ms: 600,
             ingest: String::new(),
             capture: false,
+            policy: Policy::EarliestArrival,
             headroom: Headroom::SurviveOne,
             min_bitrate_kbps: 300,
             max_bitrate_kbps: 6_000,
@@ -128,10 +151,17 @@ impl Checked for Settings {
         let must_be = format_args!("1 to {MAX_STREAM_NAME} bytes of printable text without slashes");
         rules.holds("stream", named && !self.stream.contains(unprintable), format!("{:?}", self.stream), must_be);
         rules.given("link", !self.link.is_empty());
-        for (place, name) in self.link.iter().enumerate() {
-            let must_be = format_args!("names of interfaces, 1 to {MAX_LINK_NAME} bytes each, none twice");
-            let ok = is_link_name(name) && !self.link[..place].contains(name);
-            rules.holds("link", ok, format!("{name:?}"), must_be);
+        let mut names = Vec::new();
+        for text in &self.link {
+            let link = text.parse::<LinkSetting>();
+            let wrong =
+                link.as_ref().err().map_or_else(|| "names of interfaces, none twice".into(), BadLink::to_string);
+            let ok = link.is_ok_and(|link| {
+                let fresh = !names.contains(&link.name);
+                names.push(link.name);
+                fresh
+            });
+            rules.holds("link", ok, format!("{text:?}"), wrong);
         }
         rules.holds("link", self.link.len() <= MAX_LINKS, self.link.len(), format_args!("at most {MAX_LINKS}"));
         rules.range("latency_ms", self.latency_ms, 100..=10_000);
@@ -161,6 +191,19 @@ impl Settings {
         self.ingest.strip_prefix("udp://")?.parse().ok()
     }
 
+    /// The links; without those that make no sense, where the settings were not checked.
+    pub fn links(&self) -> impl Iterator<Item = LinkSetting> {
+        self.link.iter().filter_map(|text| text.parse().ok())
+    }
+
+    pub(crate) fn policy(&self) -> sender::Policy {
+        match self.policy {
+            Policy::EarliestArrival => sender::Policy::EarliestArrival,
+            Policy::Redundant => sender::Policy::Redundant,
+            Policy::MainBackup => sender::Policy::MainBackup,
+        }
+    }
+
     pub(crate) fn latency(&self) -> Duration {
         Duration::from_millis(self.latency_ms.into())
     }
@@ -179,7 +222,7 @@ impl Settings {
 
 /// Whether Linux would have an interface of this name.
 pub(crate) fn is_link_name(name: &str) -> bool {
-    (1..=MAX_LINK_NAME).contains(&name.len()) && !name.contains(unprintable) && !name.contains(' ')
+    (1..=MAX_LINK_NAME).contains(&name.len()) && !name.contains(unprintable) && !name.contains([' ', ','])
 }
 
 /// Most links of one unit.
@@ -225,7 +268,8 @@ mod tests {
             ("gateway = \"0.0.0.0:7000\"", "gateway is 0.0.0.0:7000, must be HOST:PORT, where the host is a name"),
             ("gateway_key = \"12\"", "gateway_key is 12, must be 64 hexadecimal digits"),
             ("stream = \"a/b\"", "stream is \"a/b\", must be 1 to 64 bytes of printable text without slashes"),
-            ("link = [\"a\", \"a\"]", "link is \"a\", must be names of interfaces, 1 to 15 bytes each, none twice"),
+            ("link = [\"a\", \"a,backup\"]", "link is \"a,backup\", must be names of interfaces, none twice"),
+            ("link = [\"a,cost=8\"]", "link is \"a,cost=8\", must be cost of 0 to 7, and not \"8\""),
             ("latency_ms = 50", "latency_ms is 50, must be 100 to 10000"),
             ("ingest = \"tcp://[::1]:1\"", "ingest is tcp://[::1]:1, must be udp://ADDRESS:PORT"),
             ("max_bitrate_kbps = 200", "max_bitrate_kbps is 200, must be 300 to 100000"),
