@@ -45,7 +45,7 @@
 //!
 //! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
 //! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
-//! - Acknowledgements repeat what arrived in the last 150 ms, so that a lost one costs nothing.
+//! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.
 //! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
 //! - A newer session of a stream replaces the older one when its first link has joined, not before.
 //!

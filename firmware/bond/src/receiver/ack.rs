@@ -125,7 +125,7 @@ impl AckState {
 /// Least time between two acknowledgements of one path.
 const APART: Duration = Duration::from_millis(2);
 /// As long as acknowledgements may all be lost without harm.
-const KEEP: Duration = Duration::from_millis(150);
+const KEEP: Duration = Duration::from_millis(120);
 /// Three acknowledgements of a quiet path.
 const DETOUR: Duration = Duration::from_millis(70);
 /// What is told over another path: that may be lost once, too.
