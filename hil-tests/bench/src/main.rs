@@ -171,6 +171,9 @@ fn scale(arguments: &Arguments, stop: &Stop) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Up to some seconds behind what happens in the scenarios that are measured in a hurry.
+const QUICK_S: u64 = 20;
+
 /// What is measured, as the arguments say.
 struct Chosen<'a> {
     arguments: &'a Arguments,
@@ -189,7 +192,13 @@ impl Chosen<'_> {
     }
 
     fn counted(&self, case: &Case) -> Duration {
-        let most = if self.arguments.check { 10 } else { 3_600 };
+        let most = if self.arguments.check {
+            10
+        } else if self.arguments.quick {
+            QUICK_S
+        } else {
+            3_600
+        };
         Duration::from_secs(case.counted_s.min(self.arguments.seconds.unwrap_or(most)))
     }
 

@@ -91,6 +91,7 @@ pub(crate) const CASES: [Case; 11] = [
         scenario: "two_good_one_awful",
         shape: Shape::Frames,
         rate_kbps: 6_000,
+        quick: false,
         ..THREE_LTE_BESIDE
     },
     Case {
@@ -99,6 +100,7 @@ pub(crate) const CASES: [Case; 11] = [
         best_link: "wwan2",
         rate_kbps: 7_000,
         counted_s: 40,
+        quick: false,
         ..THREE_LTE_BESIDE
     },
     Case {

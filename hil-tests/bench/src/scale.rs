@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bondbox_bond::sender::{Features, Headroom, SenderConfig, SenderEvent, TrackInfo, Unit};
+use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, SenderEvent, TrackInfo, Unit};
 use bondbox_bond::{Identity, PublicKey, Sender};
 use bondbox_linksim::realtime;
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
@@ -183,6 +183,7 @@ impl Driver {
             headroom: Headroom::None,
             encoder_range: (rate.scaled(0.1), rate),
             encoder_start: rate,
+            policy: Policy::default(),
             features: Features::ALL,
         };
         let mut sender = Sender::new(now, config, now_us);
