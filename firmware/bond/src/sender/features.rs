@@ -26,10 +26,6 @@ pub enum Feature {
     Draining,
     /// The queue is dealt out ahead over links that are busy; else nothing overtakes what waits for one of them.
     LookAhead,
-    /// The target of a standing queue follows the path's own jitter.
-    JitterTarget,
-    /// Links whose queues grow together share what they proved.
-    Bottlenecks,
     /// What the radio reports caps probing and drains links before a handover.
     Radio,
 }
@@ -58,7 +54,7 @@ impl Default for Features {
 
 impl Feature {
     /// All parts, by name.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("rescue", Self::Rescue),
         ("late-rescue", Self::LateRescue),
         ("repair", Self::Repair),
@@ -68,8 +64,6 @@ impl Feature {
         ("probing", Self::Probing),
         ("draining", Self::Draining),
         ("look-ahead", Self::LookAhead),
-        ("jitter-target", Self::JitterTarget),
-        ("bottlenecks", Self::Bottlenecks),
         ("radio", Self::Radio),
     ];
 
