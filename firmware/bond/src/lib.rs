@@ -25,20 +25,22 @@
 //! # The rules of sending
 //!
 //! - *One detector.* The receiver asks for nothing. It acknowledges with arrival times; the sender concludes.
-//! - *Schedule*: each packet goes where it would arrive first, given what is queued there; a link that would not deliver it
-//!   sooner than a busy one carries nothing. First what was lost, then what a silent link holds if it is much nearer to its
-//!   time, then first copies.
+//! - *Schedule*: each packet goes where it would arrive first, given what is queued there and for how long the link's proof is
+//!   overdue; a link that would not deliver it sooner than a busy one carries nothing. First what was lost, then what a silent
+//!   link holds if it is much nearer to its time, then first copies. What no link would bring in time is given up before it
+//!   makes the next unit late too. [`sender::Policy`] and [`sender::LinkUse`] bend this to what the operator wants.
 //! - *Pace*: every byte leaves at a rate, a little above what is proven on an empty queue and below it on a full one. A path
 //!   begins, and now and then goes on, by doubling, with padding where media does not fill it.
 //! - *Capacity* is what was delivered over at least 100 ms and 20 packets. Samples of a path that had too little to send
 //!   only raise it; unproven, it decays to half within a minute.
 //! - *Delay* above the least seen is the standing queue. The least rises only after a stretch of calm.
 //! - *Liveness* is the time since proof of delivery: *suspect* takes no new media, *silent* has what it holds sent elsewhere.
-//!   Both get a useful packet now and then, and are back at the first proof.
-//! - *Repair*: what a later packet overtook is lost and goes out again, at once, where it arrives first. A path that proved
-//!   this wrong gets more patience, up to a quarter of a round trip.
-//! - *Shedding*: when first copies would take more than half the latency, units of which nothing was sent go, the least
-//!   important first.
+//!   Both are asked now and then, and are back at the first proof. What is in flight on a link in doubt goes out elsewhere
+//!   when that is the last moment to be in time, for at most 5 % of the media.
+//! - *Repair*: what a later packet overtook is lost and goes out again, at once, where it arrives first and is least likely to
+//!   be lost once more. A path that proved this wrong gets more patience, up to a quarter of a round trip.
+//! - *Shedding*: when first copies would take more than 0.6 of the latency, units of which nothing was sent go, the least
+//!   important first, down to 0.3.
 //! - *Encoder*: down at once, up slowly, to what the links proved less the headroom.
 //!
 //! # The rules of receiving
@@ -57,16 +59,20 @@
 //!
 //! # Where this departs from the design
 //!
-//! - Every third acknowledgement goes over another link, not only when its own is quiet: a way back that loses must not make
-//!   a link look dead, and at that moment it is too late to find out. By turns it is the link heard of last and each other
-//!   one: two busy links that detoured only over each other fell silent together.
+//! - Each acknowledgement tells what arrived on one other path in the last 60 ms too, by turns, not only when that path's own
+//!   way back is quiet: a way back that holds everything for a second must not make a link look dead, and at that moment it
+//!   is too late to find out.
 //! - What a link has proven is halved on its return only after 300 ms of silence: shorter ones are mostly a matter of lost
 //!   acknowledgements.
 //! - The sender states the map of the clocks in CLOCK frames; the receiver follows it by 1 ms/s. Only the sender knows round
 //!   trips, and so where between the clocks the delay lies. A link's least round trip never rises within a session.
 //! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.
-//! - Rescue and repair have no budget in percent: they share the links' pace with first copies, in the order above.
-//! - Shedding drops single units, not the dependants of what it dropped, and raises no event yet.
+//! - The rescue of what a silent link holds has no budget in percent, and neither has repair: they share the links' pace with
+//!   first copies, in the order above, and what is hopeless is given up.
+//! - Shedding begins at 0.6 of the latency, not at half: a keyframe that arrives just as the links halve is 0.5 s of them.
+//! - Shedding drops single units, not the dependants of what it dropped.
+//! - The target of the standing queue is 40 ms, whatever a path's jitter: see `sender::delay`.
+//! - Only critical units get duplicates.
 //! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.
 //! - When a session is replaced, or closed by its unit, what the old one still waits to put out goes with it.
 //!
