@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 /// A set of byte positions, kept as ranges that do not touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RangeSet {
-    ranges: Vec<Range<u32>>,
+    /// While they are few, which they are in most units: these take no block of their own.
+    few: heapless::Vec<Range<u32>, FEW>,
+    /// All of them, once they were more.
+    many: Vec<Range<u32>>,
 }
 
 impl RangeSet {
@@ -15,27 +18,39 @@ impl RangeSet {
             return 0;
         }
         // All ranges that overlap or touch it melt into one.
-        let from = self.ranges.partition_point(|r| r.end < range.start);
-        let to = self.ranges.partition_point(|r| r.start <= range.end);
-        let held: u32 = self.ranges[from..to].iter().map(|r| overlap(r, &range)).sum();
-        let start = self.ranges[from..to].first().map_or(range.start, |r| r.start.min(range.start));
-        let end = self.ranges[from..to].last().map_or(range.end, |r| r.end.max(range.end));
+        let ranges = self.ranges();
+        let from = ranges.partition_point(|r| r.end < range.start);
+        let to = ranges.partition_point(|r| r.start <= range.end);
+        let held: u32 = ranges[from..to].iter().map(|r| overlap(r, &range)).sum();
+        let start = ranges[from..to].first().map_or(range.start, |r| r.start.min(range.start));
+        let end = ranges[from..to].last().map_or(range.end, |r| r.end.max(range.end));
         let new = range.end - range.start - held;
-        self.ranges.splice(from..to, std::iter::once(start..end));
+        if self.many.is_empty() && ranges.len() - (to - from) < FEW {
+            let behind = ranges[to..].iter().cloned();
+            self.few = ranges[..from].iter().cloned().chain(std::iter::once(start..end)).chain(behind).collect();
+        } else {
+            self.many.extend(std::mem::take(&mut self.few));
+            self.many.splice(from..to, std::iter::once(start..end));
+        }
         new
+    }
+
+    /// All of them, in order.
+    fn ranges(&self) -> &[Range<u32>] {
+        if self.many.is_empty() { &self.few } else { &self.many }
     }
 
     /// Whether all of `range` is there.
     pub(crate) fn contains(&self, range: &Range<u32>) -> bool {
-        let at = self.ranges.partition_point(|r| r.end < range.end);
-        range.is_empty() || self.ranges.get(at).is_some_and(|r| r.start <= range.start)
+        let at = self.ranges().partition_point(|r| r.end < range.end);
+        range.is_empty() || self.ranges().get(at).is_some_and(|r| r.start <= range.start)
     }
 
     /// The parts of `range` that are missing.
     pub(crate) fn missing(&self, range: Range<u32>) -> Vec<Range<u32>> {
         let mut gaps = vec![];
         let mut at = range.start;
-        for held in self.ranges.iter().filter(|r| overlap(r, &range) > 0) {
+        for held in self.ranges().iter().filter(|r| overlap(r, &range) > 0) {
             if at < held.start {
                 gaps.push(at..held.start);
             }
@@ -48,10 +63,13 @@ impl RangeSet {
     }
 
     /// Ranges held, for bounds on memory.
-    pub(crate) const fn pieces(&self) -> usize {
-        self.ranges.len()
+    pub(crate) fn pieces(&self) -> usize {
+        self.ranges().len()
     }
 }
+
+/// A unit of a packet or two, or one that comes in order but for a hole.
+const FEW: usize = 2;
 
 fn overlap(a: &Range<u32>, b: &Range<u32>) -> u32 {
     a.end.min(b.end).saturating_sub(a.start.max(b.start))

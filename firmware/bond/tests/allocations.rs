@@ -160,5 +160,5 @@ const TRACK: TrackId = TrackId(0);
 const ONE_WAY: Duration = Duration::from_millis(10);
 const TURN: Duration = Duration::from_millis(1);
 /// Of one unit of 1,316 bytes, which is one packet.
-const SENDER: f64 = 2.0;
-const GATEWAY: f64 = 3.2;
+const SENDER: f64 = 0.7;
+const GATEWAY: f64 = 2.1;
