@@ -172,7 +172,7 @@ fn scale(arguments: &Arguments, stop: &Stop) -> anyhow::Result<bool> {
 }
 
 /// Up to some seconds behind what happens in the scenarios that are measured in a hurry.
-const QUICK_S: u64 = 20;
+const QUICK_S: u64 = 16;
 
 /// What is measured, as the arguments say.
 struct Chosen<'a> {
