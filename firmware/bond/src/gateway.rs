@@ -6,6 +6,7 @@ mod admission;
 mod endpoint;
 mod session;
 mod status;
+mod succession;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -70,6 +71,8 @@ pub enum GatewayEvent {
         stream: StreamKey,
         /// The session that it replaces.
         replaces: Option<SessionId>,
+        /// Units and clock of that session go on: there is nothing to begin anew.
+        continues: bool,
         /// From the unit's ingest to our output.
         latency: Duration,
     },
@@ -176,11 +179,13 @@ impl Gateway {
         let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= patience(session));
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
         silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
-        for (id, session) in &mut self.sessions {
-            while let Some(unit) = session.receiver.poll(now) {
+        for (id, session) in self.sessions.iter_mut().filter(|(_, session)| session.announced) {
+            while let Some(mut unit) = session.receiver.poll(now) {
+                unit.discontinuity |= session.broken && session.begun.insert(unit.track);
                 self.events.push_back(GatewayEvent::Unit { session: *id, unit });
             }
         }
+        self.settle(now);
     }
 
     /// Writes the next datagram to send into `buffer`, which has room for [`bondbox_wire::MAX_DATAGRAM`] bytes, and gives
@@ -238,6 +243,7 @@ impl Gateway {
         if announced {
             self.events.push_back(GatewayEvent::SessionClosed { session: id, reason });
         }
+        self.release(id);
     }
 }
 

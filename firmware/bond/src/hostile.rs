@@ -4,6 +4,7 @@
 mod elsewhere;
 mod frames;
 mod gateway_side;
+mod replaced;
 mod strangers;
 mod unit_side;
 
@@ -31,7 +32,7 @@ pub(crate) fn gateway(now: Instant) -> Gateway {
     Gateway::new(now, GatewayConfig { identity: gateway.clone(), units, latency: None }, 1)
 }
 
-pub(crate) fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
+pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sender {
     let config = SenderConfig {
         identity: identity.clone(),
         gateway: identities()[2].public(),
@@ -43,7 +44,7 @@ pub(crate) fn sender(now: Instant, identity: &Arc<Identity>) -> Sender {
         policy: crate::sender::Policy::EarliestArrival,
         features: crate::sender::Features::ALL,
     };
-    let mut sender = Sender::new(now, config, 2);
+    let mut sender = Sender::new(now, config, seed);
     (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
     sender
 }
@@ -73,7 +74,7 @@ struct Honest {
 
 impl Honest {
     fn new(now: Instant) -> Self {
-        Self { sender: sender(now, &identities()[1]), pushed: 0, delivered: 0 }
+        Self { sender: sender(now, &identities()[1], 2), pushed: 0, delivered: 0 }
     }
 
     /// Carries what both ends have to say.

@@ -49,7 +49,8 @@
 //! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
 //! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.
 //! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
-//! - A newer session of a stream replaces the older one when its first link has joined, not before.
+//! - A newer session of a stream replaces the older one when its first link has joined, not before, and goes on with what
+//!   the older one has; what a unit said before it was started anew comes out first.
 //!
 //! # What a peer cannot do
 //!
@@ -74,7 +75,7 @@
 //! - The target of the standing queue is 40 ms, whatever a path's jitter: see `sender::delay`.
 //! - Only critical units get duplicates.
 //! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.
-//! - When a session is replaced, or closed by its unit, what the old one still waits to put out goes with it.
+//! - When a session is closed by its unit, what it still waits to put out goes with it.
 //!
 //! # What is deliberately not there yet
 //!

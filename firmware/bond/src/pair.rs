@@ -41,7 +41,7 @@ impl Pair {
         let now = Instant::from_millis(1);
         Self {
             now,
-            sender: sender(now, &identities()[1]),
+            sender: sender(now, &identities()[1], 2),
             gateway: gateway(now),
             up: Box::new(|_, link, _| vec![(one_way(link), home(link))]),
             down: Box::new(|_, route, _| link_at(route).map(|link| (one_way(link), link)).into_iter().collect()),

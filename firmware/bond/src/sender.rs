@@ -29,7 +29,7 @@ use bondbox_wire::envelope::Envelope;
 use bondbox_wire::frame::{TrackKind, UnitHeader};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 pub use encoder::Headroom;
 pub use features::{Feature, Features};
@@ -150,6 +150,8 @@ pub struct Transmit {
 pub struct Sender {
     config: SenderConfig,
     rng: ChaCha8Rng,
+    /// Tells the gateway that our sessions have one clock and one count of units.
+    life: [u8; 8],
     links: BTreeMap<LinkId, Link>,
     usage: BTreeMap<LinkId, LinkUse>,
     tracks: BTreeMap<TrackId, TrackInfo>,
@@ -172,7 +174,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender without links. `seed` feeds the ids it draws; they must differ from run to run, not be secret.
+    /// A sender without links. `seed` feeds the ids it draws; they must differ from run to run, or the gateway takes
+    /// this run for the one before; they need not be secret.
     ///
     /// # Panics
     ///
@@ -181,9 +184,13 @@ impl Sender {
         config.latency = config.latency.min(crate::handshake::MAX_LATENCY);
         assert!(crate::is_stream_name(&config.stream), "a stream may not be called {:?}", config.stream);
         let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut life = [0; 8];
+        rng.fill_bytes(&mut life);
         Self {
             config,
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            rng,
+            life,
             links: BTreeMap::new(),
             usage: BTreeMap::new(),
             tracks: BTreeMap::new(),

@@ -105,9 +105,9 @@ struct Check {
 impl Check {
     fn on_event(&mut self, event: GatewayEvent) {
         match event {
-            GatewayEvent::SessionOpened { .. } => {
+            GatewayEvent::SessionOpened { continues, .. } => {
                 self.sessions += 1;
-                self.delivered = 0;
+                self.delivered = if continues { self.delivered } else { 0 };
             }
             GatewayEvent::Unit { unit, .. } => {
                 let out = number(&unit.payload).expect("a unit came out altered");

@@ -60,7 +60,7 @@ impl Streams {
 
     pub(crate) fn handle(&mut self, now: Instant, event: GatewayEvent) {
         match event {
-            GatewayEvent::SessionOpened { session, stream, latency, .. } => {
+            GatewayEvent::SessionOpened { session, stream, continues, latency, .. } => {
                 tracing::info!(
                     stream = stream.name,
                     unit = stream.unit.fingerprint(),
@@ -68,7 +68,7 @@ impl Streams {
                     latency_ms = latency.as_millis() as u64,
                     "session open"
                 );
-                self.open(session, stream);
+                self.open(session, stream, continues);
             }
             GatewayEvent::Track { session, info } => {
                 let Some(stream) = self.of(session) else { return };
@@ -121,16 +121,18 @@ impl Streams {
         self.by_key.values().filter_map(shown).collect()
     }
 
-    fn open(&mut self, session: SessionId, key: StreamKey) {
+    fn open(&mut self, session: SessionId, key: StreamKey, continues: bool) {
         if !self.by_key.contains_key(&key) {
             let stream = self.new_stream(&key);
             self.directory.insert(&stream.name, stream.outputs.live().clone());
             self.by_key.insert(key.clone(), stream);
         }
         if let Some(stream) = self.by_key.get_mut(&key) {
-            stream.outputs.new_session();
+            if !continues {
+                stream.outputs.new_session();
+                stream.history = History::default();
+            }
             (stream.session, stream.ended) = (Some(session), None);
-            stream.history = History::default();
         }
         self.sessions.insert(session, key);
         self.turned = true;

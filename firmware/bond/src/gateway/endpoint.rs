@@ -78,7 +78,7 @@ impl Gateway {
         self.next_session += 1;
         let latency = self.config.latency.unwrap_or(accepted.params.latency).min(MAX_LATENCY);
         self.indices.insert(index, (id, 0));
-        self.sessions.insert(id, Session::new(now, stream, latency, accepted.keys));
+        self.sessions.insert(id, Session::new(now, stream, accepted.params.life, latency, accepted.keys));
     }
 
     /// A unit may hold so many sessions. Beyond that each new one ends the oldest that no link has joined, or else that of
@@ -122,7 +122,7 @@ impl Gateway {
             }
             Err(count) => count(&mut self.rejected),
         }
-        self.announce(id);
+        self.announce(now, id);
     }
 
     pub(super) fn on_data(&mut self, now: Instant, route: Route, index: u32, sealed: Sealed, datagram: &mut [u8]) {
@@ -136,18 +136,35 @@ impl Gateway {
             Err(count) => return count(&mut self.rejected),
         };
         // The plaintext lives in the datagram, not in the session.
+        self.lend(id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let mut closed = false;
         for frame in Frames::new(plain) {
             let arrival = match frame {
                 Ok(frame) => session.on_frame(now, path, &frame),
-                Err(error) => return self.rejected.on_frame_error(error),
+                Err(error) => {
+                    self.rejected.on_frame_error(error);
+                    break;
+                }
             };
             match arrival {
                 Arrival::Taken => {}
-                Arrival::Track(info) => self.events.push_back(GatewayEvent::Track { session: id, info }),
+                // Of one that is not announced it is told when that is.
+                Arrival::Track(info) if session.announced => {
+                    self.events.push_back(GatewayEvent::Track { session: id, info })
+                }
+                Arrival::Track(_) => {}
                 Arrival::Rejected(count) => count(&mut self.rejected),
                 Arrival::Left(index) => drop(self.indices.remove(&index)),
-                Arrival::Closed => return self.close(id, CloseReason::ByUnit),
+                Arrival::Closed => {
+                    closed = true;
+                    break;
+                }
             }
+        }
+        self.lend(id);
+        if closed {
+            self.close(id, CloseReason::ByUnit);
         }
     }
 
@@ -160,31 +177,6 @@ impl Gateway {
                 Err(error) => self.rejected.on_frame_error(error),
             }
         }
-    }
-
-    /// The first path of a session has proven that its unit is there: now it replaces the older one of its stream.
-    fn announce(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.announced && session.is_joined())
-        else {
-            return;
-        };
-        let stream = session.stream.clone();
-        // A join held back on the way must not bring an older session back over a newer one.
-        if self.sessions.range(id..).any(|(other, newer)| *other != id && newer.announced && newer.stream == stream) {
-            return self.close(id, CloseReason::Replaced);
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.announced = true;
-        let (stream, latency) = (session.stream.clone(), session.latency);
-        let older = self
-            .sessions
-            .iter()
-            .find(|(other, session)| **other != id && session.announced && session.stream == stream);
-        let replaces = older.map(|(older, _)| *older);
-        if let Some(older) = replaces {
-            self.close(older, CloseReason::Replaced);
-        }
-        self.events.push_back(GatewayEvent::SessionOpened { session: id, stream, replaces, latency });
     }
 
     /// "I do not know this index": rate-limited and never larger than what came.

@@ -3,7 +3,7 @@
 mod transmit;
 mod ways;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId, TrackId};
@@ -11,7 +11,8 @@ use bondbox_wire::ReplayWindow;
 use bondbox_wire::envelope::Sealed;
 use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, LinkReport, LinkState};
 
-use super::{Route, StreamKey};
+use super::succession::Outgone;
+use super::{Route, SessionId, StreamKey};
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
 use crate::receiver::{AckState, Receiver};
@@ -27,6 +28,16 @@ pub(super) struct Session {
     pub(super) opened: Instant,
     /// It has been told to those who drain events.
     pub(super) announced: bool,
+    /// Of the unit: sessions of one life count units alike and read one clock.
+    pub(super) life: [u8; 8],
+    /// It has joined, and begins when this one is over.
+    pub(super) after: Option<SessionId>,
+    /// Another replaces it.
+    pub(super) outgone: Option<Outgone>,
+    /// It replaces one of another life: its tracks do not go on where they were.
+    pub(super) broken: bool,
+    /// Tracks of which something came out.
+    pub(super) begun: BTreeSet<TrackId>,
     pub(super) paths: BTreeMap<u32, Path>,
     /// Path ids that were opened: a second life would start packet numbers anew under the same keys.
     used_paths: ReplayWindow,
@@ -34,7 +45,7 @@ pub(super) struct Session {
     pub(super) reports: BTreeMap<LinkId, Report>,
     pub(super) encoder: Option<Bitrate>,
     pub(super) tracks: BTreeMap<TrackId, TrackInfo>,
-    clocked: bool,
+    pub(super) clocked: bool,
     horizon_at: Instant,
     /// The path whose news rode along with another's acknowledgement last.
     rode_along: u32,
@@ -112,13 +123,18 @@ impl Path {
 }
 
 impl Session {
-    pub(super) fn new(now: Instant, stream: StreamKey, latency: Duration, keys: SessionKeys) -> Self {
+    pub(super) fn new(now: Instant, stream: StreamKey, life: [u8; 8], latency: Duration, keys: SessionKeys) -> Self {
         Self {
             keys,
             stream,
             latency,
             opened: now,
             announced: false,
+            life,
+            after: None,
+            outgone: None,
+            broken: false,
+            begun: BTreeSet::new(),
             paths: BTreeMap::new(),
             used_paths: ReplayWindow::new(),
             receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now }),

@@ -13,6 +13,8 @@ pub(crate) struct UnitParams {
     pub(crate) stream: String,
     /// The latency that the unit would like.
     pub(crate) latency: Duration,
+    /// Drawn when the unit's engine starts: what has the same counts units alike and reads one clock.
+    pub(crate) life: [u8; 8],
 }
 
 /// From the gateway.
@@ -26,15 +28,16 @@ pub(crate) struct GatewayParams {
 
 impl UnitParams {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        encode(&[(STREAM, self.stream.as_bytes()), (LATENCY, &millis(self.latency))])
+        encode(&[(STREAM, self.stream.as_bytes()), (LATENCY, &millis(self.latency)), (LIFE, &self.life)])
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut params = Self { stream: String::new(), latency: Duration::ZERO };
+        let mut params = Self { stream: String::new(), latency: Duration::ZERO, life: [0; 8] };
         decode(bytes, |id, value| {
             match id {
                 STREAM => params.stream = str::from_utf8(value).ok().filter(|name| is_stream_name(name))?.to_owned(),
                 LATENCY => params.latency = latency(value)?,
+                LIFE => params.life = value.try_into().ok()?,
                 _ => {}
             }
             Some(())
@@ -108,6 +111,7 @@ pub(crate) const MAX_LATENCY: Duration = Duration::from_secs(30);
 const STREAM: u64 = 1;
 const LATENCY: u64 = 2;
 const SESSION: u64 = 3;
+const LIFE: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn params_read_back_and_unknown_ones_are_skipped() {
-        let unit = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600) };
+        let unit = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600), life: [5; 8] };
         let mut bytes = unit.encode();
         bytes.extend([0x3f, 2, 9, 9]);
         assert_eq!(UnitParams::decode(&bytes), Some(unit));
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway));
         assert_eq!(GatewayParams::decode(&[1, 2, 3]), None);
         assert_eq!(UnitParams::decode(&[]), None);
-        let rogue = UnitParams { stream: "../etc/passwd".into(), latency: Duration::ZERO };
+        let rogue = UnitParams { stream: "../etc/passwd".into(), latency: Duration::ZERO, life: [0; 8] };
         assert_eq!(UnitParams::decode(&rogue.encode()), None);
     }
 }

@@ -111,7 +111,7 @@ proptest! {
         slow in any::<bool>(),
     ) {
         let mut now = Instant::from_millis(1);
-        let mut sender = sender(now, &identities()[0]);
+        let mut sender = sender(now, &identities()[0], 2);
         let mut rogue = Rogue::new(now, &mut sender);
         now += Duration::from_millis(900);
         (0..2).for_each(|path| {
@@ -145,7 +145,7 @@ proptest! {
 #[test]
 fn a_gateway_that_wants_keyframes_all_the_time_gets_two_a_second() {
     let now = Instant::from_millis(1);
-    let mut sender = sender(now, &identities()[0]);
+    let mut sender = sender(now, &identities()[0], 2);
     let track = bondbox_units::TrackId(0);
     let info = crate::sender::TrackInfo {
         track,
@@ -176,7 +176,7 @@ fn a_gateway_that_wants_keyframes_all_the_time_gets_two_a_second() {
 #[test]
 fn a_path_that_stays_silent_for_an_hour_keeps_nothing_of_it() {
     let mut now = Instant::from_millis(1);
-    let mut sender = sender(now, &identities()[0]);
+    let mut sender = sender(now, &identities()[0], 2);
     let mut rogue = Rogue::new(now, &mut sender);
     now += Duration::from_millis(900);
     for path in 0..2 {

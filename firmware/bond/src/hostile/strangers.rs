@@ -25,7 +25,7 @@ fn datagram(piece: &Handshake<'_>) -> Vec<u8> {
 /// The datagrams of a unit's first flight.
 fn first_flight(id: [u8; 8]) -> Vec<Vec<u8>> {
     let [unit, _, gateway] = identities();
-    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600) };
+    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600), life: [1; 8] };
     let mut handshake = UnitHandshake::new(Instant::ZERO, id, unit, gateway.public(), &params);
     let pieces = handshake.send(Instant::ZERO);
     pieces.into_iter().map(|piece| encoded(&handshake, LinkId(0), piece)).collect()
@@ -53,7 +53,7 @@ proptest! {
     fn rough_handshakes_are_survived_on_both_ends_and_never_answered_with_more_than_thrice(pieces in pieces()) {
         let mut now = Instant::from_millis(1);
         let mut gateway = gateway(now);
-        let mut unit = sender(now, &identities()[0]);
+        let mut unit = sender(now, &identities()[0], 2);
         let flight = first_flight([3; 8]);
         let (mut sent, mut came) = (HashMap::new(), HashMap::new());
         for (id, offset, total, acknowledged, bytes, genuine) in pieces {
@@ -146,7 +146,7 @@ fn a_cookie_of_one_link_does_not_serve_another_and_each_link_gets_its_own() {
     let mut gateway = gateway(now);
     flood(now, &mut gateway, 0..64, |_| route(HOSTILE, 0));
     let [unit, _, pinned] = identities();
-    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600) };
+    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600), life: [1; 8] };
     let mut handshake = UnitHandshake::new(now, [3; 8], unit, pinned.public(), &params);
     let links = [LinkId(0), LinkId(1)];
     let mut said = [vec![], vec![]];
@@ -204,7 +204,7 @@ fn a_nat_that_moves_a_unit_within_its_handshake_stops_neither_it_nor_the_count_o
         if under_pressure {
             flood(now, &mut gateway, 0..64, |_| route(HOSTILE, 0));
         }
-        let mut sender = sender(now, &identities()[0]);
+        let mut sender = sender(now, &identities()[0], 2);
         let (mut came, mut sent) = (HashMap::new(), HashMap::new());
         let mut buffer = [0; MAX_DATAGRAM];
         for round in 0..40_u16 {

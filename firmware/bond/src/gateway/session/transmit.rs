@@ -57,7 +57,8 @@ impl Session {
         let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
         let outbox = (!self.outbox.is_empty() || !self.copies.is_empty()).then_some(now);
         let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
-        [acks, outbox, pings, self.receiver.deadline(now)].into_iter().flatten().min()
+        let media = if self.announced { self.receiver.deadline(now) } else { None };
+        [acks, outbox, pings, media].into_iter().flatten().min()
     }
 
     /// The last word to a unit.

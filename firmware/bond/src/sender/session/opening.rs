@@ -167,7 +167,7 @@ impl Sender {
     fn begin(&mut self, now: Instant) {
         let mut id = [0; 8];
         self.rng.fill_bytes(&mut id);
-        let params = UnitParams { stream: self.config.stream.clone(), latency: self.config.latency };
+        let params = UnitParams { stream: self.config.stream.clone(), latency: self.config.latency, life: self.life };
         let handshake = UnitHandshake::new(now, id, &self.config.identity, self.config.gateway, &params);
         let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, progress: now };
         self.opening = Opening::Attempt(Box::new(attempt));
