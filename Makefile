@@ -3,6 +3,7 @@
 #   make demo           a live picture over emulated links into a browser; SOURCE= SCENARIO= SIZE= RATE= PORT=
 #                       LATENCY_MS= HEADROOM= change it
 #   make test           every test but the smoke test
+#   make fuzz           everything that reads bytes from outside, for long; CASES= and SEED= play a run again
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and when
 #   make bench          the same with figures, beside SRT, RIST and, given its programs, srtla, with tables and plots;
@@ -62,6 +63,16 @@ rust-test:
 	else \
 		cargo test --workspace --no-fail-fast; \
 	fi
+
+# Bounded runs from one seed are among the tests; a case that fails is printed, made small, with what plays it again.
+.PHONY: fuzz
+fuzz: CASES ?= 20000
+fuzz: SEED := $(or $(SEED),$(shell od -An -N6 -tu8 /dev/urandom | tr -d ' '))
+fuzz:
+	@hil-tests/setup build
+	@echo 'make fuzz SEED=$(SEED) CASES=$(CASES)'
+	PROPTEST_CASES=$(CASES) PROPTEST_RNG_SEED=$(SEED) PROPTEST_MAX_SHRINK_TIME=60000 \
+		cargo test --release --no-fail-fast -p bondbox-wire -p bondbox-media -p bondbox-ipc -p bondbox-bond
 
 .PHONY: page-test
 page-test: $(PAGE)/node_modules $(SMOKE)/node_modules

@@ -185,6 +185,7 @@ impl Gateway {
                 self.events.push_back(GatewayEvent::Unit { session: *id, unit });
             }
         }
+        self.sessions.values_mut().for_each(|session| session.retire_keys(now));
         self.settle(now);
     }
 
@@ -218,6 +219,12 @@ impl Gateway {
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.sessions.values().map(|session| session.receiver.held()).sum()
+    }
+
+    /// As if enough had been sealed to rotate the keys of all sessions.
+    #[cfg(test)]
+    pub(crate) fn wear_out_keys(&mut self) {
+        self.sessions.values_mut().for_each(Session::wear_out_keys);
     }
 
     /// Handshakes that have a place.

@@ -118,6 +118,40 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_has_not_heard_of_the_new_phase_is_understood_for_as_long_as_that_takes() {
+        let (mut unit, mut gateway) = shake(|_| false);
+        let at = Instant::from_millis;
+        gateway.wear_out();
+        let unheard = seal(&mut gateway, at(0), 0);
+        for minute in 0..30 {
+            let media = seal(&mut unit, at(60_000 * minute), minute);
+            assert!(opens(&mut gateway, at(60_000 * minute), minute, media));
+            gateway.wear_out();
+            assert_eq!(seal(&mut gateway, at(60_000 * minute), 1 + minute).0, unheard.0, "nor does it turn again");
+        }
+        assert!(opens(&mut unit, at(1_900_000), 0, unheard));
+        let media = seal(&mut unit, at(1_900_000), 30);
+        assert!(opens(&mut gateway, at(1_900_000), 30, media));
+    }
+
+    #[test]
+    fn old_keys_go_a_second_after_every_path_has_shown_the_new_phase() {
+        let (mut unit, mut gateway) = shake(|_| false);
+        let at = Instant::from_millis;
+        let old: Vec<_> = (0..3).map(|pn| seal(&mut unit, at(0), pn)).collect();
+        unit.wear_out();
+        let new = seal(&mut unit, at(0), 3);
+        assert!(opens(&mut gateway, at(0), 3, new));
+        gateway.retire(at(5_000), [3, 4].into_iter());
+        assert!(opens(&mut gateway, at(5_000), 0, old[0].clone()), "path 4 may hold some yet");
+        gateway.retire(at(5_000), [3].into_iter());
+        gateway.retire(at(5_999), [3].into_iter());
+        assert!(opens(&mut gateway, at(5_999), 1, old[1].clone()), "those that were overtaken");
+        gateway.retire(at(6_000), [3].into_iter());
+        assert!(!opens(&mut gateway, at(6_000), 2, old[2].clone()));
+    }
+
+    #[test]
     fn a_datagram_of_another_path_or_header_does_not_open() {
         let (mut unit, mut gateway) = shake(|_| false);
         let (phase, mut payload) = seal(&mut unit, Instant::ZERO, 0);

@@ -1,6 +1,7 @@
 //! Peers that know the keys and keep no rule: whatever frames they seal, in whatever order and at whatever time, the other
 //! end goes on, holds a bounded amount, answers in proportion, and other sessions notice nothing.
 
+mod anything;
 mod elsewhere;
 mod frames;
 mod gateway_side;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 use bondbox_wire::MAX_DATAGRAM;
 use bytes::Bytes;
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::gateway::{GatewayConfig, GatewayEvent, Route};
 use crate::sender::{Headroom, SenderConfig, Unit};
@@ -33,7 +35,13 @@ pub(crate) fn gateway(now: Instant) -> Gateway {
 }
 
 pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sender {
-    let config = SenderConfig {
+    let mut sender = Sender::new(now, config(identity), seed);
+    (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
+    sender
+}
+
+pub(crate) fn config(identity: &Arc<Identity>) -> SenderConfig {
+    SenderConfig {
         identity: identity.clone(),
         gateway: identities()[2].public(),
         stream: "cam".into(),
@@ -43,10 +51,7 @@ pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sende
         encoder_start: Bitrate::from_kbps(1_000),
         policy: crate::sender::Policy::EarliestArrival,
         features: crate::sender::Features::ALL,
-    };
-    let mut sender = Sender::new(now, config, seed);
-    (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
-    sender
+    }
 }
 
 pub(crate) fn route(host: u8, port: u16) -> Route {
@@ -63,6 +68,13 @@ pub(crate) fn unit(number: u32) -> Unit {
         discontinuity: false,
         payload: Bytes::from(number.to_be_bytes().repeat(50)),
     }
+}
+
+/// So many cases from one seed; with `PROPTEST_CASES` so many from another each time.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let fixed = ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
+    if asked { ProptestConfig::default() } else { fixed }
 }
 
 /// A unit that keeps to the rules, on links that lose and delay nothing.

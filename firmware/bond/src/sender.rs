@@ -334,6 +334,18 @@ impl Sender {
         self.session.iter().flat_map(|session| session.paths.values()).map(path::Path::remembered).sum()
     }
 
+    /// As if enough had been sealed to rotate the keys.
+    #[cfg(test)]
+    pub(crate) fn wear_out_keys(&mut self) {
+        self.session.iter_mut().for_each(Session::wear_out_keys);
+    }
+
+    /// Of the open session's keys.
+    #[cfg(test)]
+    pub(crate) fn phase(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::phase)
+    }
+
     fn latency(&self) -> Duration {
         self.session.as_ref().map_or(self.config.latency, |session| session.latency)
     }

@@ -8,6 +8,7 @@ use bondbox_units::Priority;
 use bytes::Bytes;
 use generated::{Sample, VIDEO, session, write};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// What a reader makes of `stream` given in pieces of these sizes, over and over.
 fn read(stream: &[u8], pieces: &[usize]) -> (Vec<Unit>, Reader) {
@@ -60,7 +61,16 @@ fn telling_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(byte, 0..2_000)
 }
 
+/// So many cases from one seed; with `PROPTEST_CASES` so many from another each time.
+fn cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let fixed = ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
+    if asked { ProptestConfig::default() } else { fixed }
+}
+
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn any_bytes_are_read_without_panic(bytes in telling_bytes(), piece in 1..400_usize) {
         for mut splitter in [h264::splitter(), h265::splitter()] {

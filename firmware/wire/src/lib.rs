@@ -51,6 +51,10 @@
 //! ignore REPAIR, and may begin to keep plaintexts with the first that comes, so the first symbols may name packets it does not
 //! have any more. A sender sends them only where a second copy would come too late.
 //!
+//! # Who may do what
+//!
+//! [`threats`] says who the bond is guarded against, by what, and which test shows it.
+//!
 //! # Floor of the cost
 //!
 //! A 1316-byte payload costs 28 bytes of IPv4 and UDP, 23 to 25 of envelope, and 7 to 13 of media frame.
@@ -63,6 +67,7 @@ pub mod frame;
 pub mod handshake;
 mod replay;
 mod seq;
+pub mod threats;
 
 pub use codec::{Full, Reader, Truncated, Writer, varint_len};
 pub use replay::ReplayWindow;

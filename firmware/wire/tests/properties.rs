@@ -10,6 +10,7 @@ use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{Reader, ReplayWindow, Writer, expand, expand_micros, pn_len};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const VARINT: std::ops::Range<u64> = 0..1 << 62;
 
@@ -79,7 +80,74 @@ fn control_frames<'a>(v: &[u64; 9], small: (u8, u8, u16, u16, u32), text: &'a st
     ]
 }
 
+/// So many cases from one seed; with `PROPTEST_CASES` so many from another each time.
+fn cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let fixed = ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
+    if asked { ProptestConfig::default() } else { fixed }
+}
+
+/// Damage to a datagram: bytes changed, its end cut off, another's put behind.
+fn damage() -> impl Strategy<Value = (Vec<(prop::sample::Index, u8)>, prop::sample::Index, bool)> {
+    (vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), any::<prop::sample::Index>(), any::<bool>())
+}
+
 proptest! {
+    #![proptest_config(cases(1_000))]
+
+    #[test]
+    fn what_was_valid_and_is_damaged_is_read_as_something_or_refused(
+        v in prop::array::uniform9(VARINT),
+        small in any::<(u8, u8, u16, u16, u32)>(),
+        pns in btree_set(0..5_000_u64, 1..60),
+        head in header(),
+        (changes, cut, cuts) in damage(),
+    ) {
+        let mut frames: Vec<_> = control_frames(&v, small, "a link, or a track").iter().map(written).collect();
+        let payload = [0xa5; 300];
+        frames.push(written(&Frame::Media(Media {
+            track: TrackId(small.0), unit: small.4, offset: 0, last: true, again: false, header: Some(head), bytes: &payload,
+        })));
+        let mut buffer = [0; 1_400];
+        let mut writer = Writer::new(&mut buffer);
+        let packets = pns.iter().rev().map(|&pn| Acked { pn, received: Instant::from_micros(pn * 400) });
+        AckBuilder::new(1, 5).encode(packets, &mut writer).unwrap();
+        frames.push(writer.written().to_vec());
+        let mut plaintext = frames.concat();
+        for (at, to) in &changes {
+            let at = at.index(plaintext.len());
+            plaintext[at] = *to;
+        }
+        if cuts {
+            plaintext.truncate(cut.index(plaintext.len()));
+        }
+        let mut read = 0;
+        for frame in Frames::new(&plaintext) {
+            read += 1;
+            if let Ok(Frame::Ack(ack)) = frame {
+                // Work in proportion to what came.
+                prop_assert!(ack.packets().count() <= plaintext.len() + 1);
+            }
+        }
+        prop_assert!(read <= plaintext.len());
+
+        let piece = Handshake { id: [small.0; 8], cookie: &[small.1; 32], offset: v[0] % 4_000, total: 8_000, acknowledged: v[1] % 8_000, bytes: &payload };
+        let mut writer = Writer::new(&mut buffer);
+        piece.encode(&mut writer).unwrap();
+        let mut datagram = writer.written().to_vec();
+        for (at, to) in &changes {
+            let at = at.index(datagram.len());
+            datagram[at] = *to;
+        }
+        if cuts {
+            datagram.truncate(cut.index(datagram.len()));
+        }
+        if let Ok(Envelope::Handshake(piece)) = Envelope::decode(&datagram) {
+            prop_assert!(piece.offset + piece.bytes.len() as u64 <= piece.total && piece.total <= 8 * 1_024);
+            prop_assert!(piece.cookie.len() <= 32);
+        }
+    }
+
     #[test]
     fn any_bytes_are_an_envelope_or_an_error(bytes in vec(any::<u8>(), 0..1_500)) {
         let _ = Envelope::decode(&bytes);

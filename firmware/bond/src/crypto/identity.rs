@@ -1,4 +1,7 @@
 //! Long-term keys of units and gateways: Ed25519 (RFC 8032), pinned as raw public keys (RFC 7250).
+//!
+//! A private key is overwritten when its [`Identity`] goes. What aws-lc makes of it, in TLS and when a key is generated, it
+//! overwrites itself when it frees it, as it does with all keys. It never is in a `Debug` text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +10,7 @@ use std::sync::Arc;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
 /// A public key; its text form is 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +19,7 @@ pub struct PublicKey([u8; 32]);
 /// A private key and its public half.
 pub struct Identity {
     public: PublicKey,
-    pkcs8: Vec<u8>,
+    pkcs8: Zeroizing<Vec<u8>>,
 }
 
 /// Text or bytes that are no key.
@@ -41,8 +45,8 @@ impl Identity {
     /// A new key, from the operating system's randomness.
     pub fn generate() -> Self {
         let pair = Ed25519KeyPair::generate().expect("the operating system gives randomness");
-        let pkcs8 = pair.to_pkcs8().expect("a fresh key can be written").as_ref().to_vec();
-        Self { public: public_of(&pair), pkcs8 }
+        let pkcs8 = pair.to_pkcs8().expect("a fresh key can be written");
+        Self { public: public_of(&pair), pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()) }
     }
 
     /// Reads [`Identity::to_pkcs8`].
@@ -50,8 +54,17 @@ impl Identity {
     /// # Errors
     /// [`BadKey::Private`] for anything else.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, BadKey> {
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| BadKey::Private { len: pkcs8.len() })?;
-        Ok(Self { public: public_of(&pair), pkcs8: pkcs8.to_vec() })
+        Self::take_pkcs8(pkcs8.to_vec())
+    }
+
+    /// As [`Identity::from_pkcs8`], for a copy that nobody else needs: it is overwritten, when this goes or now.
+    ///
+    /// # Errors
+    /// [`BadKey::Private`] for what is no key.
+    pub fn take_pkcs8(pkcs8: Vec<u8>) -> Result<Self, BadKey> {
+        let pkcs8 = Zeroizing::new(pkcs8);
+        let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| BadKey::Private { len: pkcs8.len() })?;
+        Ok(Self { public: public_of(&pair), pkcs8 })
     }
 
     /// The private key in PKCS #8 (RFC 5958). Keep it secret.
@@ -65,7 +78,7 @@ impl Identity {
     }
 
     pub(super) fn certified(&self) -> Arc<CertifiedKey> {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.clone()));
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&self.pkcs8[..]));
         let key =
             rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("the key was checked when it was made");
         Arc::new(CertifiedKey::new(vec![CertificateDer::from(self.public.to_spki())], key))
@@ -140,6 +153,51 @@ mod tests {
         assert_eq!(Identity::from_pkcs8(identity.to_pkcs8()).unwrap().public(), identity.public());
         assert_eq!(identity.public().to_string().parse(), Ok(identity.public()));
         assert_eq!(PublicKey::from_spki(&identity.public().to_spki()), Some(identity.public()));
+    }
+
+    #[test]
+    fn a_private_key_is_overwritten_when_it_goes() {
+        fn overwritten<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        overwritten(&Identity::generate().pkcs8);
+    }
+
+    /// A text in which any part of a secret shows, as digits or as a list of numbers.
+    fn shows(text: &str, secret: &[u8]) -> bool {
+        let hex = |part: &[u8]| part.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let text = text.to_lowercase();
+        secret.windows(4).any(|part| {
+            let numbers = format!("{part:?}");
+            text.contains(&hex(part)) || text.contains(numbers.trim_matches(['[', ']']))
+        })
+    }
+
+    #[test]
+    fn no_text_about_anything_public_shows_a_private_key() {
+        use crate::gateway::GatewayConfig;
+        use crate::hostile::identities;
+
+        let mut pair = crate::pair::Pair::open();
+        let [unit, other, gateway] = identities();
+        let config = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None };
+        let sender = crate::hostile::config(other);
+        pair.run(10);
+        let texts = [
+            format!("{unit:?} {other:?} {gateway:#?} {config:?} {sender:#?}"),
+            format!("{:?} {:?}", pair.sender.status(pair.now), pair.gateway.status(pair.now)),
+            format!("{:?} {:?} {:?}", pair.events, pair.sender.rejected(), pair.gateway.rejected()),
+            format!("{:?} {}", Identity::from_pkcs8(&unit.to_pkcs8()[1..]), BadKey::Private { len: 3 }),
+        ];
+        for identity in identities() {
+            // The last 32 bytes before the public half, wherever that is: the seed.
+            let pkcs8 = identity.to_pkcs8();
+            let seed = &pkcs8[16..48];
+            assert!(shows(
+                &format!("{seed:02x?} {}", seed.iter().map(|b| format!("{b:02x}")).collect::<String>()),
+                seed
+            ));
+            assert!(shows(&format!("{seed:?}"), seed), "the test sees what it looks for");
+            assert!(texts.iter().all(|text| !shows(text, seed)), "{texts:?}");
+        }
     }
 
     #[test]

@@ -256,6 +256,17 @@ impl Session {
         Ok(&payload[..len])
     }
 
+    /// Forgets the keys of the phase before when nothing can come under them any more.
+    pub(super) fn retire_keys(&mut self, now: Instant) {
+        self.keys.retire(now, self.paths.keys().copied());
+    }
+
+    /// As if enough had been sealed to rotate the keys.
+    #[cfg(test)]
+    pub(super) const fn wear_out_keys(&mut self) {
+        self.keys.wear_out();
+    }
+
     /// The unit wants the path answered.
     pub(super) fn on_join(&mut self, now: Instant, path_id: u32, join: &LinkJoin<'_>) {
         let Some(path) = self.paths.get_mut(&path_id) else { return };

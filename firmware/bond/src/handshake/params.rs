@@ -117,6 +117,21 @@ const LIFE: u64 = 4;
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #![proptest_config(crate::hostile::cases(1_000))]
+
+        #[test]
+        fn any_bytes_are_params_or_none(mut bytes in proptest::collection::vec(0..=255_u8, 0..200), at in 0..60_usize) {
+            let _ = (UnitParams::decode(&bytes), GatewayParams::decode(&bytes));
+            // And ours with bytes of anyone's in their middle.
+            let ours = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600), life: [5; 8] }.encode();
+            bytes.splice(0..0, ours[..at.min(ours.len())].to_vec());
+            if let Some(params) = UnitParams::decode(&bytes) {
+                assert!(is_stream_name(&params.stream) && params.latency <= MAX_LATENCY);
+            }
+        }
+    }
+
     #[test]
     fn params_read_back_and_unknown_ones_are_skipped() {
         let unit = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600), life: [5; 8] };

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::frames::{plaintext, written};
-use super::{identities, sender, unit};
+use super::{cases, identities, sender, unit};
 use crate::Sender;
 use crate::crypto::{GatewayTls, SessionKeys};
 use crate::handshake::{GatewayHandshake, GatewayParams};
@@ -103,7 +103,7 @@ fn drain(now: Instant, sender: &mut Sender) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_rogue_gateway_cannot_break_a_unit(

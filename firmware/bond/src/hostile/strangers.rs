@@ -10,7 +10,7 @@ use bondbox_wire::{MAX_DATAGRAM, Writer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{HOSTILE, Honest, gateway, identities, route, sender};
+use super::{HOSTILE, Honest, cases, gateway, identities, route, sender};
 use crate::Gateway;
 use crate::gateway::Route;
 use crate::handshake::{Step, UnitHandshake, UnitParams};
@@ -47,7 +47,7 @@ fn pieces() -> impl Strategy<Value = Vec<(u8, u64, u64, u64, Vec<u8>, bool)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn rough_handshakes_are_survived_on_both_ends_and_never_answered_with_more_than_thrice(pieces in pieces()) {

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::frames::{plaintext, written};
-use super::{HOSTILE, Honest, gateway, identities, route};
+use super::{HOSTILE, Honest, cases, gateway, identities, route};
 use crate::Gateway;
 use crate::crypto::SessionKeys;
 use crate::gateway::GatewayEvent;
@@ -19,7 +19,7 @@ use crate::handshake::{Step, UnitHandshake, UnitParams};
 use crate::packet::{Heading, seal};
 
 /// A unit that holds keys and nothing else.
-struct Rogue {
+pub(super) struct Rogue {
     keys: SessionKeys,
     session: u32,
     next_pn: u64,
@@ -29,7 +29,7 @@ struct Rogue {
 }
 
 impl Rogue {
-    fn new(now: Instant, gateway: &mut Gateway) -> Self {
+    pub(super) fn new(now: Instant, gateway: &mut Gateway) -> Self {
         let [unit, _, pinned] = identities();
         let params = UnitParams { stream: "rogue".into(), latency: Duration::from_secs(1_000_000), life: [1; 8] };
         let mut handshake = UnitHandshake::new(now, [6; 8], unit, pinned.public(), &params);
@@ -54,7 +54,7 @@ impl Rogue {
         Self { keys, session: params.session_index, next_pn: 0, answers: 0, answered_bytes: 0 }
     }
 
-    fn seal(&mut self, now: Instant, path: u32, to: Address, plaintext: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(&mut self, now: Instant, path: u32, to: Address, plaintext: &[u8]) -> Vec<u8> {
         let mut buffer = [0; MAX_DATAGRAM];
         let heading = Heading { path, to, pn: self.next_pn, acknowledged: self.next_pn.checked_sub(1) };
         self.next_pn += 1;
@@ -62,12 +62,17 @@ impl Rogue {
         buffer[..len].to_vec()
     }
 
-    fn join(&mut self, now: Instant, path: u32, plaintext: &[u8]) -> Vec<u8> {
+    /// As if enough had been sealed to rotate the keys.
+    pub(super) const fn wear_out_keys(&mut self) {
+        self.keys.wear_out();
+    }
+
+    pub(super) fn join(&mut self, now: Instant, path: u32, plaintext: &[u8]) -> Vec<u8> {
         self.seal(now, path, Address::NewPath { session: self.session, path }, plaintext)
     }
 }
 
-fn link_join(index: u32) -> Vec<u8> {
+pub(super) fn link_join(index: u32) -> Vec<u8> {
     written(&Frame::LinkJoin(LinkJoin { index, sent: Instant::from_millis(1), link: LinkId(0), name: "evil" }))
 }
 
@@ -112,7 +117,7 @@ fn act(now: Instant, rogue: &mut Rogue, (kind, path, proper, frames, _): &(u8, u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_rogue_unit_harms_no_other(acts in acts()) {
@@ -180,7 +185,7 @@ fn a_captured_join_does_not_open_its_path_a_second_time() {
 }
 
 /// Joins a path and gives the index that the gateway wants to be called by on it.
-fn open_path(now: Instant, gateway: &mut Gateway, rogue: &mut Rogue, path: u32) -> u32 {
+pub(super) fn open_path(now: Instant, gateway: &mut Gateway, rogue: &mut Rogue, path: u32) -> u32 {
     let mut join = rogue.join(now, path, &link_join(88));
     gateway.handle_datagram(now, route(HOSTILE, 0), &mut join);
     let mut buffer = [0; MAX_DATAGRAM];

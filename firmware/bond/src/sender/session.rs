@@ -108,6 +108,18 @@ impl Session {
         }
     }
 
+    /// As if enough had been sealed to rotate the keys.
+    #[cfg(test)]
+    pub(super) const fn wear_out_keys(&mut self) {
+        self.keys.wear_out();
+    }
+
+    /// Of the keys.
+    #[cfg(test)]
+    pub(super) const fn phase(&self) -> bool {
+        self.keys.phase()
+    }
+
     /// The next packets on all links are the last.
     pub(super) fn close(&mut self) {
         let open = self.paths.iter().filter(|(_, path)| path.peer_index.is_some());
@@ -168,6 +180,8 @@ impl Sender {
             self.store.expire(now);
             return;
         };
+        let joined = session.paths.values().filter(|path| path.peer_index.is_some());
+        session.keys.retire(now, joined.map(|path| path.id));
         for (link, path) in &mut session.paths {
             let fell_silent =
                 path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);

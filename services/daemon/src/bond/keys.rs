@@ -85,7 +85,7 @@ pub fn generate(path: &Path, force: bool) -> anyhow::Result<Identity> {
 /// When there is none, or something else.
 pub fn read(path: &Path) -> anyhow::Result<Identity> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Identity::from_pkcs8(&bytes).with_context(|| path.display().to_string())
+    Identity::take_pkcs8(bytes).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
