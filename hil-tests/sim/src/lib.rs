@@ -4,8 +4,10 @@
 //! of processor. All of it is drawn from one seed, but for the bytes of keys. [`run()`] plays a scenario with a stream of
 //! numbered datagrams or frames through it and gives an [`Outcome`].
 
+pub mod bounds;
 mod meter;
 mod pool;
+pub mod random;
 mod run;
 mod source;
 pub mod suite;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use bondbox_bond::sender::{Headroom, Policy};
+use bondbox_bond::sender::{self, Policy};
 use bondbox_linksim::Scenario;
+use bondbox_sim::random::{self, Compared, Headroom};
 use bondbox_sim::suite::{self, Row};
-use bondbox_sim::{Config, Outcome, Shape, World, run_watched};
+use bondbox_sim::{Config, Outcome, Shape, World, in_order, run_watched};
 use bondbox_units::Bitrate;
 use clap::{Args, Parser, ValueEnum};
 
@@ -17,6 +18,7 @@ use clap::{Args, Parser, ValueEnum};
 enum Command {
     Play(Play),
     Suite(Suite),
+    Random(Random),
 }
 
 /// Plays scenarios and prints what became of the stream.
@@ -94,8 +96,27 @@ struct Suite {
     /// Cases whose name contains this; may be given several times.
     #[arg(long)]
     only: Vec<String>,
+    /// Print what the oracle, and a sender that knows the links as they were a round trip and 60 ms ago, get through with the
+    /// worst seed of each. Streams that follow the encoder target have none.
+    #[arg(long)]
+    bounds: bool,
     #[command(flatten)]
     runs: Runs,
+}
+
+/// Plays networks that are drawn from seeds, beside the oracle, and tells by how many points it is better, by headroom: how
+/// much more than the stream the oracle could get through in full. Judged on 0..1000.
+#[derive(Args)]
+struct Random {
+    /// From the first to the one after the last.
+    #[arg(long, value_parser = range, default_value = "0..1000")]
+    seeds: Range<u64>,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Print this network and its stream, and play nothing.
+    #[arg(long)]
+    show: Option<u64>,
 }
 
 /// What all that compare many runs take.
@@ -124,17 +145,49 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Play(args) => play(&args),
         Command::Suite(args) => judge(&args),
+        Command::Random(args) => random(&args),
     }
 }
 
 fn judge(args: &Suite) -> anyhow::Result<()> {
     let cases = suite::chosen(&args.only);
     anyhow::ensure!(!cases.is_empty(), "no case is called like that");
-    println!("{}", Row::HEAD);
+    println!("{}{}", Row::HEAD, if args.bounds { "   oracle informed" } else { "" });
     let runs = &args.runs;
-    let rows = suite::play(&cases, runs.seeds.clone(), &runs.folder, runs.jobs, |row| println!("{row}"))?;
+    let rows = suite::play(&cases, runs.seeds.clone(), &runs.folder, runs.jobs, args.bounds, |row| println!("{row}"))?;
     let held = rows.iter().filter(|row| row.missed.is_empty()).count();
     println!("{held} of {} bars hold", rows.len());
+    Ok(())
+}
+
+fn random(args: &Random) -> anyhow::Result<()> {
+    if let Some(seed) = args.show {
+        let drawn = random::draw(seed);
+        println!("{}\n# {:?}", drawn.text, drawn.config);
+        return Ok(());
+    }
+    let seeds: Vec<u64> = args.seeds.clone().collect();
+    let mut all: Vec<Compared> = vec![];
+    in_order(&seeds, args.jobs, |seed| random::compare(*seed), |_, compared| all.push(compared));
+    println!("headroom        networks   median      p90    worst  seeds of the five worst");
+    for class in [Headroom::Ample, Headroom::Fair, Headroom::Little] {
+        let mut of_class: Vec<_> = all.iter().filter(|compared| compared.headroom == class).collect();
+        of_class.sort_by(|a, b| a.gap.total_cmp(&b.gap));
+        let Some(worst) = of_class.last() else { continue };
+        let at = |share: f64| of_class[((of_class.len() - 1) as f64 * share) as usize].gap;
+        let seeds: Vec<_> = of_class.iter().rev().take(5).map(|compared| compared.seed.to_string()).collect();
+        let holds = class.bar().map(|(median, most)| at(0.5) <= median && at(0.9) <= most);
+        println!(
+            "{:<15} {:>8} {:>8.3} {:>8.3} {:>8.3}  {:<28} {}",
+            class.name(),
+            of_class.len(),
+            at(0.5),
+            at(0.9),
+            worst.gap,
+            seeds.join(" "),
+            holds.map_or("", |holds| if holds { "holds" } else { "MISSED" }),
+        );
+    }
     Ok(())
 }
 
@@ -155,7 +208,7 @@ fn play(args: &Play) -> anyhow::Result<()> {
                 rate: Bitrate::from_kbps(args.rate_kbps),
                 follow: args.follow_kbps.map(Bitrate::from_kbps),
                 policy: args.policy.into(),
-                headroom: if args.survive_one { Headroom::SurviveOne } else { Headroom::None },
+                headroom: if args.survive_one { sender::Headroom::SurviveOne } else { sender::Headroom::None },
                 ..Config::default()
             };
             let outcome = run_watched(&scenario, &config, |world| {

@@ -170,4 +170,4 @@ impl Meter {
 }
 
 /// The meter's own grain and the receiver's timer.
-const ALLOWANCE: Duration = Duration::from_millis(20);
+pub(crate) const ALLOWANCE: Duration = Duration::from_millis(20);

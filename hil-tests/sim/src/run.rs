@@ -102,7 +102,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         if world.now() >= measure_from && wire_before.is_none() {
             wire_before = Some((world.wire.clone(), lost(&world)));
         }
-        let streaming = world.now() < end;
+        let streaming = source.deadline() < end;
         if world.now() >= watch_at {
             watch_at += WATCH_INTERVAL;
             watch(&world);
@@ -140,7 +140,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let [dropped, offered] = lost(&world);
     let kept = 1.0 - (dropped - lost_before[0]) as f64 / (offered - lost_before[1]).max(1) as f64;
     let links = scenario.links.iter().zip(world.wire.iter().zip(before));
-    let mtu = scenario.links.iter().map(|link| link.up.mtu_bytes.unwrap_or(usize::MAX)).max().unwrap_or(usize::MAX);
+    let mtu = largest_mtu(scenario);
     Outcome {
         floor_bytes: meter.wire_bytes(measure_from, |size| wire_size(size, mtu)) as f64 / kept.max(f64::MIN_POSITIVE),
         links: links
@@ -157,6 +157,11 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
 fn lost(world: &World) -> [u64; 2] {
     let counters = world.network.links().iter().map(|link| link.up.counters());
     counters.fold([0; 2], |[lost, all], counted| [lost + counted.dropped.loss.bytes, all + counted.offered.bytes])
+}
+
+/// What the widest path takes, in bytes of IP.
+pub(crate) fn largest_mtu(scenario: &Scenario) -> usize {
+    scenario.links.iter().map(|link| link.up.mtu_bytes.unwrap_or(usize::MAX)).max().unwrap_or(usize::MAX)
 }
 
 /// Bytes on the wire of a unit sent once, in as few datagrams as paths of `mtu` bytes of IP allow.

@@ -54,9 +54,22 @@ impl Source {
 
     /// The next unit, if it is time.
     pub fn poll(&mut self, now: Instant) -> Option<Unit> {
-        if now < self.next_at {
-            return None;
-        }
+        (now >= self.next_at).then(|| {
+            let next = self.advance();
+            Unit {
+                track: TRACK,
+                pts: (self.shape == Shape::Frames).then_some(next.at),
+                dts: None,
+                priority: if next.keyframe { Priority::Reference } else { Priority::Standard },
+                keyframe: next.keyframe,
+                discontinuity: false,
+                payload: payload(next.number, next.size),
+            }
+        })
+    }
+
+    /// The next unit but for its bytes.
+    pub(crate) fn advance(&mut self) -> Next {
         let number = self.next;
         self.next += 1;
         let keyframe = self.shape == Shape::Frames && self.until_keyframe == 0;
@@ -72,16 +85,17 @@ impl Source {
         };
         let at = self.next_at;
         self.next_at += spacing;
-        Some(Unit {
-            track: TRACK,
-            pts: (self.shape == Shape::Frames).then_some(at),
-            dts: None,
-            priority: if keyframe { Priority::Reference } else { Priority::Standard },
-            keyframe,
-            discontinuity: false,
-            payload: payload(number, size),
-        })
+        Next { at, number, size, keyframe }
     }
+}
+
+/// A unit that is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    pub(crate) at: Instant,
+    number: u32,
+    pub(crate) size: usize,
+    keyframe: bool,
 }
 
 /// The bytes of unit `number`: a receiver can tell whether any was changed.

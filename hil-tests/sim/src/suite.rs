@@ -14,7 +14,7 @@ use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant};
 
 use crate::pool::in_order;
-use crate::{Clocks, Config, Outcome, Shape, run};
+use crate::{Clocks, Config, Outcome, Shape, bounds, run};
 
 pub use cases::CASES;
 pub use report::Row;
@@ -109,6 +109,7 @@ pub fn play(
     seeds: std::ops::Range<u64>,
     folder: &Path,
     jobs: usize,
+    with_bounds: bool,
     mut done: impl FnMut(&Row),
 ) -> anyhow::Result<Vec<Row>> {
     let scenarios = cases.iter().map(|case| case.scenario(folder)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -116,21 +117,41 @@ pub fn play(
         (0..cases.len()).flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
     let mut rows: Vec<Row> = vec![];
     let of_case = (seeds.end - seeds.start) as usize;
-    let mut outcomes: Vec<Outcome> = vec![];
-    in_order(
-        &runs,
-        jobs,
-        |(case, seed)| run(&scenarios[*case], &cases[*case].config(*seed)),
-        |(case, _), outcome| {
-            outcomes.push(outcome);
-            if outcomes.len() == of_case {
-                let row = Row::new(cases[*case], std::mem::take(&mut outcomes), &rows);
-                done(&row);
-                rows.push(row);
-            }
-        },
-    );
+    let (mut outcomes, mut bounds): (Vec<Outcome>, Vec<Bounds>) = Default::default();
+    let play = |(case, seed): &(usize, u64)| {
+        let (scenario, config) = (&scenarios[*case], cases[*case].config(*seed));
+        let bounds = (with_bounds && config.follow.is_none()).then(|| Bounds::of(scenario, &config));
+        (run(scenario, &config), bounds)
+    };
+    in_order(&runs, jobs, play, |(case, _), (outcome, bound)| {
+        outcomes.push(outcome);
+        bounds.extend(bound);
+        if outcomes.len() == of_case {
+            let row = Row::new(cases[*case], std::mem::take(&mut outcomes), std::mem::take(&mut bounds), &rows);
+            done(&row);
+            rows.push(row);
+        }
+    });
     Ok(rows)
+}
+
+/// What could have been done at best, in percent on time.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// By one who knows all.
+    pub oracle: f64,
+    /// By one who knows all a little later.
+    pub informed: f64,
+}
+
+impl Bounds {
+    /// Of one run.
+    pub fn of(scenario: &Scenario, config: &Config) -> Self {
+        Self {
+            oracle: bounds::oracle(scenario, config, 1.0).percent(),
+            informed: bounds::informed(scenario, config).percent(),
+        }
+    }
 }
 
 /// An instant of the scenario.

@@ -34,7 +34,7 @@ fn rows_do_not_depend_on_the_number_of_threads() {
     cases.truncate(1);
     let rows = |jobs| {
         let mut lines = vec![];
-        play(&cases, 1..3, &folder(), jobs, |row| lines.push(row.to_string())).unwrap();
+        play(&cases, 1..3, &folder(), jobs, false, |row| lines.push(row.to_string())).unwrap();
         lines
     };
     assert_eq!(rows(1), rows(3));

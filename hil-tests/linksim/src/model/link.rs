@@ -32,7 +32,7 @@ impl<T> Link<T> {
     /// A link at time zero, with nothing in it.
     pub fn new(config: &LinkConfig, seed: u64) -> Self {
         // A modem that is out is out both ways: where both have the same outages, they are at the same times.
-        let outages = derive(seed, 2);
+        let outages = outages_seed(seed);
         Self {
             up: Direction::with_outages(&config.up, derive(seed, 0), outages),
             down: Direction::with_outages(&config.down, derive(seed, 1), outages),
@@ -77,6 +77,11 @@ impl<T> Link<T> {
     pub fn deadline(&self) -> Option<Instant> {
         [self.up.deadline(), self.down.deadline()].into_iter().flatten().min()
     }
+}
+
+/// Of both directions of the link with this seed.
+pub(super) fn outages_seed(seed: u64) -> u64 {
+    derive(seed, 2)
 }
 
 /// Which directions of a link.

@@ -42,10 +42,20 @@ impl<T> Path<T> {
         }
     }
 
-    pub(super) fn depart(&mut self, departure: Instant, packet: T, size_bytes: usize) {
+    /// What a packet takes at least that leaves now and finds nothing before it.
+    pub(super) fn least_delay_at(&mut self, departure: Instant) -> Duration {
+        // Where each packet draws for itself, it may draw nothing.
+        let jitter = if self.reorder { Duration::ZERO } else { self.jitter.at(departure) };
+        self.base_at(departure) + jitter
+    }
+
+    fn base_at(&self, departure: Instant) -> Duration {
         let step = self.steps.partition_point(|step| step.at <= departure);
-        let extra = self.steps[..step].last().map_or(Duration::ZERO, |step| step.extra);
-        let mut arrival = departure + self.delay + extra + self.jitter.at(departure);
+        self.delay + self.steps[..step].last().map_or(Duration::ZERO, |step| step.extra)
+    }
+
+    pub(super) fn depart(&mut self, departure: Instant, packet: T, size_bytes: usize) {
+        let mut arrival = departure + self.base_at(departure) + self.jitter.at(departure);
         if !self.reorder {
             // A path that gets shorter does not let packets overtake: they bunch up behind the last one.
             arrival = arrival.max(self.last_arrival);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Besides, Case, at};
+use super::{Besides, Bounds, Case, at};
 use crate::Outcome;
 
 /// A case and its outcomes, one a seed.
@@ -12,13 +12,15 @@ pub struct Row {
     pub case: &'static Case,
     /// In the order of the seeds.
     pub outcomes: Vec<Outcome>,
+    /// In the same order, where they were asked for and there are any.
+    pub bounds: Vec<Bounds>,
     /// What of its bar does not hold.
     pub missed: Vec<String>,
 }
 
 impl Row {
-    pub(super) fn new(case: &'static Case, outcomes: Vec<Outcome>, before: &[Self]) -> Self {
-        let mut row = Self { case, outcomes, missed: vec![] };
+    pub(super) fn new(case: &'static Case, outcomes: Vec<Outcome>, bounds: Vec<Bounds>, before: &[Self]) -> Self {
+        let mut row = Self { case, outcomes, bounds, missed: vec![] };
         row.judge(before);
         row
     }
@@ -119,6 +121,10 @@ impl std::fmt::Display for Row {
             self.highest(Outcome::excess),
             self.highest(Outcome::return_share),
         )?;
+        if !self.bounds.is_empty() {
+            let worst = |of: fn(&Bounds) -> f64| self.bounds.iter().map(of).fold(100.0, f64::min);
+            write!(f, "{:>7.3} {:>7.3}  ", worst(|bounds| bounds.oracle), worst(|bounds| bounds.informed))?;
+        }
         match self.missed.as_slice() {
             [] => write!(f, "holds"),
             missed => write!(f, "MISSED: {}", missed.join("; ")),
