@@ -34,6 +34,8 @@ pub(crate) enum Load {
 struct Sample {
     /// The slower of how they left and how they arrived.
     rate: Bitrate,
+    /// How they left.
+    leaving: Bitrate,
     /// How they arrived.
     arriving: Bitrate,
     /// There was less to send than the path would have taken.
@@ -70,18 +72,19 @@ impl Capacity {
             }
             self.window.pop_front();
         }
-        let Some(Sample { rate: sample, arriving, limited }) = self.sample() else { return };
+        let Some(Sample { rate: sample, leaving, arriving, limited }) = self.sample() else { return };
         let gain = ((now - self.looked).as_secs_f64() / FOLLOW.as_secs_f64()).clamp(MIN_GAIN, 1.0);
         self.looked = now;
         match load {
-            // Sparse packets from before the queue grew prove nothing about how little the path has; and while a queue
-            // drains, what leaves is less than what arrives.
-            Load::Full if !limited || sample > self.proven => {
+            // Sparse packets from before the queue grew prove nothing about how little the path has; and neither do packets
+            // that arrive as fast as they leave: what looks like a queue is drained, or is none.
+            Load::Full if !limited && arriving < leaving.scaled(KEPT_UP) || sample > self.proven => {
                 let proven = self.proven.as_bps() as f64;
                 let told = self.proven.clamp(sample, arriving.max(sample));
                 self.proven = Bitrate::from_bps((proven + (told.as_bps() as f64 - proven) * gain) as u64);
                 self.proven_at = now;
             }
+            Load::Full if !limited => self.proven_at = now,
             Load::Full => {}
             Load::Open if sample > self.estimate(now) => (self.proven, self.proven_at) = (sample, now),
             Load::Open if !limited && sample >= self.proven.scaled(0.9) => self.proven_at = now,
@@ -123,6 +126,7 @@ impl Capacity {
         let received = span(self.window.iter().map(|packet| packet.received))?.max(MIN_SAMPLE_SPAN);
         Some(Sample {
             rate: Bitrate::from_bytes_in(bytes, received.max(sent))?,
+            leaving: Bitrate::from_bytes_in(bytes, sent.max(MIN_SAMPLE_SPAN))?,
             arriving: Bitrate::from_bytes_in(bytes, received)?,
             limited: self.window.iter().any(|packet| packet.limited),
         })
@@ -145,6 +149,8 @@ const MAX_PACKETS: usize = 2_048;
 const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
 /// A cell's load changes over minutes.
 const DECAY: Duration = Duration::from_secs(60);
+/// A path that delivers this much of what leaves keeps up with it.
+const KEPT_UP: f64 = 0.97;
 /// A step is followed to 90 % within about 100 ms of its window, however often acknowledgements come.
 const FOLLOW: Duration = Duration::from_millis(30);
 const MIN_GAIN: f64 = 0.1;
@@ -205,10 +211,25 @@ mod tests {
         assert!(capacity.estimate(Instant::from_millis(400)).as_bps() > 9_000_000);
         for step in 0..12 {
             let from = 400 + step * 40;
-            capacity.on_delivered(Instant::from_millis(from), packets(from, 10, 4_000, 4_000), Load::Full);
+            // Twice as much leaves as arrives.
+            let mut queued = packets(from, 20, 2_000, 4_000);
+            queued.iter_mut().for_each(|packet| packet.received += Duration::from_millis(step * 40));
+            capacity.on_delivered(Instant::from_millis(from), queued, Load::Full);
         }
         let estimate = capacity.estimate(Instant::from_millis(900)).as_bps();
         assert!((2_300_000..3_200_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn a_path_that_delivers_all_that_leaves_is_not_taken_for_less() {
+        let mut capacity = capacity();
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
+        for step in 0..40 {
+            let from = 400 + step * 40;
+            capacity.on_delivered(Instant::from_millis(from), packets(from, 20, 2_000, 2_000), Load::Full);
+        }
+        let estimate = capacity.estimate(Instant::from_millis(2_000)).as_bps();
+        assert!(estimate > 9_000_000, "a base that rose looks like a queue: {estimate}");
     }
 
     #[test]
