@@ -59,6 +59,8 @@ counters! {
     unexpected_join,
     /// A reset for an index that is not ours.
     stray_reset,
+    /// A message that is not what its first piece said, or of another life of its sender.
+    bad_message,
     /// Media too far from what is due, or more than a session may hold.
     out_of_bounds,
 }

@@ -4,6 +4,7 @@
 
 mod admission;
 mod endpoint;
+mod kept;
 mod session;
 mod status;
 mod succession;
@@ -16,15 +17,18 @@ use std::time::Duration;
 use bondbox_units::Instant;
 use bondbox_wire::envelope::Envelope;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 pub use status::{PathStatus, SessionStatus, TrackStatus, UnitReport};
 
+use crate::channel::ChannelEvent;
 use crate::counters::Rejected;
 use crate::crypto::{GatewayTls, Identity, PublicKey};
 use crate::receiver::Delivered;
 use crate::sender::TrackInfo;
+use crate::trace::{Fate, TraceEvent};
 use admission::Admission;
+use kept::Kept;
 use session::Session;
 
 /// What a gateway is to do.
@@ -90,6 +94,13 @@ pub enum GatewayEvent {
         /// The unit.
         unit: Delivered,
     },
+    /// A message came, or one of ours is over.
+    Channel {
+        /// The stream.
+        stream: StreamKey,
+        /// What happened.
+        event: ChannelEvent,
+    },
     /// A session is over.
     SessionClosed {
         /// The session.
@@ -127,16 +138,22 @@ pub struct Gateway {
     resets_at: Instant,
     resets_left: u32,
     rejected: Rejected,
+    /// What our messages are known by.
+    origin: u32,
+    /// Of streams that have ended, the oldest first.
+    kept: VecDeque<(StreamKey, Kept)>,
 }
 
 impl Gateway {
     /// A gateway without sessions. `seed` feeds the indices it draws; they must differ from run to run, not be secret.
     pub fn new(now: Instant, config: GatewayConfig, seed: u64) -> Self {
         let tls = GatewayTls::new(&config.identity, config.units.iter().copied());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let origin = rng.next_u32();
         Self {
             config,
             tls,
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            rng,
             admission: Admission::new(now),
             sessions: BTreeMap::new(),
             indices: HashMap::new(),
@@ -146,6 +163,8 @@ impl Gateway {
             resets_at: now,
             resets_left: 0,
             rejected: Rejected::default(),
+            origin,
+            kept: VecDeque::new(),
         }
     }
 
@@ -179,11 +198,18 @@ impl Gateway {
         let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= patience(session));
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
         silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
+        self.expire_kept(now);
         for (id, session) in self.sessions.iter_mut().filter(|(_, session)| session.announced) {
             while let Some(mut unit) = session.receiver.poll(now) {
                 unit.discontinuity |= session.broken && session.begun.insert(unit.track);
+                let (track, number, lateness) = (unit.track, unit.unit, now - unit.due);
+                let traced = TraceEvent::Unit { track, unit: number, fate: Fate::Delivered, lateness };
+                session.trace.record(now, &traced);
                 self.events.push_back(GatewayEvent::Unit { session: *id, unit });
             }
+            session.sample(now);
+            session.channels.handle_timeout(now);
+            self.events.extend(session.channel_events());
         }
         self.sessions.values_mut().for_each(|session| session.retire_keys(now));
         self.settle(now);
@@ -240,10 +266,13 @@ impl Gateway {
     }
 
     fn close(&mut self, id: SessionId, reason: CloseReason) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(mut session) = self.sessions.remove(&id) else { return };
         self.indices.retain(|_, (session, _)| *session != id);
         // Who is revoked is told, so that it stops; a unit that went silent or moved on needs no word.
         let announced = session.announced;
+        if announced {
+            self.keep(&mut session);
+        }
         if reason == CloseReason::Revoked {
             self.outbox.extend(session.farewell());
         }

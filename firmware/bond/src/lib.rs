@@ -52,6 +52,12 @@
 //! - A newer session of a stream replaces the older one when its first link has joined, not before, and goes on with what
 //!   the older one has; what a unit said before it was started anew comes out first.
 //!
+//! # Beside the media
+//!
+//! - *Messages* ([`channel`]) go both ways, reliable, in order and each once, within 2 % of what the links proved. They and
+//!   their order outlive sessions.
+//! - *Traces* ([`trace`]): each end keeps what happened to it lately.
+//!
 //! # What a peer cannot do
 //!
 //! Bytes from strangers are counted in [`Rejected`] and change nothing. A peer with keys may send what it likes: what it makes
@@ -79,10 +85,11 @@
 //!
 //! # What is deliberately not there yet
 //!
-//! Coded repair and duplicates; several outputs of one session; reliable channels (telemetry, commands); datagram sizes
-//! between 972 and 1,472; links that share a bottleneck; tracks from the gateway to the unit.
+//! Coded repair and duplicates; several outputs of one session; datagram sizes between 972 and 1,472; links that share a
+//! bottleneck; tracks from the gateway to the unit.
 #![forbid(unsafe_code)]
 
+pub mod channel;
 mod counters;
 mod crypto;
 pub mod gateway;
@@ -95,6 +102,7 @@ mod pair;
 mod ranges;
 pub mod receiver;
 pub mod sender;
+pub mod trace;
 mod window;
 
 pub use counters::Rejected;

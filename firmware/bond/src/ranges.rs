@@ -62,6 +62,11 @@ impl RangeSet {
         gaps
     }
 
+    /// All ranges, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u32>> {
+        self.ranges.iter()
+    }
+
     /// Ranges held, for bounds on memory.
     pub(crate) fn pieces(&self) -> usize {
         self.ranges().len()

@@ -10,15 +10,18 @@ mod features;
 mod link;
 mod liveness;
 mod loss;
+mod messages;
 mod mtu;
 mod pacing;
 mod path;
 mod policy;
+mod radio;
 mod rate;
 mod schedule;
 mod session;
 mod status;
 mod store;
+mod tracing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,10 +37,13 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use encoder::Headroom;
 pub use features::{Feature, Features};
 pub use policy::{LinkUse, Policy};
+pub use radio::RadioReport;
 pub use status::{LinkStatus, SenderStatus, SessionState};
 
+use crate::channel::{ChannelEvent, Channels};
 use crate::counters::Rejected;
 use crate::crypto::{Identity, PublicKey};
+use crate::trace::{self, Side, Trace};
 use crate::window::WindowSum;
 use encoder::EncoderTarget;
 use link::Link;
@@ -135,6 +141,8 @@ pub enum SenderEvent {
     },
     /// A link that was removed has nothing in flight any more.
     LinkLeft(LinkId),
+    /// A message came, or one of ours is over.
+    Channel(ChannelEvent),
 }
 
 /// A datagram to send.
@@ -171,6 +179,9 @@ pub struct Sender {
     reset_at: Option<Instant>,
     /// When a keyframe was asked for last.
     keyframes: BTreeMap<TrackId, Instant>,
+    channels: Channels,
+    trace: Trace,
+    sampled: Instant,
 }
 
 impl Sender {
@@ -189,6 +200,7 @@ impl Sender {
         rng.fill_bytes(&mut life);
         Self {
             config,
+            channels: Channels::new(now, rng.next_u32()),
             rng,
             life,
             links: BTreeMap::new(),
@@ -208,6 +220,8 @@ impl Sender {
             dark: false,
             reset_at: None,
             keyframes: BTreeMap::new(),
+            trace: Trace::new(now, Side::Unit, trace::UNIT_BYTES),
+            sampled: now,
         }
     }
 
@@ -287,6 +301,7 @@ impl Sender {
 
     /// Takes in a datagram that came over `link`; it is opened in place.
     pub fn handle_datagram(&mut self, now: Instant, link: LinkId, datagram: &mut [u8]) {
+        self.trace.set_now(now);
         match Envelope::decode(datagram) {
             Ok(Envelope::Handshake(piece)) => self.on_handshake(now, link, &piece),
             Ok(Envelope::Reset { index }) => self.on_reset(now, index),
@@ -302,18 +317,25 @@ impl Sender {
             return;
         }
         self.next_tick = now + TICK;
+        self.trace.set_now(now);
         self.drive_opening(now);
         self.drive_session(now);
+        self.channels.handle_timeout(now);
+        self.sample(now);
     }
 
     /// Writes the next datagram to send into `buffer`, which has room for [`bondbox_wire::MAX_DATAGRAM`] bytes.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        self.transmit_opening(now, buffer).or_else(|| self.transmit_session(now, buffer))
+        let sent = self.transmit_opening(now, buffer).or_else(|| self.transmit_session(now, buffer))?;
+        self.trace_sent(now, sent);
+        Some(sent)
     }
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<SenderEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front().or_else(|| self.channels.poll_event().map(SenderEvent::Channel))?;
+        self.trace_event(&event);
+        Some(event)
     }
 
     /// When to call [`Sender::handle_timeout`] and [`Sender::poll_transmit`] again at the latest.

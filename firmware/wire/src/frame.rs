@@ -3,6 +3,7 @@
 mod ack;
 mod control;
 mod media;
+mod message;
 mod repair;
 
 pub use ack::{Ack, AckBuilder, Acked, TIME_UNIT_MICROS};
@@ -10,6 +11,7 @@ pub use control::{
     Bitrate, Clock, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_LABEL, MAX_LINK_NAME, Track, TrackKind,
 };
 pub use media::{Media, UnitHeader};
+pub use message::{Channel, MAX_MESSAGE, Message, MessageAck, UnitsAck};
 pub use repair::{MAX_RUNS, MAX_SOURCES, Repair, Run, coefficient};
 
 use bondbox_units::TrackId;
@@ -65,6 +67,12 @@ pub enum Frame<'a> {
     Clock(Clock),
     /// What a track is.
     Track(Track<'a>),
+    /// Bytes of a message.
+    Message(Message<'a>),
+    /// What came of messages.
+    MessageAck(MessageAck),
+    /// What came of units of a track from the gateway.
+    UnitsAck(UnitsAck),
     /// A kind that this build does not know, skipped by its length.
     Unknown {
         /// The kind.
@@ -161,6 +169,15 @@ impl Frame<'_> {
             Self::Media(media) => return media.encode(out),
             Self::Ack(ack) => return ack.encode(out),
             Self::Repair(repair) => return repair.encode_again(out),
+            Self::Message(message) => {
+                let kind = match message.channel {
+                    Channel::Telemetry => kind::TELEMETRY,
+                    Channel::Command => kind::COMMAND,
+                };
+                return message.encode(kind, out);
+            }
+            Self::MessageAck(ack) => ack.encode(&mut writer).map(|()| kind::MESSAGE_ACK),
+            Self::UnitsAck(ack) => ack.encode(&mut writer).map(|()| kind::UNITS_ACK),
             Self::LinkReport(report) => report.encode(&mut writer).map(|()| kind::LINK_REPORT),
             Self::Bitrate(bitrate) => bitrate.encode(&mut writer).map(|()| kind::BITRATE),
             Self::Ping(token) => writer.varint(*token).map(|()| kind::PING),
@@ -203,6 +220,10 @@ fn decode_body<'a>(first: u8, body: &mut Reader<'a>) -> Result<Frame<'a>, BodyEr
         kind::KEYFRAME => Frame::Keyframe { track: TrackId(body.u8()?) },
         kind::CLOCK => Frame::Clock(Clock::decode(body)?),
         kind::TRACK => Frame::Track(Track::decode(body)?),
+        kind::TELEMETRY => Frame::Message(Message::decode(Channel::Telemetry, body)?),
+        kind::COMMAND => Frame::Message(Message::decode(Channel::Command, body)?),
+        kind::MESSAGE_ACK => Frame::MessageAck(MessageAck::decode(body)?),
+        kind::UNITS_ACK => Frame::UnitsAck(UnitsAck::decode(body)?),
         kind => Frame::Unknown { kind },
     })
 }
@@ -241,6 +262,10 @@ mod kind {
     pub(super) const CLOCK: u8 = 0x0e;
     pub(super) const TRACK: u8 = 0x0f;
     pub(super) const MEDIA_AGAIN: u8 = 0x10;
+    pub(super) const TELEMETRY: u8 = 0x11;
+    pub(super) const COMMAND: u8 = 0x12;
+    pub(super) const MESSAGE_ACK: u8 = 0x13;
+    pub(super) const UNITS_ACK: u8 = 0x14;
 }
 
 /// Longest body of a control frame: a track with its label.

@@ -41,7 +41,7 @@
 //! body
 //! ```
 //!
-//! A frame of unknown kind is skipped by its length. Kinds 0x11 (telemetry) and 0x12 (command) are reserved.
+//! A frame of unknown kind is skipped by its length.
 //!
 //! # Coded repair
 //!

@@ -3,8 +3,8 @@
 use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::envelope::{Address, Envelope, encode_header};
 use bondbox_wire::frame::{
-    AckBuilder, Acked, Bitrate, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_SOURCES, Media,
-    Repair, Run, Track, TrackKind, UnitHeader,
+    AckBuilder, Acked, Bitrate, Channel, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState,
+    MAX_SOURCES, Media, Message, MessageAck, Repair, Run, Track, TrackKind, UnitHeader, UnitsAck,
 };
 use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{Reader, ReplayWindow, Writer, expand, expand_micros, pn_len};
@@ -77,6 +77,22 @@ fn control_frames<'a>(v: &[u64; 9], small: (u8, u8, u16, u16, u32), text: &'a st
             channels: b,
             label: &text[..text.floor_char_boundary(64)],
         }),
+        Frame::Message(Message {
+            channel: Channel::ALL[usize::from(a % 2)],
+            origin: e,
+            id: v[6],
+            offset: u32::from(c / 2),
+            total: u32::from(c / 2) + 3 + u32::from(d / 4),
+            expires_ms: v[7],
+            bytes: b"abc",
+        }),
+        Frame::MessageAck(MessageAck::new(
+            Channel::ALL[usize::from(b % 2)],
+            e,
+            v[8],
+            [(u32::from(c / 4), u32::from(c / 2)), (u32::from(c / 2) + 7, 40_000)].into_iter(),
+        )),
+        Frame::UnitsAck(UnitsAck { track: TrackId(a), next: e, before: v[0] }),
     ]
 }
 

@@ -78,7 +78,8 @@ impl Gateway {
         self.next_session += 1;
         let latency = self.config.latency.unwrap_or(accepted.params.latency).min(MAX_LATENCY);
         self.indices.insert(index, (id, 0));
-        self.sessions.insert(id, Session::new(now, stream, accepted.params.life, latency, accepted.keys));
+        self.sessions
+            .insert(id, Session::new(now, index, self.origin, stream, accepted.params.life, latency, accepted.keys));
     }
 
     /// A unit may hold so many sessions. Beyond that each new one ends the oldest that no link has joined, or else that of
@@ -149,6 +150,7 @@ impl Gateway {
             };
             match arrival {
                 Arrival::Taken => {}
+                Arrival::OnChannel => self.events.extend(session.channel_events()),
                 // Of one that is not announced it is told when that is.
                 Arrival::Track(info) if session.announced => {
                     self.events.push_back(GatewayEvent::Track { session: id, info })

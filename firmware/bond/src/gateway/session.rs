@@ -12,11 +12,13 @@ use bondbox_wire::envelope::Sealed;
 use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, LinkReport, LinkState};
 
 use super::succession::Outgone;
-use super::{Route, SessionId, StreamKey};
+use super::{GatewayEvent, Route, SessionId, StreamKey};
+use crate::channel::Channels;
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
-use crate::receiver::{AckState, Receiver};
+use crate::receiver::{AckState, Receiver, TrackCounters};
 use crate::sender::TrackInfo;
+use crate::trace::{self, Side, Trace, TraceEvent, TracedPath};
 use crate::window::WindowSum;
 use ways::Ways;
 
@@ -57,6 +59,14 @@ pub(super) struct Session {
     pub(super) received_bytes: u64,
     pub(super) received_packets: u64,
     last_arrival: Instant,
+    pub(super) trace: Trace,
+    pub(super) index: u32,
+    sampled: Instant,
+    pub(super) channels: Channels,
+    /// Each datagram of messages goes another way than the one before.
+    message_turn: u32,
+    /// No messages before this.
+    messages_at: Instant,
 }
 
 /// One link's way here.
@@ -105,6 +115,8 @@ enum Outgoing {
 /// What a frame meant for those above.
 pub(super) enum Arrival {
     Taken,
+    /// A message, or the word on one of ours.
+    OnChannel,
     Track(TrackInfo),
     /// The index of a path that is no more.
     Left(u32),
@@ -123,7 +135,16 @@ impl Path {
 }
 
 impl Session {
-    pub(super) fn new(now: Instant, stream: StreamKey, life: [u8; 8], latency: Duration, keys: SessionKeys) -> Self {
+    /// `index` is what the unit calls the session by, `origin` what our messages are known by.
+    pub(super) fn new(
+        now: Instant,
+        index: u32,
+        origin: u32,
+        stream: StreamKey,
+        life: [u8; 8],
+        latency: Duration,
+        keys: SessionKeys,
+    ) -> Self {
         Self {
             keys,
             stream,
@@ -151,6 +172,12 @@ impl Session {
             received_bytes: 0,
             received_packets: 0,
             last_arrival: now,
+            trace: Trace::new(now, Side::Gateway, trace::STREAM_BYTES),
+            index,
+            sampled: now,
+            channels: Channels::new(now, origin),
+            message_turn: 0,
+            messages_at: now,
         }
     }
 
@@ -253,6 +280,7 @@ impl Session {
         self.received_bytes += size;
         self.received_packets += 1;
         self.last_arrival = now;
+        self.trace.record(now, &TraceEvent::Received { path: path_id, pn: pn as u32, size: size as u16 });
         Ok(&payload[..len])
     }
 
@@ -271,6 +299,8 @@ impl Session {
     pub(super) fn on_join(&mut self, now: Instant, path_id: u32, join: &LinkJoin<'_>) {
         let Some(path) = self.paths.get_mut(&path_id) else { return };
         path.peer_index = Some(join.index);
+        let traced = TracedPath { session: self.index, path: path_id, link: join.link, name: join.name.to_owned() };
+        self.trace.open_path(now, traced);
         if !self.clocked {
             // A first guess, late by one way: the unit's word follows within a round trip.
             self.clocked = true;
@@ -303,15 +333,41 @@ impl Session {
             Frame::Track(track) => return self.on_track(track),
             Frame::LinkLeave { path } => {
                 let Some(left) = self.paths.remove(path) else { return Arrival::Taken };
+                self.trace.record(now, &TraceEvent::PathClosed { path: *path });
                 self.reports.retain(|_, report| report.path != *path);
                 return Arrival::Left(left.own_index);
             }
             Frame::Close { .. } => return Arrival::Closed,
+            Frame::Message(message) => {
+                let taken = self.channels.on_message(now, message);
+                return taken.map_or(Arrival::Rejected(|rejected| rejected.bad_message += 1), |()| Arrival::OnChannel);
+            }
+            Frame::MessageAck(ack) => {
+                self.channels.on_ack(ack);
+                return Arrival::OnChannel;
+            }
             Frame::Unknown { .. } => return Arrival::Rejected(|rejected| rejected.unknown_frame += 1),
             // Padding carries nothing, and the rest is said by gateways only.
             _ => {}
         }
         Arrival::Taken
+    }
+
+    /// What happened on its channels.
+    pub(super) fn channel_events(&mut self) -> Vec<GatewayEvent> {
+        super::kept::events(&self.stream, &mut self.channels)
+    }
+
+    /// Counts of the tracks, now and then.
+    pub(super) fn sample(&mut self, now: Instant) {
+        if now - self.sampled < SAMPLE_INTERVAL {
+            return;
+        }
+        self.sampled = now;
+        for (track, counters) in self.receiver.counters() {
+            let TrackCounters { delivered, late, lost, latest, .. } = counters;
+            self.trace.record(now, &TraceEvent::Track { track, delivered, late, lost, latest });
+        }
     }
 
     fn on_track(&mut self, track: &bondbox_wire::frame::Track<'_>) -> Arrival {
@@ -355,6 +411,8 @@ impl Session {
     }
 }
 
+/// A hundredth of what packets take.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// Links of a unit, and paths of those that left and rejoined.
 const MAX_PATHS: usize = 32;
 /// A programme with several sounds and captions.

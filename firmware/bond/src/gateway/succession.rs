@@ -60,6 +60,9 @@ impl Gateway {
             new.inherit(&mut old);
             // One that is itself waiting hands its turn on.
             new.after = after;
+            if announced {
+                self.keep(&mut old);
+            }
             (old.announced, old.outgone) = (false, Some(Outgone::To { heir: id, until: now + HANDS_ON_FOR }));
             self.sessions.insert(older, old);
             if announced {
@@ -102,7 +105,9 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         (session.announced, session.after) = (true, None);
         session.broken = replaces.is_some() && !continues;
-        let (stream, latency) = (session.stream.clone(), session.latency);
+        let (stream, latency, now) = (session.stream.clone(), session.latency, session.last_arrival());
+        self.resume(now, id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         self.events.push_back(GatewayEvent::SessionOpened { session: id, stream, replaces, continues, latency });
         let told = session.tracks.values().cloned();
         let told = told.map(|info| GatewayEvent::Track { session: id, info });

@@ -2,6 +2,8 @@
 
 use bondbox_wire::frame::{LinkState, MAX_LINK_NAME};
 
+use super::radio::Radio;
+
 /// A link as configured, with its counters.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -13,6 +15,8 @@ pub(crate) struct Link {
     pub(crate) bytes_sent: u64,
     /// Media bytes that went over it for the second time.
     pub(crate) bytes_repaired: u64,
+    /// What its modem last said of its radio.
+    pub(crate) radio: Option<Radio>,
 }
 
 impl Link {
@@ -24,6 +28,7 @@ impl Link {
             packets_lost: 0,
             bytes_sent: 0,
             bytes_repaired: 0,
+            radio: None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::pacing::Pacing;
 use super::policy::LinkUse;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
+use crate::trace::{Trace, TraceEvent};
 use crate::window::WindowSum;
 
 /// Bytes of IPv4 and UDP around a datagram.
@@ -185,7 +186,13 @@ impl Path {
 
     /// Takes in an acknowledgement of this path that came on the path itself or, not `same_link`, on another.
     /// Gives what became of packets, and the health that new proof ended.
-    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, same_link: bool) -> (Vec<Verdict>, Option<Health>) {
+    pub(crate) fn on_ack(
+        &mut self,
+        now: Instant,
+        ack: &Ack<'_>,
+        same_link: bool,
+        trace: &mut Trace,
+    ) -> (Vec<Verdict>, Option<Health>) {
         if ack.largest >= self.next_pn() {
             return (vec![], None);
         }
@@ -202,6 +209,7 @@ impl Path {
                 // Taken for lost too early: the path reorders.
                 State::Lost => self.reorder = (self.reorder * 2).clamp(MIN_REORDER, MAX_REORDER),
             }
+            trace.record(now, &TraceEvent::Acked { path: self.id, pn: packet.pn as u32, received: packet.received });
             delivered.push(Delivered {
                 sent: sent.at,
                 received: packet.received,
@@ -232,7 +240,7 @@ impl Path {
             self.on_fate(false);
         }
         self.capacity.on_delivered(now, delivered, self.load(now));
-        self.detect_losses(now, &mut verdicts);
+        self.detect_losses(now, &mut verdicts, trace);
         self.forget_done(now);
         let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
@@ -278,6 +286,11 @@ impl Path {
             }
         }
         self.forget_done(now);
+    }
+
+    /// Bytes that are sent and not settled.
+    pub(crate) const fn in_flight(&self) -> u64 {
+        self.in_flight
     }
 
     /// Packets that are kept in mind.
@@ -427,17 +440,20 @@ impl Path {
     }
 
     /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
-    fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>) {
+    fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, trace: &mut Trace) {
         let Some(largest) = self.largest_acknowledged else { return };
         let patience = self.reorder.min(self.round_trip() / 4);
         let before = verdicts.len();
         let unsettled =
             (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
-        for sent in self.sent.range_mut(unsettled.start.min(unsettled.end)..unsettled.end) {
+        let from = unsettled.start.min(unsettled.end);
+        for (index, sent) in self.sent.range_mut(from..unsettled.end).enumerate() {
             if sent.state == State::InFlight && largest.sent - sent.at >= patience {
                 sent.state = State::Lost;
                 self.in_flight -= u64::from(sent.size);
                 self.loss.on_lost(now, sent.size);
+                let pn = self.base + (from + index) as u64;
+                trace.record(now, &TraceEvent::Lost { path: self.id, pn: pn as u32 });
                 if sent.size as usize > MIN_DATAGRAM + IP_UDP {
                     self.mtu.on_large_lost(now);
                 }

@@ -20,12 +20,13 @@ use super::store::{Again, Chunk, Store};
 use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
 use crate::handshake::GatewayParams;
+use crate::trace::{TraceEvent, Why};
 use crate::window::WindowSum;
 
 /// A session: keys, and a path for each link.
 pub(crate) struct Session {
     keys: SessionKeys,
-    index: u32,
+    pub(super) index: u32,
     pub(super) latency: Duration,
     pub(super) paths: BTreeMap<LinkId, Path>,
     joins: BTreeMap<LinkId, Join>,
@@ -186,11 +187,15 @@ impl Sender {
             let fell_silent =
                 path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);
             if fell_silent && features.has(Feature::Rescue) {
+                let bytes = path.chunks_in_flight().map(|chunk| chunk.range.end - chunk.range.start).sum();
                 path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, Some(*link), chunk));
+                self.trace.record(now, &TraceEvent::Again { path: path.id, bytes, why: Why::Silent });
             }
         }
         let reach = session.least_delay().unwrap_or_default();
+        let before = self.store.expired;
         self.store.expire(now + reach);
+        self.trace_shed(before, Why::Expired);
         if features.has(Feature::LateRescue) {
             self.rescue_late(now);
         }
@@ -241,7 +246,12 @@ impl Sender {
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
         if known && backlog > session.latency.mul_f64(SHED_ABOVE) && self.config.features.has(Feature::Shedding) {
+            let before = self.store.expired;
             self.store.shed(sum.bytes_in(session.latency.mul_f64(SHED_TO)));
+            let units = (self.store.expired - before) as u32;
+            if units > 0 {
+                self.trace.record(now, &TraceEvent::Shed { units, why: Why::Backlog });
+            }
         }
         let actual = self.produced.rate(now);
         // Told at once, but what it starts with is not taken back for a guess.

@@ -9,7 +9,9 @@ use bondbox_wire::{MIN_DATAGRAM, Writer};
 
 use super::super::Route;
 use super::{Outgoing, Path, Session};
+use crate::channel::Channels;
 use crate::packet::{Heading, seal};
+use crate::trace::TraceEvent;
 
 impl Session {
     pub(super) fn send(&mut self, path: u32, outgoing: Outgoing) {
@@ -48,6 +50,7 @@ impl Session {
             }
         }
         self.transmit_pings(now, buffer)
+            .or_else(|| self.transmit_messages(now, buffer))
             .or_else(|| self.transmit_ack(now, buffer))
             .or_else(|| self.transmit_ack_copy(now, buffer))
     }
@@ -57,8 +60,9 @@ impl Session {
         let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
         let outbox = (!self.outbox.is_empty() || !self.copies.is_empty()).then_some(now);
         let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
+        let messages = self.freshest(None).and_then(|_| self.channels.deadline(now)).map(|at| at.max(self.messages_at));
         let media = if self.announced { self.receiver.deadline(now) } else { None };
-        [acks, outbox, pings, media].into_iter().flatten().min()
+        [acks, outbox, pings, messages, media].into_iter().flatten().min()
     }
 
     /// The last word to a unit.
@@ -73,6 +77,31 @@ impl Session {
             datagrams.push((route, buffer[..len].to_vec()));
         }
         datagrams
+    }
+
+    /// Messages by turns over the path that is surely alive, and over each of the others.
+    fn transmit_messages(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        if now < self.messages_at || !self.channels.is_due(now) {
+            return None;
+        }
+        let freshest = self.freshest(None)?;
+        self.message_turn = self.message_turn.wrapping_add(1);
+        let turn = self.message_turn;
+        let detour = || self.other(now, freshest, turn / 2);
+        let path = if turn.is_multiple_of(2) { freshest } else { detour().unwrap_or(freshest) };
+        let rtt = self.reports.values().map(|report| report.numbers.rtt_us.saturating_add(report.numbers.queue_us));
+        let patience =
+            Duration::from_micros(rtt.max().unwrap_or(0)).saturating_mul(2).clamp(MIN_PATIENCE, MAX_PATIENCE);
+        // What is proven is the way here; half of its share is left to acknowledgements.
+        let proven = self.received.rate(now).scaled(0.5);
+        let mut channels = std::mem::replace(&mut self.channels, Channels::new(now, 0));
+        let sent = self.transmit(now, path, buffer, |_, writer| channels.write(now, patience, proven, writer));
+        self.channels = channels;
+        if sent.is_none() {
+            // The path may not be used as long as nobody knows who is there.
+            self.messages_at = now + MIN_PATIENCE;
+        }
+        sent
     }
 
     fn ask_for_keyframe(&mut self, now: Instant) {
@@ -230,10 +259,16 @@ impl Session {
             Heading { path: path_id, to, pn: path.next_pn, acknowledged: path.next_pn.checked_sub(ASSUMED_KNOWN) };
         path.next_pn += 1;
         let own_index = path.own_index;
-        Some(seal(now, &mut self.keys, heading, buffer, |writer| fill(own_index, writer)))
+        let len = seal(now, &mut self.keys, heading, buffer, |writer| fill(own_index, writer));
+        let pn = heading.pn as u32;
+        self.trace.record(now, &TraceEvent::Sent { path: path_id, pn, size: len as u16 });
+        Some(len)
     }
 }
 
+/// An answer takes a round trip that the unit has measured, and a little; nobody who says he measured years is waited for.
+const MIN_PATIENCE: Duration = Duration::from_millis(150);
+const MAX_PATIENCE: Duration = Duration::from_secs(1);
 /// Answers that wait for the socket, of all paths; more than one of each kind and path never wait.
 const MAX_OUTBOX: usize = 64;
 /// A datagram with less room is not worth sending.

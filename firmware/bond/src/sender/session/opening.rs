@@ -157,6 +157,7 @@ impl Sender {
         self.sessions += 1;
         self.dark = false;
         self.store.restart();
+        self.channels.begin_session();
         self.events.push_back(SenderEvent::SessionOpened { latency: session.latency });
         let pictures = self.tracks.values().filter(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
         self.events.extend(pictures.map(|info| SenderEvent::KeyframeWanted(info.track)));

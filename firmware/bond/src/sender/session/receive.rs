@@ -11,6 +11,7 @@ use super::super::path::Verdict;
 use super::super::store::Again;
 use super::super::{Feature, Sender, SenderEvent};
 use super::{Opening, Session};
+use crate::trace::TraceEvent;
 
 impl Sender {
     /// Opens a datagram and takes in its frames.
@@ -35,12 +36,14 @@ impl Sender {
             self.rejected.replayed += 1;
             return;
         }
+        let size = datagram.len();
         let (header, payload) = datagram.split_at_mut(sealed.header_len);
         let Some(len) = session.keys.open(now, sealed.phase, path.id, pn, header, payload) else {
             self.rejected.bad_tag += 1;
             return;
         };
         path.replay.accept(pn);
+        self.trace.record(now, &TraceEvent::Received { path: path.id, pn: pn as u32, size: size as u16 });
         for frame in Frames::new(&payload[..len]) {
             match frame {
                 Ok(frame) => self.on_frame(now, link, new, &frame),
@@ -71,6 +74,10 @@ impl Sender {
                 }
                 self.next_tick = now;
             }
+            Frame::Message(message) => {
+                self.rejected.bad_message += u64::from(self.channels.on_message(now, message).is_err());
+            }
+            Frame::MessageAck(ack) => self.channels.on_ack(ack),
             Frame::Unknown { .. } => self.rejected.unknown_frame += 1,
             // Padding carries nothing, and the rest is said by units only.
             _ => {}
@@ -122,7 +129,7 @@ impl Sender {
         let Some(session) = &mut self.session else { return };
         let of_path = session.paths.iter_mut().find(|(_, path)| path.id == ack.path);
         let Some((acknowledged, path)) = of_path.map(|(id, path)| (*id, path)) else { return };
-        let (verdicts, progress) = path.on_ack(now, ack, acknowledged == link);
+        let (verdicts, progress) = path.on_ack(now, ack, acknowledged == link, &mut self.trace);
         let Some(stats) = self.links.get_mut(&acknowledged) else { return };
         let repair = self.config.features.has(Feature::Repair);
         for verdict in verdicts {

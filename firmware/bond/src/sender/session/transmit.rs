@@ -17,6 +17,7 @@ use super::super::store::{Chunk, Store};
 use super::super::{Feature, Sender, TrackInfo, Transmit};
 use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, Session};
 use crate::packet::{Heading, seal};
+use crate::trace::{TraceEvent, Why};
 
 impl Sender {
     /// Writes the next datagram of the open session.
@@ -35,6 +36,7 @@ impl Sender {
             .transmit_join(now, &mut self.links, buffer)
             .or_else(|| self.transmit_pong(now, buffer))
             .or_else(|| self.transmit_report(now, buffer))
+            .or_else(|| self.transmit_messages(now, buffer))
             .or_else(|| self.transmit_probe(now, buffer))
             .or_else(|| self.transmit_media(now, buffer))
             .or_else(|| self.transmit_copy(now, buffer))
@@ -181,8 +183,10 @@ impl Sender {
             Some(content)
         });
         precious.iter().for_each(|chunk| self.store.copy_later(picked.link, chunk));
-        if let Some(link) = self.links.get_mut(&picked.link) {
+        if let Some(link) = self.links.get_mut(&picked.link).filter(|_| again > 0) {
             link.bytes_repaired += again;
+            let path = session.paths.get(&picked.link).map_or(0, |path| path.id);
+            self.trace.record(now, &TraceEvent::Again { path, bytes: again as u32, why: Why::Lost });
         }
         sent
     }
@@ -251,7 +255,7 @@ impl Session {
     }
 
     /// Sends a packet within what is known to pass.
-    fn transmit(
+    pub(in super::super) fn transmit(
         &mut self,
         now: Instant,
         link: LinkId,
