@@ -8,6 +8,7 @@ pub mod bounds;
 mod meter;
 mod pool;
 pub mod random;
+pub mod replay;
 mod run;
 mod source;
 pub mod suite;

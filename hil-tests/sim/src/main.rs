@@ -1,11 +1,12 @@
 //! Plays scenarios in virtual time and prints what became of the stream.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use bondbox_bond::sender::{self, Policy};
+use bondbox_bond::trace::Recording;
 use bondbox_linksim::Scenario;
 use bondbox_sim::random::{self, Compared, Headroom};
 use bondbox_sim::suite::{self, Row};
@@ -19,6 +20,27 @@ enum Command {
     Play(Play),
     Suite(Suite),
     Random(Random),
+    Replay(Replay),
+    /// Prints a trace as JSON lines.
+    Trace {
+        /// As the uplink or the gateway gave it.
+        file: PathBuf,
+    },
+}
+
+/// Makes a scenario of the traces of a unit and its gateway, and plays it.
+#[derive(Args)]
+struct Replay {
+    /// The unit's, from `bondbox-uplink trace`.
+    unit: PathBuf,
+    /// The gateway's, from `/api/streams/NAME/trace`. Without it, packets whose acknowledgements were lost seem lost.
+    gateway: Option<PathBuf>,
+    /// Write the scenario there.
+    #[arg(long)]
+    toml: Option<PathBuf>,
+    /// Runs.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
 }
 
 /// Plays scenarios and prints what became of the stream.
@@ -60,6 +82,9 @@ struct Play {
     /// Print every link twice a second.
     #[arg(long)]
     watch: bool,
+    /// Write the traces of both ends into this folder, as SCENARIO-SEED-unit.trace and SCENARIO-SEED-gateway.trace.
+    #[arg(long)]
+    traces: Option<PathBuf>,
 }
 
 /// Which link takes a packet.
@@ -146,7 +171,40 @@ fn main() -> anyhow::Result<()> {
         Command::Play(args) => play(&args),
         Command::Suite(args) => judge(&args),
         Command::Random(args) => random(&args),
+        Command::Replay(args) => replay(&args),
+        Command::Trace { file } => {
+            let mut text = String::new();
+            recording(&file)?.write_json_lines(&mut text)?;
+            print!("{text}");
+            Ok(())
+        }
     }
+}
+
+fn replay(args: &Replay) -> anyhow::Result<()> {
+    let gateway = args.gateway.as_deref().map(recording).transpose()?;
+    let replay = bondbox_sim::replay::recover("replay", &recording(&args.unit)?, gateway.as_ref())?;
+    if let Some(path) = &args.toml {
+        std::fs::write(path, &replay.toml).with_context(|| path.display().to_string())?;
+    }
+    head();
+    for seed in 1..=args.seeds {
+        let config = Config { seed, ..replay.config.clone() };
+        print("replay", seed, &run_watched(&replay.scenario, &config, |_| {}));
+    }
+    Ok(())
+}
+
+fn recording(path: &Path) -> anyhow::Result<Recording> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Recording::read(&bytes).with_context(|| path.display().to_string())
+}
+
+fn head() {
+    println!(
+        "{:<24} {:>5} {:>9} {:>6} {:>6} {:>7} {:>7} {:>7}  share by link",
+        "scenario", "seed", "on time %", "late", "lost", "cost", "return", "p99 ms"
+    );
 }
 
 fn judge(args: &Suite) -> anyhow::Result<()> {
@@ -192,10 +250,7 @@ fn random(args: &Random) -> anyhow::Result<()> {
 }
 
 fn play(args: &Play) -> anyhow::Result<()> {
-    println!(
-        "{:<24} {:>5} {:>9} {:>6} {:>6} {:>7} {:>7} {:>7}  share by link",
-        "scenario", "seed", "on time %", "late", "lost", "cost", "return", "p99 ms"
-    );
+    head();
     for path in &args.scenarios {
         let scenario = Scenario::load(path).with_context(|| format!("scenario {}", path.display()))?;
         for seed in args.seed..args.seed + args.seeds {
@@ -211,12 +266,22 @@ fn play(args: &Play) -> anyhow::Result<()> {
                 headroom: if args.survive_one { sender::Headroom::SurviveOne } else { sender::Headroom::None },
                 ..Config::default()
             };
+            let end = bondbox_units::Instant::ZERO + config.duration;
+            let mut traces = vec![];
             let outcome = run_watched(&scenario, &config, |world| {
                 if args.watch {
                     watch(world)
                 }
+                if args.traces.is_some() && traces.is_empty() && world.now() >= end {
+                    traces = world.traces();
+                }
             });
             print(&scenario.name, seed, &outcome);
+            for (folder, (side, bytes)) in args.traces.iter().flat_map(|folder| traces.iter().map(move |t| (folder, t)))
+            {
+                let file = folder.join(format!("{}-{seed}-{side}.trace", scenario.name));
+                std::fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+            }
         }
     }
     Ok(())

@@ -98,6 +98,14 @@ impl World {
         self.gateway = Gateway::new(self.gateway_now(), self.gateway_config.clone(), self.seed);
     }
 
+    /// The traces of both ends as files, and which end's each is.
+    pub fn traces(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let sessions = self.gateway.status(self.gateway_now());
+        let gateway = sessions.last().and_then(|session| self.gateway.trace(&session.stream));
+        let gateway = gateway.map(|trace| ("gateway", trace.save()));
+        [("unit", self.sender.trace().save())].into_iter().chain(gateway).collect()
+    }
+
     /// Keeps a copy of each datagram that the unit sends from now on, as one who listens on the way could.
     pub fn record(&mut self) {
         self.recording = Some(vec![]);
