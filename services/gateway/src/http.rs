@@ -5,6 +5,7 @@ mod demo;
 mod live;
 mod metrics;
 mod page;
+mod streams;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::watchdog::Heartbeat;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::output::Directory;
 use crate::report::Report;
@@ -35,6 +36,13 @@ pub(crate) struct WebServer {
 struct Shared {
     reports: watch::Receiver<Option<Arc<Report>>>,
     directory: Arc<Directory>,
+    traces: mpsc::Sender<TraceRequest>,
+}
+
+/// Somebody wants the trace of a stream, and where it goes; `None` when there is no such stream.
+pub(crate) struct TraceRequest {
+    pub(crate) stream: String,
+    pub(crate) answer: oneshot::Sender<Option<Vec<u8>>>,
 }
 
 impl WebServer {
@@ -46,6 +54,7 @@ impl WebServer {
         address: SocketAddr,
         directory: Arc<Directory>,
         reports: watch::Receiver<Option<Arc<Report>>>,
+        traces: mpsc::Sender<TraceRequest>,
         demo: Option<PathBuf>,
         beats: Option<Heartbeat>,
     ) -> io::Result<Self> {
@@ -55,7 +64,7 @@ impl WebServer {
         let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = Shutdown::manual();
         let ended = end.clone();
-        let router = router(Shared { reports, directory }, demo);
+        let router = router(Shared { reports, directory, traces }, demo);
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
             let beating = beats.is_some();
             reactor.block_on(async {
@@ -95,6 +104,8 @@ fn router(shared: Shared, demo: Option<PathBuf>) -> Router {
     let router = Router::new()
         .route("/api/status", get(api::status))
         .route("/api/events", get(api::events))
+        .route("/api/streams/{name}/telemetry", get(streams::telemetry))
+        .route("/api/streams/{name}/trace", get(streams::trace))
         .route("/metrics", get(metrics::metrics))
         .route("/live/{file}", get(live::live))
         .with_state(shared);

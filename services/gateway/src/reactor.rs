@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
+use bondbox_bond::trace::Trace;
 use bondbox_daemon::bond::beat::{self, Beat};
 use bondbox_daemon::bond::keys;
 use bondbox_daemon::bond::timer::Timer;
@@ -20,13 +21,13 @@ use bondbox_units::Instant;
 use bondbox_wire::MAX_DATAGRAM;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::http::WebServer;
+use crate::http::{TraceRequest, WebServer};
 use crate::output::Directory;
 use crate::report::Report;
-use crate::report::status::{About, Status};
+use crate::report::status::{self, About, Status};
 use crate::settings::Settings;
 use crate::streams::Streams;
 
@@ -53,6 +54,7 @@ pub struct Gateway {
     streams: Streams,
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
+    traces: mpsc::Receiver<TraceRequest>,
     started: Instant,
     reported: Instant,
     unsent: u64,
@@ -78,7 +80,8 @@ impl Gateway {
         let reports = watch::Sender::new(None);
         let http = settings.http().context("http is no address")?;
         let demo = settings.demo().map(Into::into);
-        let web = WebServer::start(http, directory.clone(), reports.subscribe(), demo, web_beats)
+        let (wanted, traces) = mpsc::channel(MAX_TRACES);
+        let web = WebServer::start(http, directory.clone(), reports.subscribe(), wanted, demo, web_beats)
             .with_context(|| format!("http {http}"))?;
         Ok(Self {
             address: port.local_addr()?,
@@ -92,6 +95,7 @@ impl Gateway {
             timer: Timer::new()?,
             web,
             reports,
+            traces,
             started,
             reported: Instant::ZERO,
             unsent: 0,
@@ -124,6 +128,7 @@ impl Gateway {
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
                 _ = hangup.recv() => self.read_units(),
                 _ = ticks.tick() => self.report(),
+                Some(wanted) = self.traces.recv() => self.trace(wanted),
             }
             self.turn().context("listen")?;
         }
@@ -159,6 +164,13 @@ impl Gateway {
         self.timer.set(if more { now } else { self.beat.next(now, deadline) })
     }
 
+    fn trace(&mut self, wanted: TraceRequest) {
+        let key = self.streams.key_of(&wanted.stream);
+        let trace = key.and_then(|key| self.engine.trace(key)).map(Trace::save);
+        // Whoever asked may have gone.
+        let _ = wanted.answer.send(trace);
+    }
+
     fn read_units(&mut self) {
         match self.settings.allowed() {
             Ok(units) => {
@@ -180,7 +192,8 @@ impl Gateway {
         }
         self.reported = now;
         self.streams.tidy(now);
-        let (streams, outputs) = self.streams.status(now, sessions).into_iter().unzip();
+        let (streams, outputs): (Vec<status::Stream>, _) = self.streams.status(now, sessions).into_iter().unzip();
+        let telemetry = streams.iter().map(|stream| self.streams.telemetry(&stream.name)).collect();
         let status = Status {
             demo: self.settings.demo().is_some(),
             gateway: About {
@@ -190,7 +203,7 @@ impl Gateway {
             streams,
         };
         let rejected = self.engine.rejected().by_name().collect();
-        let report = Report { at: now, status, outputs, rejected, unsent: self.unsent };
+        let report = Report { at: now, status, telemetry, outputs, rejected, unsent: self.unsent };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 }
@@ -205,6 +218,8 @@ fn open_port(address: SocketAddr) -> io::Result<Port> {
     Port::new(socket)
 }
 
+/// Traces that are wanted at a time: each takes a millisecond.
+const MAX_TRACES: usize = 2;
 /// How often the page is told when nothing changes.
 const REPORT: Duration = Duration::from_millis(250);
 /// How soon it is told of a change.

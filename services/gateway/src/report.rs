@@ -8,6 +8,7 @@ use bondbox_bond::gateway::{PathStatus, SessionStatus, TrackStatus};
 use bondbox_bond::receiver::TrackCounters;
 use bondbox_units::Instant;
 use bondbox_wire::frame::{self, TrackKind};
+use bytes::Bytes;
 
 use crate::output::Counters;
 use crate::streams::Stream;
@@ -16,6 +17,8 @@ use status::{Delay, Encoder, Kind, Link, LinkState, Session, Totals, Track, Wire
 /// One look at everything.
 pub(crate) struct Report {
     pub(crate) at: Instant,
+    /// What the unit of each stream in `status`, in its order, last said of itself.
+    pub(crate) telemetry: Vec<Option<Bytes>>,
     pub(crate) status: status::Status,
     /// Of each stream in `status`, in its order.
     pub(crate) outputs: Vec<Counters>,
@@ -66,7 +69,13 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
             cost: if live { stream.history.cost() } else { 0.0 },
         },
         links: last.links.iter().map(|path| link(path, last, session)).collect(),
+        telemetry: stream.telemetry.as_deref().and_then(told),
     })
+}
+
+/// What a unit says of itself, where it is JSON and short enough to be told four times a second.
+fn told(telemetry: &[u8]) -> Option<serde_json::Value> {
+    (telemetry.len() <= MAX_TOLD).then(|| serde_json::from_slice(telemetry).ok()).flatten()
 }
 
 fn state(now: Instant, session: &SessionStatus) -> Session {
@@ -153,6 +162,7 @@ fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 
+const MAX_TOLD: usize = 4 << 10;
 /// Links report every 100 ms and sessions are never quiet for so long.
 const SILENT: Duration = Duration::from_secs(1);
 /// The unit counts what it repaired in bytes; people think of packets.

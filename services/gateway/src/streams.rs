@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bondbox_bond::channel::{Channel, ChannelEvent};
 use bondbox_bond::gateway::{CloseReason, GatewayEvent, SessionId, SessionStatus, StreamKey};
 use bondbox_bond::receiver::Delivered;
 use bondbox_units::Instant;
+use bytes::Bytes;
 
 use crate::output::{Counters, Directory, Outputs};
 use crate::report::{Headline, status};
@@ -43,6 +45,8 @@ pub(crate) struct Stream {
     pub(crate) last: Option<SessionStatus>,
     /// What of it those who look are told at once.
     shown: Headline,
+    /// What the unit last said of itself.
+    pub(crate) telemetry: Option<Bytes>,
 }
 
 impl Streams {
@@ -75,6 +79,7 @@ impl Streams {
                 tracing::info!(stream = stream.name, track = info.track.0, kind = ?info.kind, label = info.label, "track");
                 stream.outputs.set_track(&info);
             }
+            GatewayEvent::Channel { stream, event } => self.on_channel(&stream, event),
             GatewayEvent::Unit { session, unit } => self.unit(now, session, &unit),
             GatewayEvent::SessionClosed { session, reason } => self.close(now, session, reason),
         }
@@ -83,6 +88,31 @@ impl Streams {
     /// Everything that was put out in this turn leaves now.
     pub(crate) fn flush(&mut self) {
         self.by_key.values_mut().for_each(|stream| stream.outputs.flush());
+    }
+
+    fn on_channel(&mut self, key: &StreamKey, event: ChannelEvent) {
+        let Some(stream) = self.by_key.get_mut(key) else { return };
+        match event {
+            ChannelEvent::Message { channel: Channel::Telemetry, body, .. } => stream.telemetry = Some(body),
+            // Nobody takes commands from units yet: one that comes is of a newer unit.
+            ChannelEvent::Message { channel: Channel::Command, id, body } => {
+                let bytes = body.len();
+                tracing::info!(stream = stream.name, id = id.0, bytes, "a command that this build does not know");
+            }
+            ChannelEvent::Done { channel, id, fate } => {
+                tracing::debug!(stream = stream.name, ?channel, id = id.0, ?fate, "message");
+            }
+        }
+    }
+
+    /// What the unit of the stream that is called so in addresses last said of itself.
+    pub(crate) fn telemetry(&self, name: &str) -> Option<Bytes> {
+        self.by_key.values().find(|stream| stream.name == name)?.telemetry.clone()
+    }
+
+    /// The stream that is called so in addresses.
+    pub(crate) fn key_of(&self, name: &str) -> Option<&StreamKey> {
+        self.by_key.iter().find(|(_, stream)| stream.name == name).map(|(key, _)| key)
     }
 
     /// Forgets streams that have been over for a while.
@@ -155,6 +185,7 @@ impl Streams {
             history: History::default(),
             last: None,
             shown: Headline::default(),
+            telemetry: None,
         }
     }
 

@@ -5,6 +5,7 @@ mod common;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use bondbox_bond::trace::{Recording, Side};
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::ipc::{Client, Event, Peers, Want};
 use bondbox_gateway::keys::KeyCommand;
@@ -265,6 +266,37 @@ async fn units_are_let_in_and_taken_out_while_it_runs() {
         std::fs::write(&units, "# nobody\n").unwrap();
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGHUP).unwrap();
         wait_for(http, |status| status.streams[0].session == Session::Ended).await;
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
+async fn a_unit_says_how_it_is_and_both_ends_tell_what_happened() {
+    let pair = Pair::open(PairSettings::default());
+    let (http, run_dir) = (pair.http, pair.folder.path().to_owned());
+    let test = async {
+        let status = wait_for(http, |status| status.streams.first().is_some_and(|s| s.telemetry.is_some())).await;
+        let stream = &status.streams[0];
+        assert_eq!(stream.telemetry.as_ref().unwrap()["version"], 1);
+        let (code, head, body) = common::get(http, &format!("/api/streams/{}/telemetry", stream.name)).await;
+        assert_eq!(code, 200);
+        assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["build"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(common::get(http, "/api/streams/never/telemetry").await.0, 404);
+        let path = format!("/api/streams/{}/trace", stream.name);
+        let (code, _, gateway) = common::get(http, &path).await;
+        assert_eq!(code, 200);
+        let gateway = Recording::read(&gateway).unwrap();
+        let unit = Recording::read(&bondbox_uplink::trace::fetch(&run_dir).await.unwrap()).unwrap();
+        assert_eq!((unit.side, gateway.side), (Side::Unit, Side::Gateway));
+        assert_eq!(unit.paths, gateway.paths);
+        let (code, _, lines) = common::get(http, &format!("{path}?format=json")).await;
+        assert_eq!(code, 200);
+        for line in String::from_utf8(lines).unwrap().lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        assert_eq!(common::get(http, "/api/streams/never/trace").await.0, 404);
     };
     pair.run_during(test).await;
 }

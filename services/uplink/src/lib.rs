@@ -9,6 +9,8 @@ pub mod reactor;
 pub mod settings;
 mod show;
 mod source;
+mod telemetry;
+pub mod trace;
 
 pub use reactor::{Uplink, serve};
 pub use settings::Settings;

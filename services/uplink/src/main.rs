@@ -3,31 +3,40 @@
 //! `bondbox-uplink keygen --out FILE` makes the unit's key and prints its public half for the gateway. Then
 //! `bondbox-uplink --gateway 10.99.0.1:7000 --gateway-key KEY --identity FILE --link wwan0 --link wwan1` sends what the
 //! capture service makes, and `--ingest udp://127.0.0.1:9000` sends datagrams instead. `--help` lists the settings, and
-//! `/etc/bondbox/uplink.toml` explains them.
+//! `/etc/bondbox/uplink.toml` explains them. `bondbox-uplink trace --out FILE` asks the running service what happened lately.
 
 use std::process::ExitCode;
 
 use bondbox_daemon::bond::keys::KeyCommand;
 use bondbox_daemon::settings::Base;
 use bondbox_uplink::settings::Flags;
-use clap::Parser;
+use bondbox_uplink::trace::TraceCommand;
+use clap::{Parser, Subcommand};
 
 /// Sends a live stream over every link of a unit at once.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Command {
     #[command(subcommand)]
-    key: Option<KeyCommand>,
+    other: Option<Other>,
     #[command(flatten)]
     base: Base,
     #[command(flatten)]
     flags: Flags,
 }
 
+#[derive(Subcommand)]
+enum Other {
+    #[command(flatten)]
+    Key(KeyCommand),
+    Trace(TraceCommand),
+}
+
 fn main() -> ExitCode {
     let command = Command::parse();
-    match command.key {
-        Some(key) => key.run("bondbox-uplink"),
+    match command.other {
+        Some(Other::Key(key)) => key.run("bondbox-uplink"),
+        Some(Other::Trace(trace)) => trace.run(),
         None => bondbox_daemon::run("bondbox-uplink", &command.base, &command.flags, bondbox_uplink::serve),
     }
 }

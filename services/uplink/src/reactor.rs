@@ -28,6 +28,8 @@ use crate::links::{Change, Links, number_of};
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
+use crate::telemetry::{self, Telemetry};
+use crate::trace;
 
 /// Runs the service until the daemon ends.
 ///
@@ -56,6 +58,9 @@ pub struct Uplink {
     server: Server<protocol::Uplink>,
     commands: Commands<protocol::Uplink>,
     joining: Vec<Joining>,
+    /// As last asked for.
+    trace: Vec<u8>,
+    telemetry: Telemetry,
     gone: Gone,
     /// Why there is no session, as last told: it is tried again every second.
     complaint: String,
@@ -112,6 +117,8 @@ impl Uplink {
             server,
             commands,
             joining: Vec::new(),
+            trace: Vec::new(),
+            telemetry: Telemetry::new(clock::now()),
             gone: Gone::default(),
             complaint: String::new(),
             outbox: Outbox::new(OUT_TOGETHER, MAX_DATAGRAM),
@@ -248,6 +255,7 @@ impl Uplink {
             SenderEvent::LinkChanged { link, state } => self.link_changed(link, state),
             // Told to whoever asked when it was removed.
             SenderEvent::LinkLeft(_) => {}
+            SenderEvent::Channel(event) => telemetry::event(&event),
         }
     }
 
@@ -313,6 +321,19 @@ impl Uplink {
                     responder.done(Done::Left);
                 }
             },
+            Command::Trace { from } => {
+                if from == 0 {
+                    self.trace = self.sender.trace().save();
+                }
+                responder.done(trace::piece(&self.trace, from));
+            }
+            Command::SetRadio { link, radio } => match self.links.all().iter().find(|known| known.name == link) {
+                None => responder.refuse(Refusal::Invalid(format!("link is {link:?}, must be one in use"))),
+                Some(known) => {
+                    self.sender.set_radio(now, known.id, show::radio(&radio));
+                    responder.done(Done::RadioTaken);
+                }
+            },
         }
         Ok(())
     }
@@ -325,6 +346,7 @@ impl Uplink {
             late.responder.refuse(Refusal::NoEffect(format!("link {}: {why}; it is waited for", late.name)));
         }
         let status = self.sender.status(now);
+        self.telemetry.tell(now, self.source.capture_state(), &mut self.sender);
         let state = show::state(&self.gateway_name, &status, self.links.all(), &self.gone, self.sender.rejected());
         self.server.set_state(state);
     }

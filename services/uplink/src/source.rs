@@ -71,6 +71,14 @@ impl Source {
         }
     }
 
+    /// What the capture service last said of itself, while it is there.
+    pub(crate) fn capture_state(&self) -> Option<&bondbox_ipc::capture::State> {
+        match self {
+            Self::Ingest(_) => None,
+            Self::Capture(capture) => capture.state(),
+        }
+    }
+
     /// The gateway needs a keyframe.
     pub(crate) fn force_keyframe(&self, _track: TrackId) {
         if let Self::Capture(capture) = self {

@@ -123,7 +123,7 @@ impl Outbox {
         let end = wanted.end.min(wanted.start.saturating_add(room.min(MAX_PIECE)));
         let message = Message { bytes: &body[wanted.start as usize..end as usize], ..empty };
         if (end == wanted.start && total > 0) || Frame::Message(message).encode(writer).is_err() {
-            return self.sending.pieces.extend((tries > 0).then(|| Piece { range: wanted, again_at: now, tries }));
+            return self.sending.pieces.extend((tries > 0).then_some(Piece { range: wanted, again_at: now, tries }));
         }
         // What found no room of a piece that goes again is a piece of its own.
         if tries > 0 && end < wanted.end {

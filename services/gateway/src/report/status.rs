@@ -49,6 +49,9 @@ pub struct Stream {
     pub wire: Wire,
     /// The unit's links.
     pub links: Vec<Link>,
+    /// What the unit last said of itself, as it said it; absent before its first word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<serde_json::Value>,
 }
 
 /// Whether a session carries a stream.

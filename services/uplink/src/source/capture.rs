@@ -23,13 +23,20 @@ pub(crate) struct Capture {
     /// Tracks that are pictures, the only ones whose bitrate can be set.
     pictures: Vec<TrackId>,
     sound: Meter,
+    /// As last said, while the service is there.
+    state: Option<State>,
 }
 
 impl Capture {
     pub(crate) fn connect(run_dir: &Path) -> Self {
         let client = Client::connect(run_dir, Peers::with(&[SERVICE_USER.into()]), Want::StateAndMedia);
         let steering = Steering::start(client.commander());
-        Self { client, steering, pictures: Vec::new(), sound: Meter::default() }
+        Self { client, steering, pictures: Vec::new(), sound: Meter::default(), state: None }
+    }
+
+    /// What the service last said of itself, while it is there.
+    pub(crate) const fn state(&self) -> Option<&State> {
+        self.state.as_ref()
     }
 
     pub(crate) async fn event(&mut self) -> Event {
@@ -43,8 +50,14 @@ impl Capture {
                 // It may have started anew, at a bitrate of its own.
                 self.steering.repeat();
             }
-            Event::Disconnected(reason) => tracing::warn!(reason, "the capture service is not there"),
-            Event::State(state) => self.take_state(&state, sender),
+            Event::Disconnected(reason) => {
+                tracing::warn!(reason, "the capture service is not there");
+                self.state = None;
+            }
+            Event::State(state) => {
+                self.take_state(&state, sender);
+                self.state = Some(state);
+            }
             Event::Media(unit) => self.take_unit(now, unit, sender),
         }
     }
