@@ -33,6 +33,8 @@ pub(crate) struct Link {
     /// Mark of its packets (RFC 2474).
     dscp: Option<u8>,
     socket: Option<Bound>,
+    /// The gateway is tried at [`BESIDE`]: at its own port it did not answer on this link.
+    beside: bool,
     /// Told once, until it changes.
     complaint: String,
 }
@@ -40,6 +42,10 @@ pub(crate) struct Link {
 struct Bound {
     port: Port,
     place: Place,
+    /// Where it sends to.
+    to: SocketAddr,
+    /// Something came since it was bound.
+    answered: bool,
     /// When something last came, or when it was bound.
     heard: Instant,
     /// Something was sent since.
@@ -82,7 +88,7 @@ impl Links {
         }
         let id = LinkId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.all.push(Link { id, name: name.into(), dscp, socket: None, complaint: String::new() });
+        self.all.push(Link { id, name: name.into(), dscp, socket: None, beside: false, complaint: String::new() });
         Some(id)
     }
 
@@ -122,12 +128,12 @@ impl Links {
         let Some(link) = self.all.iter_mut().find(|link| link.id == id) else { return false };
         let Some(bound) = &mut link.socket else { return false };
         let result = self.inbox.drain(&bound.port, |came, _, datagram| {
-            (bound.heard, bound.asked) = (now, false);
+            (bound.heard, bound.asked, bound.answered) = (now, false, true);
             each(came, datagram);
         });
         result.unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::ConnectionRefused {
-                tracing::debug!(link = link.name, %error, "nothing can be received");
+                tracing::debug!(link = link.name, gateway = %bound.to, %error, "nothing can be received");
                 bound.broken = true;
             }
             false
@@ -170,14 +176,25 @@ impl Link {
             (Some(_), None) => Step::Leave,
             (None, Some(place)) => Step::Bind(place),
             (Some(bound), Some(place)) => {
-                let silent = bound.asked && now.since(bound.heard) >= SILENCE;
-                if bound.place != place || bound.broken || silent { Step::Bind(place) } else { Step::Stay }
+                if bound.place != place || bound.broken || bound.is_silent(now) {
+                    Step::Bind(place)
+                } else {
+                    Step::Stay
+                }
             }
         }
     }
 
     fn bind(&mut self, now: Instant, place: Place, watch: &Watch) -> Option<Change> {
-        let port = connect(&self.name, place.gateway, self.dscp);
+        // Networks that let little pass mostly let QUIC's port pass. Where neither answers they are tried by turns.
+        if self.socket.as_ref().is_some_and(|bound| bound.place == place && bound.is_silent(now) && !bound.answered) {
+            self.beside = !self.beside;
+        }
+        let mut to = place.gateway;
+        if self.beside {
+            to.set_port(BESIDE);
+        }
+        let port = connect(&self.name, to, self.dscp);
         let watched = port.and_then(|port| watch.add(&port, number_of(self.id)).map(|()| port));
         let port = match watched {
             Ok(port) => port,
@@ -194,12 +211,18 @@ impl Link {
         self.complaint.clear();
         let fresh = self.socket.is_none();
         if fresh {
-            tracing::info!(link = self.name, address = %place.address, gateway = %place.gateway, "the interface is there");
+            tracing::info!(link = self.name, address = %place.address, gateway = %to, "the interface is there");
         } else {
-            tracing::debug!(link = self.name, address = %place.address, gateway = %place.gateway, "bound anew");
+            tracing::debug!(link = self.name, address = %place.address, gateway = %to, "bound anew");
         }
-        self.socket = Some(Bound { port, place, heard: now, asked: false, broken: false });
+        self.socket = Some(Bound { port, place, to, answered: false, heard: now, asked: false, broken: false });
         fresh.then(|| Change::Came(self.id, self.name.clone()))
+    }
+}
+
+impl Bound {
+    fn is_silent(&self, now: Instant) -> bool {
+        self.asked && now.since(self.heard) >= SILENCE
     }
 }
 
@@ -224,6 +247,9 @@ fn passes(error: &io::Error) -> bool {
 
 /// Largest datagram that a gateway sends, and then some.
 const LARGEST: usize = 2_048;
+
+/// The port of HTTP/3. A gateway that wants to be reached there has it redirected to its own.
+const BESIDE: u16 = 443;
 
 /// A modem that has lost its bearer behind our back swallows what an old socket sends.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -270,6 +296,22 @@ mod tests {
             assert_eq!(links.look(Instant::from_millis(2), &watch).unwrap().len(), came, "{gateway}");
             assert_eq!(links.all[0].socket.as_ref().unwrap().place.gateway, gateway);
         }
+    }
+
+    #[test]
+    fn where_the_gateway_does_not_answer_its_port_and_that_of_quic_are_tried_by_turns() {
+        let (mut links, watch) = (links(), Watch::new().unwrap());
+        let mut now = Instant::from_millis(1_000);
+        let mut tried = vec![];
+        for round in 0..6 {
+            links.look(now, &watch).unwrap();
+            let bound = links.all[0].socket.as_mut().unwrap();
+            tried.push(bound.to.port());
+            (bound.asked, bound.answered) = (true, round == 3);
+            now += SILENCE;
+        }
+        // One that has answered is tried again where it did.
+        assert_eq!(tried, [7_000, 443, 7_000, 443, 443, 7_000]);
     }
 
     #[test]

@@ -235,6 +235,13 @@ impl Sender {
         }
         session.rescued.add(now, before - budget);
         chunks.iter().for_each(|(link, chunk)| self.store.send_again(Again::Repair, Some(*link), chunk));
+        for (link, path) in &session.paths {
+            let of_link = chunks.iter().filter(|(of, _)| of == link);
+            let bytes = of_link.map(|(_, chunk)| chunk.range.end - chunk.range.start).sum();
+            if bytes > 0 {
+                self.trace.record(now, &TraceEvent::Again { path: path.id, bytes, why: Why::Deadline });
+            }
+        }
     }
 
     fn steer_encoder(&mut self, now: Instant) {
