@@ -64,7 +64,7 @@ impl RangeSet {
 
     /// All ranges, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u32>> {
-        self.ranges.iter()
+        self.ranges().iter()
     }
 
     /// Ranges held, for bounds on memory.
