@@ -10,6 +10,7 @@
 #                       BENCH_FLAGS='--quick', '--only clean --runs 1', '--peers bond,srt', '--publish', …
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
+#   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -103,6 +104,12 @@ suite:
 	@hil-tests/setup build
 	cargo build --release -p bondbox-sim
 	target/release/bondbox-sim suite $(SUITE_FLAGS)
+
+.PHONY: sim-long
+sim-long:
+	@hil-tests/setup build
+	cargo build --release -p bondbox-sim
+	target/release/bondbox-sim endure $(SIM_LONG_FLAGS)
 
 .PHONY: linksim-proof
 linksim-proof:

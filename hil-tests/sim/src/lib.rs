@@ -2,9 +2,15 @@
 //!
 //! [`World`] holds a sender, a gateway and a network, and steps from deadline to deadline: a minute of network takes a second
 //! of processor. All of it is drawn from one seed, but for the bytes of keys. [`run()`] plays a scenario with a stream of
-//! numbered datagrams or frames through it and gives an [`Outcome`].
+//! numbered datagrams or frames through it and gives an [`Outcome`]. On these stand
+//!
+//! - [`suite`]: the cases that the bond is judged by, and what each part of the engine is worth in them;
+//! - [`bounds`]: what could have been done at best;
+//! - [`random`]: drawn networks, and how far the engine is from the bound there;
+//! - [`invariants`]: what must hold in every network.
 
 pub mod bounds;
+pub mod invariants;
 mod meter;
 mod pool;
 pub mod random;

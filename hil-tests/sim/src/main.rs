@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use bondbox_bond::sender::{self, Policy};
+use bondbox_bond::sender::{self, Feature, Features, Policy};
 use bondbox_bond::trace::Recording;
 use bondbox_linksim::Scenario;
 use bondbox_sim::random::{self, Compared, Headroom};
-use bondbox_sim::suite::{self, Row};
-use bondbox_sim::{Config, Outcome, Shape, World, in_order, run_watched};
+use bondbox_sim::suite::{self, Row, Setup};
+use bondbox_sim::{Config, Outcome, Shape, World, in_order, invariants, run_watched};
 use bondbox_units::Bitrate;
 use clap::{Args, Parser, ValueEnum};
 
@@ -20,6 +20,8 @@ enum Command {
     Play(Play),
     Suite(Suite),
     Random(Random),
+    Ablate(Ablate),
+    Endure(Endure),
     Replay(Replay),
     /// Prints a trace as JSON lines.
     Trace {
@@ -125,8 +127,37 @@ struct Suite {
     /// worst seed of each. Streams that follow the encoder target have none.
     #[arg(long)]
     bounds: bool,
+    /// Draw the rows into this file, as SVG.
+    #[arg(long)]
+    svg: Option<PathBuf>,
     #[command(flatten)]
     runs: Runs,
+}
+
+/// Plays every case with and without each part of the engine, and prints what each part is worth, as Markdown.
+///
+/// A difference is with less without, of runs on the same network; bold where its interval of 95 % confidence leaves zero out.
+#[derive(Args)]
+struct Ablate {
+    /// Cases whose name contains this; may be given several times.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Parts, with commas between; absent: all of them.
+    #[arg(long, value_delimiter = ',', value_parser = feature)]
+    features: Vec<Part>,
+    #[command(flatten)]
+    runs: Runs,
+}
+
+/// Checks what must hold in every network, over networks drawn from seeds, and names each seed where something does not.
+#[derive(Args)]
+struct Endure {
+    /// From the first to the one after the last.
+    #[arg(long, value_parser = range, default_value = "0..100000")]
+    seeds: Range<u64>,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
 }
 
 /// Plays networks that are drawn from seeds, beside the oracle, and tells by how many points it is better, by headroom: how
@@ -156,6 +187,25 @@ struct Runs {
     /// Where the scenarios are.
     #[arg(long, default_value = "hil-tests/scenarios")]
     folder: PathBuf,
+    /// Parts of the engine that are off, with commas between.
+    #[arg(long, value_delimiter = ',', value_parser = feature)]
+    without: Vec<Part>,
+}
+
+impl Runs {
+    fn setup(&self, bounds: bool) -> Setup {
+        let features = self.without.iter().fold(Features::ALL, |features, (_, feature)| features.without(*feature));
+        Setup { seeds: self.seeds.clone(), folder: self.folder.clone(), jobs: self.jobs, bounds, features }
+    }
+}
+
+/// A part of the engine and its name.
+type Part = (&'static str, Feature);
+
+fn feature(name: &str) -> Result<Part, String> {
+    let names = || Feature::ALL.map(|(name, _)| name).join(", ");
+    let known = Feature::ALL.into_iter().find(|(known, _)| *known == name);
+    known.ok_or_else(|| format!("is {name:?}, must be one of {}", names()))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -171,6 +221,8 @@ fn main() -> anyhow::Result<()> {
         Command::Play(args) => play(&args),
         Command::Suite(args) => judge(&args),
         Command::Random(args) => random(&args),
+        Command::Ablate(args) => ablate(&args),
+        Command::Endure(args) => endure(&args),
         Command::Replay(args) => replay(&args),
         Command::Trace { file } => {
             let mut text = String::new();
@@ -211,10 +263,46 @@ fn judge(args: &Suite) -> anyhow::Result<()> {
     let cases = suite::chosen(&args.only);
     anyhow::ensure!(!cases.is_empty(), "no case is called like that");
     println!("{}{}", Row::HEAD, if args.bounds { "   oracle informed" } else { "" });
-    let runs = &args.runs;
-    let rows = suite::play(&cases, runs.seeds.clone(), &runs.folder, runs.jobs, args.bounds, |row| println!("{row}"))?;
+    let rows = suite::play(&cases, &args.runs.setup(args.bounds), |row| println!("{row}"))?;
     let held = rows.iter().filter(|row| row.missed.is_empty()).count();
     println!("{held} of {} bars hold", rows.len());
+    if let Some(path) = &args.svg {
+        std::fs::write(path, suite::svg(&rows)).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn ablate(args: &Ablate) -> anyhow::Result<()> {
+    let cases = suite::chosen(&args.only);
+    anyhow::ensure!(!cases.is_empty(), "no case is called like that");
+    let features = if args.features.is_empty() { Feature::ALL.to_vec() } else { args.features.clone() };
+    print!("{}", suite::ablate(&cases, &features, &args.runs.setup(false))?);
+    Ok(())
+}
+
+fn endure(args: &Endure) -> anyhow::Result<()> {
+    // What panics is told with its seed below.
+    std::panic::set_hook(Box::new(|_| {}));
+    let seeds: Vec<u64> = args.seeds.clone().collect();
+    let (mut done, mut failed) = (0, vec![]);
+    in_order(
+        &seeds,
+        args.jobs,
+        |seed| invariants::check(*seed, None),
+        |seed, checked| {
+            done += 1;
+            if let Err(reason) = checked {
+                println!("seed {seed}: {reason}\n{}", invariants::network(*seed));
+                println!("again: bondbox-sim endure --seeds {seed}..{}", seed + 1);
+                failed.push(*seed);
+            }
+            if done % 1_000 == 0 {
+                println!("{done} of {} networks, {} failed", seeds.len(), failed.len());
+            }
+        },
+    );
+    anyhow::ensure!(failed.is_empty(), "{} of {} networks failed: {failed:?}", failed.len(), seeds.len());
+    println!("all {} networks held", seeds.len());
     Ok(())
 }
 
@@ -288,33 +376,30 @@ fn play(args: &Play) -> anyhow::Result<()> {
 }
 
 fn watch(world: &World) {
-    let w: Vec<f64> =
-        std::env::var("WIN").map(|w| w.split(',').map(|x| x.parse().unwrap()).collect()).unwrap_or(vec![0.0, 1e9]);
-    let t = world.now().as_micros() as f64 / 1e6;
-    if t < w[0] || t > w[1] {
-        return;
-    }
     let status = world.sender.status(world.now());
-    print!("{t:7.2} bl {:6} exp {:5} tgt {:5} |", status.backlog, status.units_expired, status.target.as_bps() / 1000);
+    println!(
+        "{} {:?}: target {}, actual {}, backlog {} B, expired {}",
+        world.now(),
+        status.session,
+        status.target,
+        status.actual,
+        status.backlog,
+        status.units_expired
+    );
     for (link, model) in status.links.iter().zip(world.network.links()) {
-        let st = match format!("{:?}", link.state).as_str() {
-            "Up" => "U",
-            "Suspect" => "s",
-            "Silent" => "X",
-            _ => "j",
-        };
-        print!(
-            " {st} {:5}/{:5} c{:5} d{:4} q{:3} Q{:4} l{:2.0}|",
-            link.rate.as_bps() / 1000,
-            model.up.rate().as_bps() / 1000,
-            link.capacity.as_bps() / 1000,
-            link.delay.as_millis(),
-            link.queue.as_millis(),
-            model.up.queue_delay().as_millis(),
+        println!(
+            "    {:<8} {:?}: rate {} of {} ({} in truth), delay {:.1?}, queue {:.1?} ({:.1?} in truth), loss {:.1} %",
+            link.name,
+            link.state,
+            link.rate,
+            link.capacity,
+            model.up.rate(),
+            link.delay,
+            link.queue,
+            model.up.queue_delay(),
             100.0 * link.loss
         );
     }
-    println!();
 }
 
 fn print(name: &str, seed: u64, outcome: &Outcome) {

@@ -3,20 +3,24 @@
 //! The table is in `suite/cases.rs`. Seeds from [`JUDGED`] on are what bars are judged on; whoever tunes the engine does it
 //! on others, or a bar only shows what was fitted to it.
 
+mod ablation;
 mod cases;
+mod plot;
 mod report;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bondbox_bond::sender::Headroom;
+use bondbox_bond::sender::{Features, Headroom};
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant};
 
 use crate::pool::in_order;
 use crate::{Clocks, Config, Outcome, Shape, bounds, run};
 
+pub use ablation::{Difference, ablate};
 pub use cases::CASES;
+pub use plot::svg;
 pub use report::Row;
 
 /// Seeds that bars are judged on: never tune on them.
@@ -103,23 +107,33 @@ pub fn chosen(only: &[String]) -> Vec<&'static Case> {
     CASES.iter().filter(|case| asked(case) || needed(case.name)).collect()
 }
 
-/// Plays each case with each seed, in `jobs` threads; `done` gets each case's row, in order.
-pub fn play(
-    cases: &[&'static Case],
-    seeds: std::ops::Range<u64>,
-    folder: &Path,
-    jobs: usize,
-    with_bounds: bool,
-    mut done: impl FnMut(&Row),
-) -> anyhow::Result<Vec<Row>> {
-    let scenarios = cases.iter().map(|case| case.scenario(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+/// How cases are played.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// One run of each.
+    pub seeds: std::ops::Range<u64>,
+    /// Where the scenarios are.
+    pub folder: PathBuf,
+    /// Threads.
+    pub jobs: usize,
+    /// Whether bounds stand beside.
+    pub bounds: bool,
+    /// Parts of the engine that are on.
+    pub features: Features,
+}
+
+/// Plays each case with each seed; `done` gets each case's row, in order.
+pub fn play(cases: &[&'static Case], setup: &Setup, mut done: impl FnMut(&Row)) -> anyhow::Result<Vec<Row>> {
+    let Setup { seeds, folder, jobs, bounds: with_bounds, features } = setup.clone();
+    let scenarios = cases.iter().map(|case| case.scenario(&folder)).collect::<anyhow::Result<Vec<_>>>()?;
     let runs: Vec<(usize, u64)> =
         (0..cases.len()).flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
     let mut rows: Vec<Row> = vec![];
     let of_case = (seeds.end - seeds.start) as usize;
     let (mut outcomes, mut bounds): (Vec<Outcome>, Vec<Bounds>) = Default::default();
     let play = |(case, seed): &(usize, u64)| {
-        let (scenario, config) = (&scenarios[*case], cases[*case].config(*seed));
+        let scenario = &scenarios[*case];
+        let config = Config { features, ..cases[*case].config(*seed) };
         let bounds = (with_bounds && config.follow.is_none()).then(|| Bounds::of(scenario, &config));
         (run(scenario, &config), bounds)
     };

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use bondbox_bond::sender::Features;
 use bondbox_linksim::Scenario;
 use bondbox_sim::run;
-use bondbox_sim::suite::{CASES, chosen, play};
+use bondbox_sim::suite::{CASES, Setup, chosen, play, svg};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -33,8 +34,10 @@ fn rows_do_not_depend_on_the_number_of_threads() {
     let mut cases = chosen(&["tunnel".into()]);
     cases.truncate(1);
     let rows = |jobs| {
+        let setup = Setup { seeds: 1..3, folder: folder(), jobs, bounds: false, features: Features::ALL };
         let mut lines = vec![];
-        play(&cases, 1..3, &folder(), jobs, false, |row| lines.push(row.to_string())).unwrap();
+        let rows = play(&cases, &setup, |row| lines.push(row.to_string())).unwrap();
+        assert_eq!(svg(&rows).matches("<circle").count(), 2);
         lines
     };
     assert_eq!(rows(1), rows(3));

@@ -1,0 +1,397 @@
+//! What must hold in every network, whatever becomes of the stream.
+//!
+//! [`check`] draws links, faults, joins, leaves and restarts from a seed, plays ten seconds of a stream through them, closes the
+//! session, and lets a minute pass. In all of it
+//!
+//! - nothing comes out twice, out of order, altered, or later than the latency allows;
+//! - each unit is counted once, at both ends, and what each link was given it has delivered, dropped, or holds;
+//! - what is kept, sent and sent back is bounded, and nobody spins;
+//! - two seconds after the last fault the stream is back;
+//! - after the end of the session neither side knows of it, and all is quiet.
+//!
+//! A [`Sabotage`] breaks what comes out on its way here: so it can be proven that each of these would be seen.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bondbox_bond::gateway::GatewayEvent;
+use bondbox_linksim::model::{Direction, Event};
+use bondbox_linksim::{Scenario, Way};
+use bondbox_units::{Bitrate, Instant, LinkId};
+use bytes::Bytes;
+
+use crate::random::{Draw, parse};
+use crate::{Clocks, Config, Shape, Source, World, number};
+
+/// What an engine could get wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Now and then a unit comes out twice.
+    Repeat,
+    /// Now and then a unit comes out behind the next.
+    Swap,
+    /// Now and then a byte is another.
+    Alter,
+    /// From the middle on, units come out half a second late.
+    Delay,
+    /// Now and then a unit is counted and does not come out.
+    Swallow,
+    /// From the middle on, no link carries anything.
+    Stop,
+    /// A byte that was sent is not counted.
+    Forget,
+    /// Nobody tells of the end of the session.
+    Linger,
+}
+
+/// Plays the network of this seed; an error says what did not hold. Panics of the engine are errors too.
+pub fn check(seed: u64, sabotage: Option<Sabotage>) -> Result<(), String> {
+    let played = catch_unwind(AssertUnwindSafe(|| play(seed, sabotage)));
+    played.unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+/// The network of a seed, as a scenario file would have it.
+pub fn network(seed: u64) -> String {
+    scenario(&mut Draw(seed)).1
+}
+
+/// Two to four links and a handful of faults, all over by [`CALM_FROM`] less two seconds.
+fn scenario(draw: &mut Draw) -> (Scenario, String) {
+    let links = draw.within(2, 5);
+    let mut text = String::new();
+    for link in 0..links {
+        let (rate, delay, buffer) = (draw.within(1_500, 8_000), draw.within(5, 150), draw.within(100, 1_500));
+        let loss = [0, 0, 1, 3, 10][draw.within(0, 5) as usize];
+        let _ = writeln!(
+            text,
+            "[[link]]\nname = \"l{link}\"\nrate_kbps = {rate}\ndelay_ms = {delay}\nbuffer_ms = {buffer}\nloss_percent = {loss}"
+        );
+        if loss > 0 && draw.one_in(2) {
+            let _ = writeln!(text, "burst_packets = {}", draw.within(2, 8));
+        }
+        if draw.one_in(3) {
+            let _ = writeln!(text, "jitter_ms = {}\nreorder = {}", draw.within(1, 30), draw.one_in(2));
+        }
+        if draw.one_in(4) {
+            let _ = writeln!(text, "mtu_bytes = 1000");
+        }
+    }
+    for _ in 0..draw.within(0, 6) {
+        let (at, link) = (draw.within(500, 4_500), draw.within(0, links));
+        let (fault, value) = match draw.within(0, 5) {
+            0 => ("cut", format!("for_s = {}", draw.within(100, 1_500) as f64 / 1e3)),
+            1 => ("blackhole", format!("for_s = {}", draw.within(100, 1_500) as f64 / 1e3)),
+            2 => ("delay", format!("delay_ms = {}", draw.within(5, 200))),
+            3 => ("nat_rebind", String::new()),
+            _ => ("rate", format!("rate_kbps = {}", draw.within(1_000, 6_000))),
+        };
+        let _ = writeln!(text, "[[event]]\nat_s = {}\nlink = \"l{link}\"\ndo = \"{fault}\"\n{value}", at as f64 / 1e3);
+    }
+    (parse(&text), text)
+}
+
+/// What the services do, and when.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Remove(LinkId),
+    Add(LinkId),
+    RestartGateway,
+}
+
+fn acts(draw: &mut Draw, links: u64) -> Vec<(Instant, Act)> {
+    let mut acts = vec![];
+    for link in (0..links).filter(|_| draw.one_in(4)).collect::<Vec<_>>() {
+        let (at, id) = (draw.within(300, 4_000), LinkId(link as u8));
+        acts.push((Instant::from_millis(at), Act::Remove(id)));
+        acts.push((Instant::from_millis(at + draw.within(10, 1_500)), Act::Add(id)));
+    }
+    if draw.one_in(5) {
+        acts.push((Instant::from_millis(draw.within(500, 4_500)), Act::RestartGateway));
+    }
+    acts.sort_by_key(|(at, _)| *at);
+    acts
+}
+
+macro_rules! hold {
+    ($condition:expr, $($text:tt)+) => {
+        if !$condition {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
+fn play(seed: u64, sabotage: Option<Sabotage>) -> Result<(), String> {
+    let mut draw = Draw(seed);
+    let (scenario, _) = scenario(&mut draw);
+    let acts = acts(&mut draw, scenario.links.len() as u64);
+    let touched = acts.iter().filter_map(|(_, act)| match act {
+        Act::Remove(link) => Some(*link),
+        Act::Add(_) | Act::RestartGateway => None,
+    });
+    let touched: Vec<LinkId> = touched.collect();
+    let mut acts = acts.into_iter().peekable();
+    let config = Config {
+        seed,
+        latency: Duration::from_millis([300, 600, 1_200][draw.within(0, 3) as usize]),
+        rate: Bitrate::from_kbps(draw.within(200, 1_000)),
+        ..Config::default()
+    };
+    let clocks = Clocks { offset_us: draw.within(0, 1 << 40) as i64, drift_ppm: draw.within(0, 400) as i64 - 200 };
+    let shape = if draw.one_in(2) { Shape::Constant } else { Shape::Frames };
+    let (sender, gateway) = config.ends();
+    let mut source = Source::new(Instant::ZERO, shape, config.rate);
+    let mut run = Run {
+        world: World::new(&scenario, seed, sender, gateway, clocks),
+        pushed: vec![],
+        last_out: None,
+        calm_out: 0,
+        delivered: 0,
+        sessions: 0,
+        open: 0,
+        latency: config.latency,
+        saboteur: sabotage.map(|sabotage| Saboteur { sabotage, seen: 0, held: VecDeque::new() }),
+    };
+    let (mut second, mut steps) = (0, 0);
+    while run.world.now() < END {
+        let streaming = run.world.now() < STREAM_END;
+        let act_at = acts.peek().map_or(END, |(at, _)| *at);
+        let unit_at = if streaming { source.deadline() } else { END };
+        run.step(act_at.min(unit_at).min(END))?;
+        let now = run.world.now();
+        while let Some(unit) = source.poll(now).filter(|_| streaming) {
+            run.pushed.push(now);
+            run.world.push(unit);
+        }
+        while let Some((_, act)) = acts.next_if(|(at, _)| *at <= now) {
+            match act {
+                Act::Remove(link) => run.world.sender.remove_link(now, link),
+                Act::Add(link) => run.world.sender.add_link(now, link, "again"),
+                Act::RestartGateway => {
+                    run.open = 0;
+                    run.world.restart_gateway();
+                }
+            }
+        }
+        steps += 1;
+        hold!(steps <= MAX_STEPS, "spins: {steps} steps in second {second}");
+        if now.as_micros() / 1_000_000 > second {
+            run.look(&touched)?;
+            (second, steps) = (now.as_micros() / 1_000_000, 0);
+        }
+    }
+    hold!(run.sessions > 0, "no session opened");
+    let calm = run.pushed.iter().filter(|at| **at >= CALM_FROM).count();
+    // At 300 ms a lost packet of a far link cannot be repaired: what such links lose is lost.
+    let least = if config.latency < Duration::from_millis(600) { calm / 2 } else { calm * 95 / 100 };
+    hold!(run.calm_out >= least, "not back: {} of {calm} units came out after all faults", run.calm_out);
+    run.spent()?;
+    run.end()
+}
+
+struct Run {
+    world: World,
+    /// When each unit went in.
+    pushed: Vec<Instant>,
+    last_out: Option<u32>,
+    /// Units out that went in from [`CALM_FROM`] on.
+    calm_out: usize,
+    /// In this session, and in those that it goes on with.
+    delivered: u64,
+    sessions: usize,
+    /// Sessions that opened, and of which nobody said that they are over.
+    open: usize,
+    latency: Duration,
+    saboteur: Option<Saboteur>,
+}
+
+impl Run {
+    fn step(&mut self, until: Instant) -> Result<(), String> {
+        let (_, mut events) = self.world.step(until);
+        if let Some(saboteur) = &mut self.saboteur {
+            saboteur.break_world(&mut self.world);
+            events = saboteur.break_some(self.world.now(), events);
+        }
+        events.into_iter().try_for_each(|event| self.on_event(event))
+    }
+
+    fn on_event(&mut self, event: GatewayEvent) -> Result<(), String> {
+        match event {
+            GatewayEvent::SessionOpened { continues, .. } => {
+                self.sessions += 1;
+                self.open += 1;
+                self.delivered = if continues { self.delivered } else { 0 };
+            }
+            GatewayEvent::SessionClosed { .. } => self.open -= 1,
+            GatewayEvent::Unit { unit, .. } => {
+                let out = number(&unit.payload).ok_or("a unit came out altered")?;
+                let pushed = *self.pushed.get(out as usize).ok_or("a unit came out that never went in")?;
+                hold!(self.last_out != Some(out), "unit {out} came out twice");
+                hold!(self.last_out.is_none_or(|last| last < out), "unit {out} came out after {:?}", self.last_out);
+                self.last_out = Some(out);
+                let delay = self.world.now() - pushed;
+                hold!(delay <= self.latency + MAP_ERROR, "unit {out} came out late: {delay:?} after it went in");
+                self.delivered += 1;
+                self.calm_out += usize::from(pushed >= CALM_FROM);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What must hold at any time.
+    fn look(&self, touched: &[LinkId]) -> Result<(), String> {
+        let status = self.world.sender.status(self.world.now());
+        let counted = status.units_acknowledged + status.units_expired + status.units_waiting;
+        hold!(status.units_in == counted, "units are not conserved: {status:?}");
+        hold!(status.units_waiting <= 1_000 && status.backlog <= 1 << 20, "holds too much: {status:?}");
+        for session in self.world.gateway.status(self.world.gateway_now()) {
+            for track in session.tracks {
+                let counters = track.counters;
+                hold!(counters.delivered == self.delivered, "{} came out, counted {counters:?}", self.delivered);
+                let counted = counters.delivered + counters.late + counters.lost;
+                hold!(counted <= self.pushed.len() as u64, "{counters:?} of {}", self.pushed.len());
+            }
+        }
+        for (index, link) in self.world.network.links().iter().enumerate() {
+            conserved(&link.up)?;
+            conserved(&link.down)?;
+            let wire = self.world.wire[index];
+            hold!(link.up.counters().offered.bytes == wire.up_bytes, "link {index} was given other than {wire:?}");
+            let said = status.links.iter().find(|said| usize::from(said.link.0) == index);
+            // One that came back counts anew.
+            if let Some(said) = said.filter(|said| !touched.contains(&said.link)) {
+                let bytes = said.bytes_sent + IP_UDP * said.packets_sent;
+                hold!(bytes == wire.up_bytes, "link {index} sent {wire:?}, says {bytes}");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the whole stream may have taken.
+    fn spent(&self) -> Result<(), String> {
+        let sum = |of: fn(&crate::Wire) -> u64| self.world.wire.iter().map(of).sum::<u64>();
+        let (up, down) = (sum(|wire| wire.up_bytes), sum(|wire| wire.down_bytes));
+        let status = self.world.sender.status(self.world.now());
+        let fair = MOST_UP * status.units_in.max(1) * 1_400 + UP_BESIDES * self.world.wire.len() as u64;
+        hold!(up <= fair, "sent {up} B for {} units", status.units_in);
+        hold!(down <= up / 4 + UP_BESIDES, "sent back {down} B for {up} B");
+        Ok(())
+    }
+
+    /// The unit closes the session: soon nobody knows of it, and nothing is sent or waited for.
+    fn end(&mut self) -> Result<(), String> {
+        let silent_from = self.world.now() + Duration::from_secs(2);
+        self.world.sender.close();
+        let mut sent = None;
+        let (mut second, mut steps) = (self.world.now().as_micros() / 1_000_000, 0);
+        while self.world.now() < END + AFTERMATH {
+            self.step(END + AFTERMATH)?;
+            steps += 1;
+            hold!(steps <= MAX_STEPS, "spins after the end: {steps} steps in second {second}");
+            if self.world.now().as_micros() / 1_000_000 > second {
+                (second, steps) = (self.world.now().as_micros() / 1_000_000, 0);
+            }
+            if self.world.now() >= silent_from {
+                let total = || self.world.wire.iter().map(|wire| wire.up_packets).sum::<u64>();
+                hold!(*sent.get_or_insert_with(total) == total(), "sends after the end");
+            }
+        }
+        hold!(self.open == 0, "{} sessions were not said to be over", self.open);
+        hold!(self.world.gateway.status(self.world.gateway_now()).is_empty(), "the gateway still has a session");
+        Ok(())
+    }
+}
+
+fn conserved<T>(direction: &Direction<T>) -> Result<(), String> {
+    let (counters, held) = (direction.counters(), direction.held());
+    let accounted = counters.delivered.bytes + counters.dropped.total().bytes + held.bytes;
+    hold!(counters.offered.bytes == accounted, "bytes are not conserved: {counters:?}, {held:?} held");
+    Ok(())
+}
+
+/// Breaks every so many units that come out.
+struct Saboteur {
+    sabotage: Sabotage,
+    seen: u64,
+    held: VecDeque<(Instant, GatewayEvent)>,
+}
+
+impl Saboteur {
+    fn break_world(&mut self, world: &mut World) {
+        if world.now() < HALF || self.seen == u64::MAX {
+            return;
+        }
+        match self.sabotage {
+            Sabotage::Stop => (0..world.wire.len()).for_each(|link| world.apply(link, Way::Both, Event::Blackhole)),
+            Sabotage::Forget => world.wire[0].up_bytes -= 1,
+            _ => return,
+        }
+        self.seen = u64::MAX;
+    }
+
+    fn break_some(&mut self, now: Instant, events: Vec<GatewayEvent>) -> Vec<GatewayEvent> {
+        let mut out = vec![];
+        for event in events {
+            if matches!(event, GatewayEvent::SessionClosed { .. }) && self.sabotage == Sabotage::Linger {
+                continue;
+            }
+            let GatewayEvent::Unit { session, mut unit } = event else {
+                out.push(event);
+                continue;
+            };
+            self.seen = self.seen.saturating_add(1);
+            let its_turn = self.seen.is_multiple_of(EVERY);
+            match self.sabotage {
+                Sabotage::Repeat if its_turn => out.push(GatewayEvent::Unit { session, unit: unit.clone() }),
+                Sabotage::Swap if its_turn => {
+                    self.held.push_back((now, GatewayEvent::Unit { session, unit }));
+                    continue;
+                }
+                Sabotage::Delay if now >= HALF => {
+                    self.held.push_back((now + HALF_SECOND, GatewayEvent::Unit { session, unit }));
+                    out.extend(self.held.pop_front_if(|(until, _)| *until <= now).map(|(_, event)| event));
+                    continue;
+                }
+                Sabotage::Alter if its_turn => {
+                    let mut bytes = unit.payload.to_vec();
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                    unit.payload = Bytes::from(bytes);
+                }
+                Sabotage::Swallow if its_turn => continue,
+                _ => {}
+            }
+            out.push(GatewayEvent::Unit { session, unit });
+            out.extend(self.held.pop_front_if(|(until, _)| *until <= now).map(|(_, event)| event));
+        }
+        out
+    }
+}
+
+/// From here on nothing new happens, and what happened before had two seconds to be got over.
+const CALM_FROM: Instant = Instant::from_millis(8_000);
+const STREAM_END: Instant = Instant::from_millis(10_000);
+const END: Instant = Instant::from_millis(12_500);
+/// A unit that is held back from here on comes out before counters are looked at next.
+const HALF: Instant = Instant::from_millis(6_100);
+const HALF_SECOND: Duration = Duration::from_millis(500);
+/// A gateway that was not told forgets a silent session after a minute.
+const AFTERMATH: Duration = Duration::from_secs(65);
+/// The map of clocks settles for a second, and then moves by 1 ms/s: what a link's delay changed meanwhile it believes.
+const MAP_ERROR: Duration = Duration::from_millis(200);
+/// Per second of virtual time: some hundred packets, their answers and a tick every 5 ms take a third of it.
+const MAX_STEPS: u64 = 6_000;
+/// Headers of IPv4 and UDP.
+const IP_UDP: u64 = 28;
+/// Times the media: what links swallow is sent again, and proving capacity takes padding.
+const MOST_UP: u64 = 4;
+/// Bytes a link of handshake, reports and probes.
+const UP_BESIDES: u64 = 500_000;
+/// One unit in so many is broken.
+const EVERY: u64 = 50;
