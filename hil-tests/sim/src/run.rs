@@ -107,7 +107,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
             watch_at += WATCH_INTERVAL;
             watch(&world);
         }
-        let mut until = if streaming { source.deadline().min(watch_at) } else { end + config.latency * 2 };
+        let mut until = if streaming { source.deadline() } else { end + config.latency * 2 };
         if wire_before.is_none() {
             until = until.min(measure_from);
         }
@@ -188,4 +188,4 @@ const fn less(now: Wire, before: Wire) -> Wire {
     }
 }
 
-const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
