@@ -14,10 +14,8 @@ pub enum Feature {
     LateRescue,
     /// What a later packet overtook goes out again.
     Repair,
-    /// Spare capacity carries copies of what nobody has acknowledged yet.
+    /// Critical units go over a second link too.
     Duplicates,
-    /// Spare capacity carries coded repair where a request would be late.
-    Coding,
     /// Units are shed when first copies pile up.
     Shedding,
     /// Links are proven anew though nobody needs them.
@@ -26,8 +24,6 @@ pub enum Feature {
     Draining,
     /// The queue is dealt out ahead over links that are busy; else nothing overtakes what waits for one of them.
     LookAhead,
-    /// What the radio reports caps probing and drains links before a handover.
-    Radio,
 }
 
 impl Features {
@@ -54,17 +50,15 @@ impl Default for Features {
 
 impl Feature {
     /// All parts, by name.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("rescue", Self::Rescue),
         ("late-rescue", Self::LateRescue),
         ("repair", Self::Repair),
         ("duplicates", Self::Duplicates),
-        ("coding", Self::Coding),
         ("shedding", Self::Shedding),
         ("probing", Self::Probing),
         ("draining", Self::Draining),
         ("look-ahead", Self::LookAhead),
-        ("radio", Self::Radio),
     ];
 
     /// The part of this name.
