@@ -228,10 +228,10 @@ impl Sender {
     /// Sends over this link too. Its name is for people, at most 15 bytes. One that is there already begins anew.
     pub fn add_link(&mut self, now: Instant, id: LinkId, name: &str) {
         self.links.insert(id, Link::new(name));
+        let usage = self.usage.get(&id).copied().unwrap_or_default();
         for session in self.session.iter_mut().chain(self.opening.session()) {
             session.leave(now, id, &mut self.store);
-            session.join(now, id, &mut self.rng);
-            session.set_use(id, self.usage.get(&id).copied().unwrap_or_default());
+            session.join(now, id, usage, &mut self.rng);
         }
         self.hurry_opening(now);
         self.next_tick = now;

@@ -85,11 +85,12 @@ impl Session {
     }
 
     /// Opens a path over `link`. Path ids are never used twice.
-    pub(super) fn join(&mut self, now: Instant, link: LinkId, rng: &mut ChaCha8Rng) {
+    pub(super) fn join(&mut self, now: Instant, link: LinkId, usage: LinkUse, rng: &mut ChaCha8Rng) {
         let path = Path::new(now, self.next_path, rng.next_u32(), FIRST_GUESS);
         self.next_path += 1;
         self.paths.insert(link, path);
         self.joins.insert(link, Join { at: now, interval: JOIN_INTERVAL });
+        self.set_use(link, usage);
     }
 
     /// The operator wants a link to be used like this.

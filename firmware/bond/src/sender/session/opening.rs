@@ -113,8 +113,8 @@ impl Sender {
                 let (keys, params) = *proven;
                 let mut session = Session::new(now, keys, params, self.config.latency);
                 for link in self.links.keys() {
-                    session.join(now, *link, &mut self.rng);
-                    session.set_use(*link, self.usage.get(link).copied().unwrap_or_default());
+                    let usage = self.usage.get(link).copied().unwrap_or_default();
+                    session.join(now, *link, usage, &mut self.rng);
                 }
                 attempt.session = Some(session);
                 attempt.progress = now;
