@@ -46,12 +46,15 @@ async function videoSize(file) {
   return { width, height };
 }
 
-/** Every decoded frame's number; the frames stay as many as they are in the file. */
+/**
+ * Every decoded frame's number; the frames stay as many as they are in the file, each at its own
+ * time: rounded to whole frames, two that waver around a half would meet in one.
+ */
 async function decode(file, { block, left, top, blocks }) {
   const { bytes, complaints } = await run('ffmpeg', [
     ...['-nostdin', '-v', 'warning', '-i', file],
     ...['-map', '0:v:0', '-vf', `format=gray,crop=${blocks * block}:${block}:${left}:${top}:exact=1`],
-    ...['-fps_mode', 'passthrough', '-f', 'rawvideo', 'pipe:1'],
+    ...['-fps_mode', 'passthrough', '-enc_time_base', '1:90000', '-f', 'rawvideo', 'pipe:1'],
     ...['-map', '0:a?', '-f', 'null', '-'],
   ]);
   const frame = blocks * block * block;

@@ -45,6 +45,16 @@ test('a recording cut anywhere decodes undamaged up to its end', async () => {
   }
 });
 
+test('times that waver around half a frame are no damage', async () => {
+  const file = join(folder, 'wavers.ts');
+  // The sound begins 1920 ticks earlier.
+  const times = 'setts=ts=if(N\\,TS-120+if(mod(N\\,2)\\,20\\,-20)\\,TS)';
+  const remux = ['-y', '-v', 'error', '-i', whole, '-map', '0', '-c', 'copy', '-bsf:v', times, file];
+  assert.equal(spawnSync('ffmpeg', remux).status, 0);
+  const found = await readRecording(file);
+  assert.deepEqual([found.complaints, found.frames, found.gaps, found.repeats], ['', FRAMES, [], []]);
+});
+
 test('packets missing in the middle are noticed', async () => {
   const bytes = readFileSync(whole);
   const from = Math.floor(bytes.length / 2 / 188) * 188;
