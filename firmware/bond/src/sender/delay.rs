@@ -1,7 +1,8 @@
 //! One-way delay of one path, and the queue that stands in it.
 //!
 //! Acknowledgements bring the receiver's time of each packet; that less the send time is the delay plus the unknown but
-//! steady difference of the clocks. Above the least of it, the *base*, stands the queue: the number that decides.
+//! steady difference of the clocks. Above the least of it, the *base*, stands the queue: the number that decides. The least
+//! round trip is kept beside it, because the same events move both.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use bondbox_units::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Delay {
     base: Option<i64>,
+    round_trip: Option<Duration>,
     smoothed: f64,
     recent: VecDeque<(Instant, i64)>,
     last: Instant,
@@ -27,6 +29,14 @@ pub(crate) struct Delay {
 struct Quiet {
     since: Instant,
     least: i64,
+    round_trip: Option<Duration>,
+    round_trips: usize,
+}
+
+impl Quiet {
+    const fn new(since: Instant) -> Self {
+        Self { since, least: i64::MAX, round_trip: None, round_trips: 0 }
+    }
 }
 
 impl Delay {
@@ -57,29 +67,47 @@ impl Delay {
         }
     }
 
-    /// Tells whether the path is paced at no more than 0.6 of what it delivers, with `round_trip` as its base.
+    /// Takes in a round trip that was measured on this very path.
+    pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
+        let least = |known: Option<Duration>| Some(known.map_or(rtt, |known| known.min(rtt)));
+        self.round_trip = least(self.round_trip);
+        if let Some(quiet) = &mut self.quiet {
+            quiet.round_trip = least(quiet.round_trip);
+            quiet.round_trips += 1;
+        }
+    }
+
+    /// Least round trip; 100 ms while none is known.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(Duration::from_millis(100))
+    }
+
+    /// Tells whether the path is paced at no more than 0.6 of what it delivers.
     ///
-    /// The base falls at once but rises only here: after a round trip and 100 ms of such calm the queue is gone, and what
-    /// delay is left is the path's own, as after a handover to a farther cell.
-    pub(crate) fn on_calm(&mut self, now: Instant, calm: bool, round_trip: Duration) {
+    /// Base and round trip fall at once but rise only here: after a round trip and 100 ms of such calm the queue is gone, and
+    /// what delay is left is the path's own, as after a handover to a farther cell.
+    pub(crate) fn on_calm(&mut self, now: Instant, calm: bool) {
         if !calm {
             self.quiet = None;
             return;
         }
         match &self.quiet {
-            None => self.quiet = Some(Quiet { since: now, least: i64::MAX }),
-            Some(quiet) if now - quiet.since >= round_trip + CALM => {
+            None => self.quiet = Some(Quiet::new(now)),
+            Some(quiet) if now - quiet.since >= self.round_trip() + CALM => {
                 if quiet.least != i64::MAX {
                     self.base = self.base.map(|base| base.max(quiet.least));
                 }
-                self.quiet = Some(Quiet { since: now, least: i64::MAX });
+                if quiet.round_trips >= PROVEN {
+                    self.round_trip = self.round_trip.max(quiet.round_trip);
+                }
+                self.quiet = Some(Quiet::new(now));
             }
             Some(_) => {}
         }
     }
 
     /// Whether to drain on purpose: a queue above half the target for 8 s may be no queue but a base that rose.
-    pub(crate) fn wants_drain(&mut self, now: Instant, round_trip: Duration) -> bool {
+    pub(crate) fn wants_drain(&mut self, now: Instant) -> bool {
         if let Some(until) = self.drain_until {
             if now < until {
                 return true;
@@ -92,7 +120,7 @@ impl Delay {
         }
         let since = *self.busy_since.get_or_insert(now);
         if now - since >= DRAIN_AFTER {
-            self.drain_until = Some(now + round_trip + CALM * 2);
+            self.drain_until = Some(now + self.round_trip() + CALM * 2);
         }
         self.drain_until.is_some()
     }
@@ -141,14 +169,15 @@ const STANDING_SAMPLES: usize = 5;
 const STANDING_AGE: Duration = Duration::from_secs(1);
 /// Acknowledgements and jitter on top of the round trip in which a queue drains.
 const CALM: Duration = Duration::from_millis(100);
+/// The first round trips after a modem held packets tell how long it held them; the base falls again at once, but what the
+/// round trip rose by is believed until one is shorter.
+const PROVEN: usize = 5;
 /// A queue that keeps to the target stands for seconds; one for so long is rather the path's own delay.
 const DRAIN_AFTER: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const RTT: Duration = Duration::from_millis(50);
 
     fn sample(delay: &mut Delay, ms: u64, relative: i64) {
         let sent = Instant::from_millis(ms);
@@ -172,13 +201,32 @@ mod tests {
     #[test]
     fn the_base_rises_only_after_calm() {
         let mut delay = Delay::default();
+        delay.on_round_trip(Duration::from_millis(50));
         feed(&mut delay, 0, 100, 0);
         feed(&mut delay, 100, 5_000, 60_000);
         assert_eq!(delay.base(), Some(0));
-        delay.on_calm(Instant::from_millis(5_000), true, RTT);
+        delay.on_calm(Instant::from_millis(5_000), true);
         feed(&mut delay, 5_000, 5_150, 60_000);
-        delay.on_calm(Instant::from_millis(5_150), true, RTT);
+        delay.on_calm(Instant::from_millis(5_150), true);
         assert_eq!(delay.base(), Some(60_000));
+    }
+
+    #[test]
+    fn the_round_trip_rises_with_the_base() {
+        let mut delay = Delay::default();
+        feed(&mut delay, 0, 100, 0);
+        delay.on_round_trip(Duration::from_millis(50));
+        delay.on_round_trip(Duration::from_millis(200));
+        assert_eq!(delay.round_trip(), Duration::from_millis(50), "a queue on the way makes no path longer");
+        delay.on_calm(Instant::from_millis(1_000), true);
+        delay.on_round_trip(Duration::from_millis(900));
+        delay.on_calm(Instant::from_millis(1_150), true);
+        assert_eq!(delay.round_trip(), Duration::from_millis(50), "one packet tells how long a modem held it");
+        [180, 190, 170, 185, 200].into_iter().for_each(|ms| delay.on_round_trip(Duration::from_millis(ms)));
+        delay.on_calm(Instant::from_millis(1_300), true);
+        assert_eq!(delay.round_trip(), Duration::from_millis(170));
+        delay.on_round_trip(Duration::from_millis(60));
+        assert_eq!(delay.round_trip(), Duration::from_millis(60));
     }
 
     #[test]
@@ -186,9 +234,9 @@ mod tests {
         let mut delay = Delay::default();
         feed(&mut delay, 0, 100, 0);
         feed(&mut delay, 100, 200, 60_000);
-        assert!(!delay.wants_drain(Instant::from_millis(200), RTT));
-        assert!(delay.wants_drain(Instant::from_millis(8_300), RTT));
-        assert!(delay.wants_drain(Instant::from_millis(8_400), RTT));
-        assert!(!delay.wants_drain(Instant::from_millis(8_600), RTT));
+        assert!(!delay.wants_drain(Instant::from_millis(200)));
+        assert!(delay.wants_drain(Instant::from_millis(8_300)));
+        assert!(delay.wants_drain(Instant::from_millis(8_400)));
+        assert!(!delay.wants_drain(Instant::from_millis(8_600)));
     }
 }

@@ -97,7 +97,6 @@ pub(crate) struct Path {
     /// When it came back last after proof had been missing.
     returned: Option<Instant>,
     in_flight: u64,
-    min_rtt: Option<Duration>,
     reorder: Duration,
     pacing: Pacing,
     probed_at: Instant,
@@ -129,7 +128,6 @@ impl Path {
             due: None,
             returned: None,
             in_flight: 0,
-            min_rtt: None,
             reorder: Duration::ZERO,
             pacing: Pacing::new(now),
             probed_at: now,
@@ -151,9 +149,9 @@ impl Path {
         self.largest_acknowledged.map(|largest| largest.pn)
     }
 
-    /// Least round trip; 100 ms while none is known.
+    /// Least round trip.
     pub(crate) fn round_trip(&self) -> Duration {
-        self.min_rtt.unwrap_or(Duration::from_millis(100))
+        self.delay.round_trip()
     }
 
     /// Whether media may go on it.
@@ -164,11 +162,6 @@ impl Path {
     /// Whether it carries media, or did a moment ago and is only overdue.
     pub(crate) fn is_alive(&self) -> bool {
         self.peer_index.is_some() && self.liveness.health() != Health::Silent
-    }
-
-    /// Takes a round trip measured on this very path.
-    pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
-        self.min_rtt = Some(self.min_rtt.map_or(rtt, |least| least.min(rtt)));
     }
 
     /// Records a packet of `size` datagram bytes.
@@ -230,7 +223,7 @@ impl Path {
         if let Some(sent) = self.sent_at(ack.largest).filter(|_| newest) {
             self.largest_acknowledged = Some(Largest { pn: ack.largest, sent });
             if same_link {
-                self.on_round_trip((now - sent).saturating_sub(Duration::from_micros(ack.delay_us)));
+                self.delay.on_round_trip((now - sent).saturating_sub(Duration::from_micros(ack.delay_us)));
             }
         }
         delivered.reverse();
@@ -268,9 +261,8 @@ impl Path {
     /// Looks at the clock; gives the health when it got worse.
     pub(crate) fn on_time(&mut self, now: Instant, may_drain: bool) -> Option<Health> {
         let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
-        let round_trip = self.round_trip();
-        self.delay.on_calm(now, calm, round_trip);
-        self.pacing.draining = may_drain && self.delay.wants_drain(now, round_trip);
+        self.delay.on_calm(now, calm);
+        self.pacing.draining = may_drain && self.delay.wants_drain(now);
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);
         self.give_up_old(now);

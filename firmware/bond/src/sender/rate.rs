@@ -92,10 +92,10 @@ impl Capacity {
         }
     }
 
-    /// The path was silent: what it can do now is unknown, half is a fair start.
+    /// The path was silent: what it can do now is unknown, half is a fair start, but for one that was silent time and again.
     pub(crate) fn on_readmitted(&mut self, now: Instant) {
         self.window.clear();
-        (self.proven, self.proven_at) = (self.proven.scaled(0.5), now);
+        (self.proven, self.proven_at) = (self.proven.scaled(0.5).max(FAIR.min(self.proven)), now);
     }
 
     /// What the path delivers at most. Decays to half the last proof over 60 s, never lower.
@@ -147,6 +147,8 @@ const MIN_PACKETS: usize = 20;
 const MAX_PACKETS: usize = 2_048;
 /// A handful of packets in less is a burst out of a buffer, whatever both clocks say.
 const MIN_SAMPLE_SPAN: Duration = Duration::from_millis(20);
+/// Whatever is up at all is worth a try with a packet in 100 ms.
+const FAIR: Bitrate = Bitrate::from_kbps(100);
 /// A cell's load changes over minutes.
 const DECAY: Duration = Duration::from_secs(60);
 /// A path that delivers this much of what leaves keeps up with it.
@@ -230,6 +232,13 @@ mod tests {
         }
         let estimate = capacity.estimate(Instant::from_millis(2_000)).as_bps();
         assert!(estimate > 9_000_000, "a base that rose looks like a queue: {estimate}");
+    }
+
+    #[test]
+    fn many_silences_leave_enough_to_begin_with() {
+        let mut capacity = capacity();
+        (0..20).for_each(|second| capacity.on_readmitted(Instant::from_millis(second * 1_000)));
+        assert_eq!(capacity.estimate(Instant::from_millis(19_000)), Bitrate::from_kbps(100));
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Sender {
         let mut path = path;
         // An answer to a join of another life would give a round trip of ages.
         let rtt = (now - accept.join_sent).min(MAX_ROUND_TRIP);
-        path.on_round_trip(rtt);
+        path.delay.on_round_trip(rtt);
         path.peer_index.get_or_insert(accept.index);
         let relative = relative_delay(accept.join_sent, accept.received);
         path.delay.on_sample(now, accept.join_sent, accept.received);
