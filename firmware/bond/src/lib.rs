@@ -86,8 +86,7 @@
 //! # What is not there yet
 //!
 //! Coded repair (the field arithmetic and the frame are); several outputs of one session; tracks from the gateway to the unit;
-//! links that share a bottleneck are not told apart, and the suite's case of three in one cell holds without that; radio
-//! readings are kept and steer nothing.
+//! links that share a bottleneck are not told apart, and the suite's case of three in one cell holds without that.
 #![forbid(unsafe_code)]
 
 pub mod channel;

@@ -13,6 +13,7 @@ pub mod bounds;
 pub mod invariants;
 mod meter;
 mod pool;
+mod radio;
 pub mod random;
 pub mod replay;
 mod run;
@@ -22,6 +23,7 @@ mod world;
 
 pub use meter::{LinkOutcome, Outcome};
 pub use pool::in_order;
+pub use radio::Radio;
 pub use run::{Config, run, run_watched};
 pub use source::{Shape, Source, number, payload};
 pub use world::{Clocks, Wire, World};

@@ -8,8 +8,9 @@ use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant, LinkId};
 
 use crate::meter::Meter;
+use crate::radio::Modems;
 use crate::world::identities;
-use crate::{Clocks, LinkOutcome, Outcome, Shape, Source, Wire, World};
+use crate::{Clocks, LinkOutcome, Outcome, Radio, Shape, Source, Wire, World};
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub uses: Vec<LinkUse>,
     /// Which parts of the engine are on.
     pub features: Features,
+    /// What modems tell of their radio; nothing if absent.
+    pub radio: Option<Radio>,
 }
 
 impl Default for Config {
@@ -55,6 +58,7 @@ impl Default for Config {
             policy: Policy::EarliestArrival,
             uses: vec![],
             features: Features::ALL,
+            radio: None,
         }
     }
 }
@@ -98,6 +102,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let mut wire_before = None;
     let (mut opened, mut targets) = (None, vec![]);
     let mut watch_at = Instant::ZERO;
+    let mut modems = config.radio.map(Modems::new);
     while world.now() < end + config.latency * 2 {
         if world.now() >= measure_from && wire_before.is_none() {
             wire_before = Some((world.wire.clone(), lost(&world)));
@@ -110,6 +115,10 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         let mut until = if streaming { source.deadline() } else { end + config.latency * 2 };
         if wire_before.is_none() {
             until = until.min(measure_from);
+        }
+        if let Some(modems) = &mut modems {
+            modems.tell(&mut world);
+            until = until.min(modems.next);
         }
         let (events, gateway_events) = world.step(until);
         for event in events {

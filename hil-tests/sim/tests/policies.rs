@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bondbox_bond::sender::{LinkUse, Policy};
 use bondbox_linksim::Scenario;
-use bondbox_sim::{Config, Outcome, run};
+use bondbox_sim::{Config, Outcome, Radio, run};
 use bondbox_units::Bitrate;
 
 fn scenario(name: &str) -> Scenario {
@@ -81,4 +81,29 @@ fn taking_turns_wastes_what_earliest_arrival_keeps() {
     for baseline in [Policy::RoundRobin, Policy::WeightedRtt] {
         assert!(of(baseline) < ours - 0.1, "{baseline:?}: {}", of(baseline));
     }
+}
+
+#[test]
+fn below_its_watermark_a_link_carries_redundancy_only() {
+    let with = |kbps: Option<u64>| {
+        let radio = Some(Radio { watermark: kbps.map(Bitrate::from_kbps), ceiling: None });
+        run(&scenario("three_lte"), &Config { radio, ..config(8_000) })
+    };
+    let (free, spared) = (with(None), with(Some(3_500)));
+    assert!(megabits(&free, 2) > 20.0, "the link of 3 Mbit/s is used: {free:?}");
+    // What proves it anew every now and then, keeps it alive and repairs others.
+    assert!(megabits(&spared, 2) < 0.25 * megabits(&free, 2), "{spared:?}");
+    assert!(spared.on_time_percent() > 99.9, "the others carry it: {spared:?}");
+    let all = with(Some(100_000));
+    assert_eq!(all.on_time, all.units, "where all are below it, none is: {all:?}");
+}
+
+#[test]
+fn a_link_never_carries_more_than_its_modem_says_it_can() {
+    let radio = Some(Radio { watermark: None, ceiling: Some(Bitrate::from_kbps(1_500)) });
+    let outcome = run(&scenario("three_lte"), &Config { radio, ..config(3_500) });
+    for link in 0..3 {
+        assert!(megabits(&outcome, link) < 1.55 * 40.0, "{outcome:?}");
+    }
+    assert_eq!(outcome.on_time, outcome.units, "{outcome:?}");
 }

@@ -24,6 +24,8 @@ pub enum Feature {
     Draining,
     /// The queue is dealt out ahead over links that are busy; else nothing overtakes what waits for one of them.
     LookAhead,
+    /// What modems say of their radio limits links, and spares weak ones all but redundancy.
+    Radio,
 }
 
 impl Features {
@@ -50,7 +52,7 @@ impl Default for Features {
 
 impl Feature {
     /// All parts, by name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("rescue", Self::Rescue),
         ("late-rescue", Self::LateRescue),
         ("repair", Self::Repair),
@@ -59,6 +61,7 @@ impl Feature {
         ("probing", Self::Probing),
         ("draining", Self::Draining),
         ("look-ahead", Self::LookAhead),
+        ("radio", Self::Radio),
     ];
 
     /// The part of this name.

@@ -13,6 +13,7 @@ use super::loss::Loss;
 use super::mtu::Mtu;
 use super::pacing::Pacing;
 use super::policy::LinkUse;
+use super::radio::Guidance;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
 use crate::trace::{Trace, TraceEvent};
@@ -86,6 +87,7 @@ pub(crate) struct Path {
     pub(crate) mtu: Mtu,
     /// How the operator wants the link to be used.
     pub(crate) usage: LinkUse,
+    guidance: Guidance,
     sent: VecDeque<Sent>,
     /// Number of `sent[0]`.
     base: u64,
@@ -121,6 +123,7 @@ impl Path {
             liveness: Liveness::new(now),
             mtu: Mtu::default(),
             usage: LinkUse::default(),
+            guidance: Guidance::default(),
             sent: VecDeque::new(),
             base: 0,
             oldest: 0,
@@ -175,6 +178,28 @@ impl Path {
         self.last_sent = now;
         self.due.get_or_insert(now + self.round_trip());
         self.sent.push_back(Sent { at: now, size, content, limited, rescued: false, state: State::InFlight });
+    }
+
+    /// The operator wants the link to be used like this.
+    pub(crate) fn set_use(&mut self, usage: LinkUse) {
+        self.usage = usage;
+        self.limit();
+    }
+
+    /// Its radio says this.
+    pub(crate) fn set_guidance(&mut self, guidance: Guidance) {
+        self.guidance = guidance;
+        self.limit();
+    }
+
+    fn limit(&mut self) {
+        let caps = self.usage.cap.into_iter().chain(self.guidance.ceiling);
+        self.capacity.cap = caps.min();
+    }
+
+    /// Whether it carries nothing but what went elsewhere before: it was proven to carry too little for first copies.
+    pub(crate) fn is_for_redundancy(&self, now: Instant) -> bool {
+        self.guidance.watermark.is_some_and(|watermark| self.capacity.estimate(now) < watermark)
     }
 
     /// Takes in an acknowledgement of this path that came on the path itself or, not `same_link`, on another.
@@ -332,7 +357,7 @@ impl Path {
     pub(crate) fn pace(&self, now: Instant) -> Bitrate {
         let least = if self.is_probing() { MIN_PROBE_PACE } else { MIN_PACE };
         let pace = self.capacity.estimate(now).scaled(self.pacing.gain(self.delay.standing())).max(least);
-        pace.min(self.usage.cap.unwrap_or(pace))
+        pace.min(self.capacity.cap.unwrap_or(pace))
     }
 
     /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.

@@ -1,7 +1,8 @@
 //! What a modem says of its radio, for those links that have one.
 //!
 //! The service that owns the modems reads it and the uplink hands it on with [`Sender::set_radio`]. A reading grows stale:
-//! whoever decides by one asks [`Radio::reading`], which gives none that is older than it may be.
+//! whoever decides by one asks [`Radio::reading`], which gives none that is older than it may be. [`Radio::guidance`] makes of
+//! it what a path is to do.
 
 use std::time::Duration;
 
@@ -37,7 +38,25 @@ pub(crate) struct Radio {
     sinr_slope: f32,
 }
 
+/// What a path is to make of its radio. The default is what one without a reading does.
+///
+/// A SINR that falls is no part of it: slowing the pace by what Shannon's bound says of the next moment cost 0.2 to 0.7 % and
+/// won nothing on simulated driving links (six of them: -0.06 ± 0.06 points), and not probing meanwhile made no difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Guidance {
+    /// See [`RadioReport::ceiling`].
+    pub(crate) ceiling: Option<Bitrate>,
+    /// See [`RadioReport::watermark`].
+    pub(crate) watermark: Option<Bitrate>,
+}
+
 impl Radio {
+    /// What it says about the next moment.
+    pub(crate) fn guidance(&self, now: Instant) -> Guidance {
+        let reading = self.reading(now);
+        reading.map(|report| Guidance { ceiling: report.ceiling, watermark: report.watermark }).unwrap_or_default()
+    }
+
     /// Takes in the next reading.
     pub(crate) fn next(now: Instant, before: Option<&Self>, report: RadioReport) -> Self {
         let read = now.earlier_by(report.age);
@@ -92,6 +111,19 @@ mod tests {
         let radio = Radio::next(Instant::from_millis(10_000), None, report(12.0, 1_000));
         assert!(radio.reading(Instant::from_millis(12_000)).is_some());
         assert!(radio.reading(Instant::from_millis(12_001)).is_none());
+    }
+
+    #[test]
+    fn limits_hold_while_the_reading_counts() {
+        let limits = RadioReport {
+            ceiling: Some(Bitrate::from_kbps(900)),
+            watermark: Some(Bitrate::from_kbps(300)),
+            ..report(12.0, 0)
+        };
+        let radio = Radio::next(Instant::from_millis(10_000), None, limits);
+        let guidance = radio.guidance(Instant::from_millis(13_000));
+        assert_eq!((guidance.ceiling, guidance.watermark), (limits.ceiling, limits.watermark));
+        assert_eq!(radio.guidance(Instant::from_millis(13_001)), Guidance::default());
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Candidate {
     pub(crate) room: u32,
     /// How the operator wants it to be used.
     pub(crate) usage: LinkUse,
+    /// It takes no first copies while another link does: see [`Path::is_for_redundancy`](super::path::Path).
+    pub(crate) redundancy: bool,
     /// Datagrams that went over it.
     pub(crate) sent: u64,
 }
@@ -71,7 +73,10 @@ pub(crate) fn pick(
 ) -> Option<Pick> {
     let steps_at_most = if rules.ahead { MAX_STEPS } else { 1 };
     let mut steps = 0;
-    let total = links.iter().fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.capacity));
+    let spared = links.iter().any(|link| !link.redundancy);
+    let takes_first = |link: &Candidate| !(spared && link.redundancy);
+    let firsts = links.iter().filter(|link| takes_first(link));
+    let total = firsts.fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.capacity));
     let mut chunks = in_order(store).peekable();
     while let Some((source, chunk)) = chunks.next() {
         let mut from = chunk.range.start;
@@ -84,7 +89,8 @@ pub(crate) fn pick(
             let best = match source {
                 Source::First(_) => {
                     let deadline = store.unit(chunk).map_or(Instant::FAR_FUTURE, |unit| unit.deadline);
-                    links.iter_mut().min_by_key(|link| rules.policy.rank(link, arrival(link, left), deadline))?
+                    let links = links.iter_mut().filter(|link| takes_first(link));
+                    links.min_by_key(|link| rules.policy.rank(link, arrival(link, left), deadline))?
                 }
                 Source::Again(i) => {
                     let repeat = store.waiting_again().get(i)?;
@@ -204,6 +210,7 @@ mod tests {
                 round_trip: Duration::ZERO,
                 room: 1_000,
                 usage: LinkUse::default(),
+                redundancy: false,
                 sent: 0,
             }
         }

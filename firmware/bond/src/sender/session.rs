@@ -15,6 +15,7 @@ pub(super) use opening::Opening;
 
 use super::path::Path;
 use super::policy::LinkUse;
+use super::radio::Guidance;
 use super::schedule::Candidate;
 use super::store::{Again, Chunk, Store};
 use super::{Feature, Sender, SenderEvent, status};
@@ -96,7 +97,7 @@ impl Session {
     /// The operator wants a link to be used like this.
     pub(super) fn set_use(&mut self, link: LinkId, usage: LinkUse) {
         if let Some(path) = self.paths.get_mut(&link) {
-            (path.usage, path.capacity.cap) = (usage, usage.cap);
+            path.set_use(usage);
         }
     }
 
@@ -167,6 +168,7 @@ impl Session {
             loss: path.loss(now),
             round_trip: path.round_trip(),
             usage: path.usage,
+            redundancy: path.is_for_redundancy(now),
             sent: path.next_pn(),
             room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
         };
@@ -185,6 +187,9 @@ impl Sender {
         let joined = session.paths.values().filter(|path| path.peer_index.is_some());
         session.keys.retire(now, joined.map(|path| path.id));
         for (link, path) in &mut session.paths {
+            let radio =
+                self.links.get(link).and_then(|link| link.radio.as_ref()).filter(|_| features.has(Feature::Radio));
+            path.set_guidance(radio.map_or_else(Guidance::default, |radio| radio.guidance(now)));
             let fell_silent =
                 path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);
             if fell_silent && features.has(Feature::Rescue) {
