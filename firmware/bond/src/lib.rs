@@ -72,7 +72,7 @@
 //! - What a link has proven is halved on its return only after 300 ms of silence: shorter ones are mostly a matter of lost
 //!   acknowledgements.
 //! - The sender states the map of the clocks in CLOCK frames; the receiver follows it by 1 ms/s. Only the sender knows round
-//!   trips, and so where between the clocks the delay lies. A link's least round trip never rises within a session.
+//!   trips, and so where between the clocks the delay lies.
 //! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.
 //! - The rescue of what a silent link holds has no budget in percent, and neither has repair: they share the links' pace with
 //!   first copies, in the order above, and what is hopeless is given up.

@@ -1,6 +1,20 @@
 //! When packets leave a path: every byte is paced, and a path finds out what it can do by pacing faster than it proved.
 //!
 //! [`super::path::Path`] tells it what leaves and what stands; the schedule reads when the next packet may go.
+//!
+//! This is BBR's model, a rate by what was delivered, with a queue to aim at. Copa's in its place (Arun and Balakrishnan 2018: a
+//! window that grows while the rate is below 1/(δ × standing queue), with its velocity and slow start), on the same
+//! networks, seeds 1..5; mean percent on time and the worst seed:
+//!
+//! | case | this | Copa, δ 0.5 | δ 0.1 | δ 0.04 |
+//! |---|---|---|---|---|
+//! | `four_driving` @600 | 100.00 / 100.00 | 100.00 / 99.99 | 100.00 / 100.00 | 100.00 / 99.99 |
+//! | `six_driving_frames` @600 | 99.43 / 98.92 | 98.83 / 97.88 | 99.10 / 98.26 | 98.06 / 96.45 |
+//! | `six_driving_frames` @800 | 99.64 / 99.34 | 99.14 / 98.26 | 99.53 / 99.37 | 99.09 / 98.33 |
+//! | `high_satellite_14` @600 | 100.00 / 100.00 | 99.57 / 99.17 | 99.50 / 98.82 | 99.61 / 99.10 |
+//! | `cut_to_a_third` @400 | 100.00 / 100.00 | 96.85 / 87.39 | 99.96 / 99.90 | 99.83 / 99.74 |
+//!
+//! Copa follows a sudden cut too late, and its own δ of 0.5 takes the jitter of a cell for a queue. It cost the same.
 
 use std::time::Duration;
 
