@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bondbox_units::Instant;
+use bondbox_units::{Instant, Priority, TrackId};
 use bondbox_wire::envelope::Address;
+use bondbox_wire::frame::{Frame, Media, Track, TrackKind, UnitHeader};
 use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{MAX_DATAGRAM, Writer};
 use proptest::collection::vec;
@@ -90,6 +91,52 @@ impl Account {
             assert!(*sent <= 3 * came, "{sent} bytes to {to:?} for {came}");
         }
     }
+}
+
+/// A half of a unit of `track`.
+fn half_a_unit(track: u8, writer: &mut Writer<'_>) {
+    let header = UnitHeader {
+        priority: Priority::Standard,
+        keyframe: false,
+        discontinuity: false,
+        ingest_low: 0,
+        pts_offset: 0,
+        dts_offset: 0,
+    };
+    let media = Media {
+        track: TrackId(track),
+        unit: 0,
+        offset: 0,
+        last: false,
+        again: false,
+        header: Some(header),
+        bytes: b"half",
+    };
+    media.encode(writer).unwrap();
+}
+
+#[test]
+fn a_damaged_picture_waits_for_no_other_damaged_track() {
+    let mut now = Instant::from_millis(1);
+    let mut gateway = gateway(now);
+    let mut rogue = Rogue::new(now, &mut gateway);
+    let index = open_path(now, &mut gateway, &mut rogue, 1);
+    let mut buffer = [0; 900];
+    let mut writer = Writer::new(&mut buffer);
+    half_a_unit(0, &mut writer);
+    half_a_unit(13, &mut writer);
+    let kind = TrackKind::H264;
+    let picture = Track { track: TrackId(13), kind, width: 640, height: 360, rate: 25_000, channels: 0, label: "" };
+    Frame::Track(picture).encode(&mut writer).unwrap();
+    let datagram = rogue.seal(now, 1, Address::Path(index), writer.written());
+    let mut account = Account::default();
+    account.came.insert(route(HOSTILE, 0), 600);
+    account.give(now, &mut gateway, route(HOSTILE, 0), &datagram);
+    for _ in 0..60 {
+        now += Duration::from_millis(700);
+        account.drain(now, &mut gateway);
+    }
+    assert!(gateway.status(now)[0].tracks.iter().all(|track| track.counters.lost == 1));
 }
 
 proptest! {

@@ -105,11 +105,12 @@ impl Session {
     }
 
     fn ask_for_keyframe(&mut self, now: Instant) {
-        let Some(track) = self.receiver.keyframe_wanted(now) else { return };
-        let picture =
-            self.tracks.get(&track).is_some_and(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
-        if let Some(path) = self.freshest(None).filter(|_| picture) {
-            self.send(path, Outgoing::Keyframe(track));
+        while let Some(track) = self.receiver.keyframe_wanted(now) {
+            let picture =
+                self.tracks.get(&track).is_some_and(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+            if let Some(path) = self.freshest(None).filter(|_| picture) {
+                self.send(path, Outgoing::Keyframe(track));
+            }
         }
     }
 
