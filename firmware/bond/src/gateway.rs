@@ -247,6 +247,12 @@ impl Gateway {
         self.sessions.values().map(|session| session.receiver.held()).sum()
     }
 
+    /// Bytes that all sessions hold for coded repair.
+    #[cfg(test)]
+    pub(crate) fn held_for_coding(&self) -> usize {
+        self.sessions.values().map(|session| session.coding.held()).sum()
+    }
+
     /// As if enough had been sealed to rotate the keys of all sessions.
     #[cfg(test)]
     pub(crate) fn wear_out_keys(&mut self) {

@@ -7,6 +7,7 @@ mod frames;
 mod gateway_side;
 mod replaced;
 mod strangers;
+mod symbols;
 mod unit_side;
 
 use std::net::SocketAddr;

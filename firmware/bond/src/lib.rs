@@ -39,6 +39,8 @@
 //!   when that is the last moment to be in time, for at most 5 % of the media.
 //! - *Repair*: what a later packet overtook is lost and goes out again, at once, where it arrives first and is least likely to
 //!   be lost once more. A path that proved this wrong gets more patience, up to a quarter of a round trip.
+//! - *Coded repair*: on links where a repair would come too late, sums over the last packets go along, over another link where that
+//!   is in time, and never more than is spare. Everywhere else nothing is coded (`coding` has the figures).
 //! - *Shedding*: when first copies would take more than 0.6 of the latency, units of which nothing was sent go, the least
 //!   important first, down to 0.3.
 //! - *Encoder*: down at once, up slowly, to what the links proved less the headroom.
@@ -85,11 +87,12 @@
 //!
 //! # What is not there yet
 //!
-//! Coded repair (the field arithmetic and the frame are); several outputs of one session; tracks from the gateway to the unit;
-//! links that share a bottleneck are not told apart, and the suite's case of three in one cell holds without that.
+//! Several outputs of one session; tracks from the gateway to the unit; links that share a bottleneck are not told apart, and
+//! the suite's case of three in one cell holds without that.
 #![forbid(unsafe_code)]
 
 pub mod channel;
+mod coding;
 mod counters;
 mod crypto;
 pub mod gateway;
@@ -105,6 +108,7 @@ pub mod sender;
 pub mod trace;
 mod window;
 
+pub use coding::CodingCounters;
 pub use counters::Rejected;
 pub use crypto::{BadKey, Identity, PublicKey};
 pub use gateway::Gateway;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use bondbox_bond::CodingCounters;
 use bondbox_bond::sender::{self, Feature, Features, Policy};
 use bondbox_bond::trace::Recording;
 use bondbox_linksim::Scenario;
@@ -89,6 +90,9 @@ struct Play {
     /// Write the traces of both ends into this folder, as SCENARIO-SEED-unit.trace and SCENARIO-SEED-gateway.trace.
     #[arg(long)]
     traces: Option<PathBuf>,
+    /// Parts of the engine that are off, with commas between.
+    #[arg(long, value_delimiter = ',', value_parser = feature)]
+    without: Vec<Part>,
 }
 
 /// Which link takes a packet.
@@ -216,7 +220,7 @@ impl RadioArgs {
 
 impl Runs {
     fn setup(&self, bounds: bool) -> Setup {
-        let features = self.without.iter().fold(Features::ALL, |features, (_, feature)| features.without(*feature));
+        let features = without(&self.without);
         Setup {
             seeds: self.seeds.clone(),
             folder: self.folder.clone(),
@@ -235,6 +239,10 @@ fn feature(name: &str) -> Result<Part, String> {
     let names = || Feature::ALL.map(|(name, _)| name).join(", ");
     let known = Feature::ALL.into_iter().find(|(known, _)| *known == name);
     known.ok_or_else(|| format!("is {name:?}, must be one of {}", names()))
+}
+
+fn without(parts: &[Part]) -> Features {
+    parts.iter().fold(Features::ALL, |features, (_, feature)| features.without(*feature))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -382,6 +390,7 @@ fn play(args: &Play) -> anyhow::Result<()> {
                 policy: args.policy.into(),
                 headroom: if args.survive_one { sender::Headroom::SurviveOne } else { sender::Headroom::None },
                 radio: args.radio.radio(),
+                features: without(&args.without),
                 ..Config::default()
             };
             let end = bondbox_units::Instant::ZERO + config.duration;
@@ -429,6 +438,12 @@ fn watch(world: &World) {
             model.up.queue_delay(),
             100.0 * link.loss
         );
+    }
+    for session in world.gateway.status(world.gateway_now()) {
+        let CodingCounters { symbols, idle, recovered, refused } = session.coding;
+        if symbols > 0 {
+            println!("    symbols {symbols}, of these not needed {idle} and refused {refused}; recovered {recovered}");
+        }
     }
 }
 

@@ -208,6 +208,7 @@ mod tests {
             received: Bitrate::from_kbps(4_000),
             received_bytes: 0,
             received_packets: 0,
+            coding: bondbox_bond::CodingCounters::default(),
         }
     }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::ReplayWindow;
 use bondbox_wire::envelope::Sealed;
-use bondbox_wire::frame::{Bitrate, Clock, Frame, LinkJoin, LinkReport, LinkState};
+use bondbox_wire::frame::{Bitrate, Clock, Frame, Frames, LinkJoin, LinkReport, LinkState, Media};
 
 use super::succession::Outgone;
 use super::{GatewayEvent, Route, SessionId, StreamKey};
 use crate::channel::Channels;
+use crate::coding::CodingReceiver;
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
 use crate::receiver::{AckState, Receiver, TrackCounters};
@@ -44,6 +45,7 @@ pub(super) struct Session {
     /// Path ids that were opened: a second life would start packet numbers anew under the same keys.
     used_paths: ReplayWindow,
     pub(super) receiver: Receiver,
+    pub(super) coding: CodingReceiver,
     pub(super) reports: BTreeMap<LinkId, Report>,
     pub(super) encoder: Option<Bitrate>,
     pub(super) tracks: BTreeMap<TrackId, TrackInfo>,
@@ -159,6 +161,7 @@ impl Session {
             paths: BTreeMap::new(),
             used_paths: ReplayWindow::new(),
             receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now }),
+            coding: CodingReceiver::default(),
             reports: BTreeMap::new(),
             encoder: None,
             tracks: BTreeMap::new(),
@@ -281,6 +284,8 @@ impl Session {
         self.received_packets += 1;
         self.last_arrival = now;
         self.trace.record(now, &TraceEvent::Received { path: path_id, pn: pn as u32, size: size as u16 });
+        self.coding.on_source(now, path_id, pn, &payload[..len]);
+        self.take_recovered(now);
         Ok(&payload[..len])
     }
 
@@ -315,6 +320,10 @@ impl Session {
             Frame::Media(media) => {
                 let taken = self.receiver.on_media(now, media);
                 return taken.map_or(Arrival::Rejected(|rejected| rejected.out_of_bounds += 1), |()| Arrival::Taken);
+            }
+            Frame::Repair(repair) => {
+                self.coding.on_repair(now, repair);
+                self.take_recovered(now);
             }
             Frame::Clock(clock) => self.receiver.on_clock(now, *clock),
             Frame::LinkReport(report) => self.on_report(now, report),
@@ -367,6 +376,19 @@ impl Session {
         for (track, counters) in self.receiver.counters() {
             let TrackCounters { delivered, late, lost, latest, .. } = counters;
             self.trace.record(now, &TraceEvent::Track { track, delivered, late, lost, latest });
+        }
+    }
+
+    /// Media of packets that were worked out counts as if it had come again; nothing else of them is believed.
+    fn take_recovered(&mut self, now: Instant) {
+        while let Some(plain) = self.coding.poll() {
+            for frame in Frames::new(&plain) {
+                if let Ok(Frame::Media(media)) = frame {
+                    // What is out of bounds now was so when it was sent.
+                    let _ = self.receiver.on_media(now, &Media { again: true, ..media });
+                }
+            }
+            self.coding.recycle(plain);
         }
     }
 

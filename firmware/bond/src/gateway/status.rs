@@ -6,6 +6,7 @@ use bondbox_units::{Bitrate, Instant, LinkId, TrackId};
 use bondbox_wire::frame::LinkState;
 
 use super::{Gateway, SessionId, StreamKey};
+use crate::coding::CodingCounters;
 use crate::receiver::TrackCounters;
 use crate::sender::TrackInfo;
 
@@ -34,6 +35,8 @@ pub struct SessionStatus {
     pub received_bytes: u64,
     /// Datagrams received since it opened.
     pub received_packets: u64,
+    /// What coded repair did.
+    pub coding: CodingCounters,
 }
 
 /// A track now.
@@ -139,6 +142,7 @@ impl Gateway {
                 received: session.received.rate(now),
                 received_bytes: session.received_bytes,
                 received_packets: session.received_packets,
+                coding: session.coding.counters,
             })
             .collect()
     }

@@ -86,6 +86,7 @@ impl Account {
         assert!(gateway.poll_transmit(now, &mut buffer).is_none(), "it had said that there was no more");
         assert!(gateway.deadline(now) > now, "it wants to be called again at once, for ever");
         assert!(gateway.held() <= 33 << 20, "{} bytes held", gateway.held());
+        assert!(gateway.held_for_coding() <= 2 << 20, "{} bytes held for coding", gateway.held_for_coding());
         for (to, sent) in &self.sent {
             let came = self.came.get(to).copied().unwrap_or(0);
             assert!(*sent <= 3 * came, "{sent} bytes to {to:?} for {came}");

@@ -3,8 +3,8 @@
 use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::Writer;
 use bondbox_wire::frame::{
-    AckBuilder, Acked, Bitrate, Clock, Frame, LinkAccept, LinkJoin, LinkReport, LinkState, Media, Track, TrackKind,
-    UnitHeader,
+    AckBuilder, Acked, Bitrate, Clock, Frame, LinkAccept, LinkJoin, LinkReport, LinkState, Media, Repair, Run, Track,
+    TrackKind, UnitHeader,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ pub(super) fn plaintext() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn frame() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![6 => media(), 4 => ack(), 4 => control(), 1 => vec(any::<u8>(), 1..80)]
+    prop_oneof![6 => media(), 4 => ack(), 4 => control(), 2 => repair(), 1 => vec(any::<u8>(), 1..80)]
 }
 
 /// Small mostly, at the edges sometimes.
@@ -61,6 +61,17 @@ fn ack() -> impl Strategy<Value = Vec<u8>> {
             pn = next;
         }
         AckBuilder::new(path, delay).encode(list.into_iter(), &mut writer).unwrap();
+        writer.written().to_vec()
+    })
+}
+
+/// Sums over packets that came, that never will, and over the same ones twice.
+fn repair() -> impl Strategy<Value = Vec<u8>> {
+    let run = (0..5_u32, number(), 1..30_u16).prop_map(|(path, first, packets)| Run { path, first, packets });
+    (any::<u32>(), vec(run, 1..5), vec(any::<u8>(), 3..200)).prop_map(|(id, runs, bytes)| {
+        let mut buffer = [0; 900];
+        let mut writer = Writer::new(&mut buffer);
+        Repair::encode(id, &runs, &bytes, &mut writer).unwrap();
         writer.written().to_vec()
     })
 }

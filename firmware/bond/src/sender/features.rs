@@ -26,6 +26,8 @@ pub enum Feature {
     LookAhead,
     /// What modems say of their radio limits links, and spares weak ones all but redundancy.
     Radio,
+    /// Where a request would be too late, sums over the last packets go along.
+    Coding,
 }
 
 impl Features {
@@ -52,7 +54,7 @@ impl Default for Features {
 
 impl Feature {
     /// All parts, by name.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("rescue", Self::Rescue),
         ("late-rescue", Self::LateRescue),
         ("repair", Self::Repair),
@@ -62,6 +64,7 @@ impl Feature {
         ("draining", Self::Draining),
         ("look-ahead", Self::LookAhead),
         ("radio", Self::Radio),
+        ("coding", Self::Coding),
     ];
 
     /// The part of this name.

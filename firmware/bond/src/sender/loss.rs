@@ -17,6 +17,15 @@ pub(crate) struct Loss {
     /// Share of packets lost while no queue stood.
     channel: f64,
     fates: u32,
+    bursts: Bursts,
+    noticed: Option<Duration>,
+}
+
+/// Packets lost, and how often the one before was not; the past counts less and less.
+#[derive(Debug, Default)]
+struct Bursts {
+    lost: f64,
+    begun: f64,
 }
 
 impl Loss {
@@ -38,6 +47,38 @@ impl Loss {
         }
     }
 
+    /// Takes in that a packet was lost; `begins` when the one before was not.
+    pub(crate) fn on_burst(&mut self, begins: bool) {
+        if begins {
+            self.bursts.lost *= BURST_MEMORY;
+            self.bursts.begun = self.bursts.begun * BURST_MEMORY + 1.0;
+        }
+        self.bursts.lost += 1.0;
+    }
+
+    /// Takes in how long after it was sent a packet is known as lost; what a queue delays for a while does not count.
+    pub(crate) fn on_noticed(&mut self, after: Duration, standing: Duration) {
+        if standing <= TARGET {
+            let mean = self.noticed.unwrap_or(after);
+            self.noticed = Some(mean.mul_f64(1.0 - NOTICED_SHARE) + after.mul_f64(NOTICED_SHARE));
+        }
+    }
+
+    /// From sending a packet to knowing that it is lost, in the mean; `None` while none was.
+    pub(crate) const fn noticed(&self) -> Option<Duration> {
+        self.noticed
+    }
+
+    /// Share of packets that the path loses by itself.
+    pub(crate) const fn channel(&self) -> f64 {
+        self.channel
+    }
+
+    /// Packets lost in a row, in the mean; at least one.
+    pub(crate) fn burst(&self) -> f64 {
+        (self.bursts.lost / self.bursts.begun.max(1.0)).max(1.0)
+    }
+
     /// Share of bytes of the last 2 s that were lost.
     pub(crate) fn recent(&self, now: Instant) -> f64 {
         self.lost.sum(now) as f64 / self.outgoing.sum(now).max(1) as f64
@@ -51,12 +92,37 @@ impl Loss {
 
 /// Bytes in 2 s: 400 kbit/s, of which a burst of six packets is less than a tenth.
 const MIN_SAMPLE: u64 = 100_000;
+/// Of the newest loss in the mean time until one is noticed: a burst of ten does not make it.
+const NOTICED_SHARE: f64 = 0.02;
+/// Fifty bursts make a mean.
+const BURST_MEMORY: f64 = 0.98;
 /// Packets over which a path's own loss is averaged: ten losses at 2 %.
 const CHANNEL_PACKETS: u32 = 500;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_burst_follows_what_is_lost_in_a_row() {
+        let mut loss = Loss::default();
+        assert_eq!(loss.burst(), 1.0);
+        (0..100).for_each(|i| loss.on_burst(i % 4 == 0));
+        assert!((loss.burst() - 4.0).abs() < 0.1, "{loss:?}");
+        (0..300).for_each(|_| loss.on_burst(true));
+        assert!(loss.burst() < 1.1, "{loss:?}");
+    }
+
+    #[test]
+    fn how_long_it_takes_to_notice_a_loss_is_a_mean_of_losses_without_a_long_queue() {
+        let ms = Duration::from_millis;
+        let mut loss = Loss::default();
+        assert_eq!(loss.noticed(), None);
+        loss.on_noticed(ms(900), TARGET * 2);
+        assert_eq!(loss.noticed(), None, "the queue's doing");
+        (0..400).for_each(|i| loss.on_noticed(ms(if i % 2 == 0 { 80 } else { 120 }), ms(10)));
+        assert!(loss.noticed().unwrap().abs_diff(ms(100)) < ms(2), "{loss:?}");
+    }
 
     #[test]
     fn a_path_that_always_loses_has_no_excess_and_a_full_queue_does_not_count() {

@@ -16,6 +16,7 @@ use super::policy::LinkUse;
 use super::radio::Guidance;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
+use crate::coding::Channel;
 use crate::trace::{Trace, TraceEvent};
 use crate::window::WindowSum;
 
@@ -430,6 +431,16 @@ impl Path {
         self.loss.recent(now)
     }
 
+    /// What the path does to packets by itself.
+    pub(crate) fn channel(&self) -> Channel {
+        Channel { loss: self.loss.channel(), burst: self.loss.burst() }
+    }
+
+    /// From sending a packet to knowing that it is lost, in the mean; `None` while none was.
+    pub(crate) fn noticed(&self) -> Option<Duration> {
+        self.loss.noticed()
+    }
+
     fn load(&self, now: Instant) -> Load {
         // A fifth of the target is more than jitter leaves standing. Where no queue stands, losing a tenth more than the
         // path always does means that it polices or has a shallow buffer.
@@ -460,15 +471,20 @@ impl Path {
     fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, trace: &mut Trace) {
         let Some(largest) = self.largest_acknowledged else { return };
         let patience = self.reorder.min(self.round_trip() / 4);
+        let standing = self.delay.standing();
         let before = verdicts.len();
         let unsettled =
             (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
         let from = unsettled.start.min(unsettled.end);
+        let before_them = from.checked_sub(1).and_then(|index| self.sent.get(index));
+        let mut in_a_row = before_them.is_some_and(|sent| sent.state == State::Lost);
         for (index, sent) in self.sent.range_mut(from..unsettled.end).enumerate() {
             if sent.state == State::InFlight && largest.sent - sent.at >= patience {
                 sent.state = State::Lost;
                 self.in_flight -= u64::from(sent.size);
                 self.loss.on_lost(now, sent.size);
+                self.loss.on_burst(!in_a_row);
+                self.loss.on_noticed(now - sent.at, standing);
                 let pn = self.base + (from + index) as u64;
                 trace.record(now, &TraceEvent::Lost { path: self.id, pn: pn as u32 });
                 if sent.size as usize > MIN_DATAGRAM + IP_UDP {
@@ -477,6 +493,7 @@ impl Path {
                 // The content stays: a late acknowledgement may still prove that it arrived.
                 verdicts.push(Verdict::Lost(sent.content.clone()));
             }
+            in_a_row = sent.state == State::Lost;
         }
         (before..verdicts.len()).for_each(|_| self.on_fate(true));
     }

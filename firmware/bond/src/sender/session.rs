@@ -1,5 +1,6 @@
 //! Sessions of the sender: opening one, joining links to it, sending and receiving in it.
 
+mod coding;
 mod opening;
 mod receive;
 mod transmit;
@@ -11,6 +12,7 @@ use bondbox_units::{Bitrate, Instant, LinkId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
+use coding::Coding;
 pub(super) use opening::Opening;
 
 use super::path::Path;
@@ -47,6 +49,7 @@ pub(crate) struct Session {
     /// Difference of the clocks as told by the answers to joins, and the round trip it was measured with.
     joined_offset: Option<(Duration, i64)>,
     pub(super) wanted: Bitrate,
+    coding: Coding,
     /// Paths that were closed, and how often the gateway is still to be told.
     left: Vec<(u32, u8)>,
     /// Links on which the end of the session is still to be told; there once it was decided.
@@ -80,6 +83,7 @@ impl Session {
             opened: now,
             joined_offset: None,
             wanted: Bitrate::ZERO,
+            coding: Coding::default(),
             left: vec![],
             closing: None,
         }
@@ -143,7 +147,7 @@ impl Session {
     /// When a path can take a packet that waits.
     pub(super) fn next_ready(&self, now: Instant, store: &Store) -> Option<Instant> {
         let probing = |path: &&Path| path.is_probing() && path.is_usable();
-        let any = !store.is_idle() || store.has_copies();
+        let any = !store.is_idle() || store.has_copies() || self.coding.is_owed();
         let ready = |path: &Path| path.ready_at(now);
         self.paths.values().filter(|path| any && path.is_usable() || probing(path)).map(ready).min()
     }
@@ -209,6 +213,7 @@ impl Sender {
         if now >= session.encoder_at {
             session.encoder_at = now + ENCODER_INTERVAL;
             self.steer_encoder(now);
+            self.plan_coding(now);
         }
         self.start_probes(now);
         self.watch_darkness(now);

@@ -46,6 +46,11 @@ pub const CASES: &[Case] = &[
     case("step_to_half_frames", "step_to_half", Frames, 4_000, 1_000, ALL.halved(30.0)).following(8_000),
     case("nat_rebind", "nat_rebind", Constant, 6_000, 600, ALL.costs(1.015)),
     case("mtu_1000", "mtu_1000", Constant, 6_000, 600, ALL.costs(1.015)),
+    case("far_pair", "far_pair", Constant, 6_000, 250, bar(99.8, 99.6).costs(1.25)),
+    case("slow_lte", "slow_lte", Constant, 6_000, 250, bar(99.8, 99.5).costs(1.25)),
+    case("slow_lte", "slow_lte", Constant, 6_000, 200, bar(99.7, 99.5).costs(1.25)),
+    case("slow_lte_frames", "slow_lte", Frames, 6_000, 200, bar(94.0, 93.0).costs(1.3)),
+    case("one_way_satellite", "one_way_satellite", Constant, 6_000, 400, bar(99.4, 99.2).costs(1.25)),
     case("clock_fast", "three_lte", Constant, 6_000, 600, ALL.costs(1.015)).drifting(500),
     case("clock_slow", "three_lte", Constant, 6_000, 600, ALL.costs(1.015)).drifting(-500),
 ];

@@ -38,7 +38,9 @@ impl Sender {
             .or_else(|| self.transmit_report(now, buffer))
             .or_else(|| self.transmit_messages(now, buffer))
             .or_else(|| self.transmit_probe(now, buffer))
+            .or_else(|| self.transmit_urgent_repair(now, buffer))
             .or_else(|| self.transmit_media(now, buffer))
+            .or_else(|| self.transmit_repair(now, buffer))
             .or_else(|| self.transmit_copy(now, buffer))
             .or_else(|| self.transmit_filler(now, buffer))
     }
@@ -174,14 +176,18 @@ impl Sender {
         let first = matches!(picked.source, Source::First(_));
         let all = self.config.policy == Policy::Redundant;
         let duplicates = self.config.features.has(Feature::Duplicates);
-        let sent = session.transmit(now, picked.link, &mut self.links, buffer, |_, writer| {
+        let limit = session.media_limit(picked.link)?;
+        let mut coding = std::mem::take(&mut session.coding);
+        let sent = session.transmit_any(now, picked.link, &mut self.links, &mut buffer[..limit], |path, writer| {
             let (content, repaired) = take(store, picked, writer);
             again = repaired;
             if first && (all || duplicates && content.chunks.iter().any(|chunk| store.is_critical(chunk))) {
                 precious.extend(content.chunks.iter().cloned());
             }
+            coding.on_sent(now, picked.link, path, store, &content, writer.written());
             Some(content)
         });
+        session.coding = coding;
         precious.iter().for_each(|chunk| self.store.copy_later(picked.link, chunk));
         if let Some(link) = self.links.get_mut(&picked.link).filter(|_| again > 0) {
             link.bytes_repaired += again;
