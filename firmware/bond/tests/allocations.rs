@@ -1,4 +1,4 @@
-//! How often the packet path asks the allocator, once everything has found its size.
+//! How often the packet path asks the allocator, once everything has found its size, and how much it holds at most.
 //!
 //! Both ends are driven over a wire of this test's own, whose allocations are not counted. What is exempt: the payload of a
 //! unit, which the caller makes, and at the gateway its bytes as they are put together, one block a unit. Everything else is
@@ -19,16 +19,25 @@ use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::TrackKind;
 use bytes::Bytes;
 
-/// The system's allocator, counted by thread while that is asked for.
+/// The system's allocator. Calls are counted by thread while that is asked for, bytes always.
 struct Counting;
 
 thread_local! {
     static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
+    /// Bytes now, and at most.
+    static HELD: Cell<(i64, i64)> = const { Cell::new((0, 0)) };
 }
 
+// A thread that is ending has nothing to count.
 fn count_one() {
-    // A thread that is ending has nothing to count.
     let _ = COUNTED.try_with(|counted| counted.set(counted.get().map(|count| count + 1)));
+}
+
+fn hold(bytes: i64) {
+    let _ = HELD.try_with(|held| {
+        let (now, most) = held.get();
+        held.set((now + bytes, most.max(now + bytes)));
+    });
 }
 
 #[allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
@@ -36,17 +45,20 @@ fn count_one() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count_one();
+        hold(layout.size() as i64);
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count_one();
+        hold(size as i64 - layout.size() as i64);
         // SAFETY: as above.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        hold(-(layout.size() as i64));
         // SAFETY: as above.
         unsafe { System.dealloc(block, layout) }
     }
@@ -75,9 +87,9 @@ struct Counts {
 type Wire<T> = VecDeque<(Instant, T, Vec<u8>)>;
 
 /// Twenty megabits a second over three links of 10 ms for so long; counted from half of it on.
-fn play(time: Duration) -> Counts {
+fn play(time: Duration, latency: Duration) -> Counts {
     let [unit, own] = [(); 2].map(|()| Arc::new(Identity::generate()));
-    let (start, latency, rate) = (Instant::from_millis(1_000), Duration::from_millis(300), Bitrate::from_kbps(20_000));
+    let (start, rate) = (Instant::from_millis(1_000), Bitrate::from_kbps(20_000));
     let config = SenderConfig {
         identity: unit.clone(),
         gateway: own.public(),
@@ -147,13 +159,24 @@ fn play(time: Duration) -> Counts {
 
 #[test]
 fn the_packet_path_seldom_allocates_once_it_has_run_for_a_while() {
-    let counts = play(Duration::from_secs(8));
+    let counts = play(Duration::from_secs(8), Duration::from_millis(300));
     assert!(counts.units > 7_000 && counts.delivered > 7_000, "{} in, {} out", counts.units, counts.delivered);
     let each = |count: u64| count as f64 / counts.units as f64;
     let (sender, gateway) = (each(counts.sender), each(counts.gateway));
     println!("allocations a unit: sender {sender:.2}, gateway {gateway:.2}");
     assert!(sender <= SENDER, "sender: {sender:.2} a unit, may be {SENDER}");
     assert!(gateway <= GATEWAY, "gateway: {gateway:.2} a unit, may be {GATEWAY}");
+}
+
+#[test]
+fn both_ends_of_20_megabits_a_second_hold_little_at_2_seconds() {
+    let before = HELD.get().0;
+    let counts = play(Duration::from_secs(8), Duration::from_secs(2));
+    assert!(counts.delivered > 5_000, "{} out", counts.delivered);
+    let held = (HELD.get().1 - before) as f64 / f64::from(1 << 20);
+    println!("both ends hold {held:.1} MiB at most");
+    // 32 MiB are allowed to the sender and 16 to the receiver; 2 s of the stream are 4.8.
+    assert!(held <= 16.0, "{held:.1} MiB");
 }
 
 const TRACK: TrackId = TrackId(0);
