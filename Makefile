@@ -11,6 +11,7 @@
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
+#   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -116,6 +117,11 @@ linksim-proof:
 	@hil-tests/setup build test
 	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-linksim-prove
+
+.PHONY: drift
+drift:
+	@hil-tests/setup build
+	DRIFT_MINUTES=480 cargo test --release -p bondbox-sim --test clocks -- --nocapture
 
 .PHONY: lint
 lint: format clippy

@@ -49,6 +49,8 @@
 //!
 //! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
 //! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
+//! - The map of the clocks is a line that the sender draws from all paths' delays there and back (`sender::clock` says how,
+//!   and why there) and states in CLOCK frames; the receiver follows it by 1 ms/s. No link that comes, goes or moves steps it.
 //! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.
 //! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
 //! - A newer session of a stream replaces the older one when its first link has joined, not before, and goes on with what
@@ -73,8 +75,8 @@
 //!   is too late to find out.
 //! - What a link has proven is halved on its return only after 300 ms of silence: shorter ones are mostly a matter of lost
 //!   acknowledgements.
-//! - The sender states the map of the clocks in CLOCK frames; the receiver follows it by 1 ms/s. Only the sender knows round
-//!   trips, and so where between the clocks the delay lies.
+//! - The map of the clocks takes no link's least delay for what it is: the line goes through the middle of delays there and
+//!   back, each path against its own bias. Through the least delays alone it would step with every handover.
 //! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.
 //! - The rescue of what a silent link holds has no budget in percent, and neither has repair: they share the links' pace with
 //!   first copies, in the order above, and what is hopeless is given up.

@@ -63,6 +63,11 @@ impl Receiver {
         Self { clock: ClockMap::new(now, clock), latency, tracks: BTreeMap::new(), held: 0 }
     }
 
+    /// A guess how the clocks map, good until the sender says so.
+    pub(crate) fn guess_clock(&mut self, clock: Clock) {
+        self.clock.guess(clock);
+    }
+
     /// The sender's word on how the clocks map.
     pub(crate) fn on_clock(&mut self, now: Instant, clock: Clock) {
         self.clock.on_clock(now, clock);

@@ -4,6 +4,7 @@
 //! and at [`Sender::deadline`] after [`Sender::handle_timeout`], call [`Sender::poll_transmit`] until it gives nothing, and
 //! [`Sender::poll_event`] likewise.
 
+mod clock;
 mod delay;
 mod encoder;
 mod features;

@@ -67,7 +67,11 @@ fn control_frames<'a>(v: &[u64; 9], small: (u8, u8, u16, u16, u32), text: &'a st
         Frame::Close { reason: v[3] },
         Frame::Horizon { track: TrackId(a), unit: e },
         Frame::Keyframe { track: TrackId(b) },
-        Frame::Clock(Clock { sender: Instant::from_micros(v[4]), receiver: Instant::from_micros(v[5]) }),
+        Frame::Clock(Clock {
+            sender: Instant::from_micros(v[4]),
+            receiver: Instant::from_micros(v[5]),
+            drift_ppb: i64::from(e) - i64::from(c),
+        }),
         Frame::Track(Track {
             track: TrackId(a),
             kind: TrackKind::Aac,

@@ -160,7 +160,7 @@ impl Session {
             begun: BTreeSet::new(),
             paths: BTreeMap::new(),
             used_paths: ReplayWindow::new(),
-            receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now }),
+            receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now, drift_ppb: 0 }),
             coding: CodingReceiver::default(),
             reports: BTreeMap::new(),
             encoder: None,
@@ -309,7 +309,7 @@ impl Session {
         if !self.clocked {
             // A first guess, late by one way: the unit's word follows within a round trip.
             self.clocked = true;
-            self.receiver.on_clock(now, Clock { sender: join.sent, receiver: now });
+            self.receiver.guess_clock(Clock { sender: join.sent, receiver: now, drift_ppb: 0 });
         }
         self.send(path_id, Outgoing::Accept { join_sent: join.sent, received: now });
     }

@@ -232,7 +232,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let clock = ClockMap::new(ms(0), Clock { sender: ms(0), receiver: ms(0) });
+            let clock = ClockMap::new(ms(0), Clock { sender: ms(0), receiver: ms(0), drift_ppb: 0 });
             Self { playout: Playout::default(), clock }
         }
 

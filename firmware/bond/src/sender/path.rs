@@ -7,7 +7,8 @@ use bondbox_units::{Bitrate, Instant};
 use bondbox_wire::frame::Ack;
 use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
-use super::delay::{Delay, TARGET};
+use super::clock::PathClock;
+use super::delay::{Delay, TARGET, relative_delay};
 use super::liveness::{Health, Liveness};
 use super::loss::Loss;
 use super::mtu::Mtu;
@@ -83,6 +84,7 @@ pub(crate) struct Path {
     pub(crate) peer_index: Option<u32>,
     pub(crate) replay: ReplayWindow,
     pub(crate) delay: Delay,
+    pub(crate) clock: PathClock,
     pub(crate) capacity: Capacity,
     pub(crate) liveness: Liveness,
     pub(crate) mtu: Mtu,
@@ -120,6 +122,7 @@ impl Path {
             peer_index: None,
             replay: ReplayWindow::new(),
             delay: Delay::default(),
+            clock: PathClock::default(),
             capacity: Capacity::new(now, guess),
             liveness: Liveness::new(now),
             mtu: Mtu::default(),
@@ -249,12 +252,18 @@ impl Path {
         if let Some(sent) = self.sent_at(ack.largest).filter(|_| newest) {
             self.largest_acknowledged = Some(Largest { pn: ack.largest, sent });
             if same_link {
-                self.delay.on_round_trip((now - sent).saturating_sub(Duration::from_micros(ack.delay_us)));
+                let round_trip = (now - sent).saturating_sub(Duration::from_micros(ack.delay_us));
+                self.delay.on_round_trip(round_trip);
+                if let Some(largest) = delivered.first().filter(|largest| largest.sent == sent) {
+                    self.clock.on_answer(sent, relative_delay(sent, largest.received), round_trip);
+                }
             }
         }
         delivered.reverse();
         for packet in &delivered {
-            self.delay.on_sample(now, packet.sent, packet.received);
+            self.clock.on_arrival(packet.sent, relative_delay(packet.sent, packet.received));
+            let drifted = self.clock.drifted(packet.sent);
+            self.delay.on_sample(now, packet.sent, packet.received.offset_micros(-drifted));
             self.delivered.add(now, u64::from(packet.size));
             self.on_fate(false);
         }

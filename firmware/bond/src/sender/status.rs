@@ -100,7 +100,8 @@ impl Sender {
 
     pub(super) fn link_status(&self, now: Instant, id: LinkId, link: &Link) -> LinkStatus {
         let path = self.session.as_ref().and_then(|session| session.paths.get(&id));
-        let offset = self.session.as_ref().and_then(|session| session.clock_offset()).unwrap_or(0);
+        let one_way =
+            |relative| self.session.as_ref().map(|session| session.one_way(now, relative)).unwrap_or_default();
         let of = |get: &dyn Fn(&Path) -> Duration| path.map(get).unwrap_or_default();
         LinkStatus {
             link: id,
@@ -109,7 +110,7 @@ impl Sender {
             rate: path.map(|path| path.delivered_rate(now)).unwrap_or_default(),
             capacity: path.map(|path| path.capacity.estimate(now)).unwrap_or_default(),
             rtt: of(&Path::round_trip),
-            delay: of(&|path| Duration::from_micros((path.expected_delay(now) - offset).max(0).unsigned_abs())),
+            delay: of(&|path| one_way(path.expected_delay(now))),
             queue: of(&|path| path.delay.standing()),
             loss: path.map_or(0.0, |path| path.loss(now)),
             packets_sent: link.packets_sent,

@@ -77,10 +77,10 @@ impl LinkAccept {
     }
 }
 
-/// How the clocks map: when the sender's read `sender`, the receiver's read `receiver`.
+/// How the clocks map: when the sender's read `sender`, the receiver's read `receiver`, and it gains `drift_ppb` on it.
 ///
 /// ```text
-/// sender varint · receiver varint
+/// sender varint · receiver varint · drift_ppb signed varint, absent when 0
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
@@ -88,16 +88,21 @@ pub struct Clock {
     pub sender: Instant,
     /// On the receiver's, as the sender believes.
     pub receiver: Instant,
+    /// Nanoseconds that the receiver's clock gains on the sender's in a second.
+    pub drift_ppb: i64,
 }
 
 impl Clock {
     pub(super) fn encode(self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.varint(self.sender.as_micros())?;
-        out.varint(self.receiver.as_micros())
+        out.varint(self.receiver.as_micros())?;
+        if self.drift_ppb == 0 { Ok(()) } else { out.signed(self.drift_ppb) }
     }
 
     pub(super) fn decode(body: &mut Reader<'_>) -> Result<Self, BodyError> {
-        Ok(Self { sender: Instant::from_micros(body.varint()?), receiver: Instant::from_micros(body.varint()?) })
+        let (sender, receiver) = (Instant::from_micros(body.varint()?), Instant::from_micros(body.varint()?));
+        let drift_ppb = if body.is_empty() { 0 } else { body.signed()? };
+        Ok(Self { sender, receiver, drift_ppb })
     }
 }
 

@@ -100,7 +100,7 @@ impl Session {
     /// The free link that a symbol goes over, and when it would arrive: of those that are in time for most of the window, the one
     /// that shares the least of its fate.
     fn repair_link(&self, now: Instant) -> Option<(LinkId, Instant)> {
-        let offset = self.clock_offset()?;
+        let offset = self.delays_from()?;
         let coder = &self.coding.coder;
         let (size, in_time_at) = (coder.least_size() + ENVELOPE, coder.middle_deadline()?);
         let free = self.paths.iter().filter(|(_, path)| {
@@ -119,7 +119,7 @@ impl Sender {
     /// Looks which links a request cannot serve, and what the rule gives for them.
     pub(super) fn plan_coding(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
-        let Some(offset) = session.clock_offset().filter(|_| self.config.features.has(Feature::Coding)) else {
+        let Some(offset) = session.delays_from().filter(|_| self.config.features.has(Feature::Coding)) else {
             session.coding = Coding::default();
             return;
         };

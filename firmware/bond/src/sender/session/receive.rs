@@ -110,15 +110,14 @@ impl Sender {
         path.delay.on_round_trip(rtt);
         path.peer_index.get_or_insert(accept.index);
         let relative = relative_delay(accept.join_sent, accept.received);
-        path.delay.on_sample(now, accept.join_sent, accept.received);
+        path.clock.on_arrival(accept.join_sent, relative);
+        path.clock.on_answer(accept.join_sent, relative, rtt);
+        let drifted = path.clock.drifted(accept.join_sent);
+        path.delay.on_sample(now, accept.join_sent, accept.received.offset_micros(-drifted));
         let _ = path.liveness.on_progress(now, None);
         session.paths.insert(link, path);
         session.joins.remove(&link);
         session.progress = now;
-        let offset = relative - (rtt / 2).as_micros() as i64;
-        if session.joined_offset.is_none_or(|(least, _)| rtt < least) {
-            session.joined_offset = Some((rtt, offset));
-        }
         if new {
             self.promote(now);
         }

@@ -63,7 +63,7 @@ impl Sender {
         }
         let usable = session.paths.iter().filter(|(_, path)| path.is_usable());
         let (link, _) = usable.min_by_key(|(_, path)| path.expected_delay(now))?;
-        let (link, offset) = (*link, session.clock_offset()?);
+        let (link, line) = (*link, *session.clocks.line()?);
         let encoder = Bitrate {
             target_bps: self.encoder.target().as_bps(),
             actual_bps: self.produced.rate(now).as_bps(),
@@ -91,7 +91,8 @@ impl Sender {
         session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             // What finds no room waits for the next report.
             let mut put = |frame: Frame<'_>| frame.encode(writer).is_ok();
-            put(Frame::Clock(Clock { sender: now, receiver: now.offset_micros(offset) }));
+            let receiver = now.offset_micros(line.offset(now));
+            put(Frame::Clock(Clock { sender: now, receiver, drift_ppb: line.drift_ppb() }));
             let told = tracks && infos.values().all(|info| put(Frame::Track(track_frame(info))));
             if report {
                 put(Frame::Bitrate(encoder));
