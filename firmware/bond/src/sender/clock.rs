@@ -8,7 +8,8 @@
 //! difference of the clocks in them. Half their difference is that of the clocks, but for half of what the two ways differ
 //! in length: the path's *bias*, which stays the same for as long as its route does. So
 //!
-//! - the line begins at the path with the least round trip, and every other path's bias is taken against it;
+//! - the line begins at the path with the least round trip, and every other path's bias is taken against it, and made better
+//!   for as long as the path is there: what one stretch is wrong by would be handed on from path to path for ever;
 //! - from then on each path says how far the clocks have drifted since, and the median of what they say bends the line;
 //! - a path that leaves takes nothing with it, and one that joins has its bias taken and moves nothing;
 //! - a path whose way became longer on one side says something that no clock does in a few seconds: its bias is taken anew;
@@ -64,12 +65,19 @@ impl Line {
 pub(crate) struct PathClock {
     /// The line as it was at the beginning of this stretch; delays are taken against it.
     line: Line,
-    /// Least delay there and back of this stretch.
+    /// Least delay there of this stretch.
     there: Option<f64>,
+    /// Least delay there and back of those packets that were answered: the least of many is less than the least of few, so the
+    /// two ways are only compared over the same packets.
+    answered: Option<f64>,
     back: Option<f64>,
     /// Least round trip of each stretch of the last minute.
     round_trips: VecDeque<f64>,
     bias: Option<f64>,
+    /// How many stretches its bias is the mean of.
+    heard: u32,
+    /// How far the line is from what it said of this stretch.
+    error: Option<f64>,
     /// It has joined in this stretch: the least of so little says little.
     young: bool,
 }
@@ -84,13 +92,14 @@ impl PathClock {
     /// A packet that left at `sent` had its answer after `round_trip`, on this path both ways.
     pub(crate) fn on_answer(&mut self, sent: Instant, relative: i64, round_trip: Duration) {
         let there = relative as f64 - self.line.offset - self.line.gained(sent);
-        let delay = round_trip.as_micros() as f64 - there;
-        self.back = Some(self.back.map_or(delay, |least| least.min(delay)));
+        let back = round_trip.as_micros() as f64 - there;
+        self.answered = Some(self.answered.map_or(there, |least| least.min(there)));
+        self.back = Some(self.back.map_or(back, |least| least.min(back)));
     }
 
     /// How far the line is from what this path says of the clocks, bias included, and its round trip.
     fn centre(&self) -> Option<(f64, f64)> {
-        let (there, back) = self.there.zip(self.back)?;
+        let (there, back) = self.answered.zip(self.back)?;
         Some(((there - back) / 2.0, there + back))
     }
 
@@ -117,7 +126,8 @@ impl PathClock {
 
     /// Begins a stretch.
     const fn begin(&mut self, line: Line) {
-        (self.line, self.there, self.back, self.young) = (line, None, None, false);
+        (self.line, self.young) = (line, false);
+        (self.there, self.answered, self.back) = (None, None, None);
     }
 }
 
@@ -183,13 +193,15 @@ impl Clocks {
         let possible = STEP + unknown * STRETCH.as_micros() as f64 * f64::from(*unmeasured + 1);
         let (mut errors, mut anew) = (heapless::Vec::<f64, 32>::new(), false);
         for path in paths.iter_mut() {
+            path.error = None;
             let Some(centre) = path.measured() else { continue };
             match path.bias {
                 Some(bias) if (centre - bias).abs() <= possible => {
+                    path.error = Some(centre - bias);
                     let _ = errors.push(centre - bias);
                 }
                 // It has just joined, or its route has changed.
-                _ => (path.bias, anew) = (Some(centre), true),
+                _ => (path.bias, path.heard, anew) = (Some(centre), 1, true),
             }
         }
         errors.sort_unstable_by(f64::total_cmp);
@@ -202,6 +214,11 @@ impl Clocks {
             *unmeasured = if anew { 0 } else { *unmeasured + 1 };
             return;
         };
+        for path in paths.iter_mut() {
+            let Some(own) = path.error.take() else { continue };
+            path.heard = (path.heard + 1).min(MEMORY_OF_LINE);
+            path.bias = path.bias.map(|bias| (bias + (own - error) / f64::from(path.heard)) * FORGET);
+        }
         // The steady state of a Kalman filter for a line that grows its memory up to `MEMORY_OF_LINE` (alpha-beta filter).
         let k = f64::from(*measured);
         let alpha = 2.0 * (2.0 * k - 1.0) / (k * (k + 1.0));
@@ -255,6 +272,9 @@ const MEASURED_AT_FIRST: u32 = 4;
 /// Microseconds by which what all paths say together jitters: the slope of a line through so many stretches is in doubt by
 /// the root of 12 over their number cubed, of this in a stretch.
 const NOISE: f64 = 2_000.0;
+/// Of a bias in each stretch, so that an hour brings the line to where most paths are as long there as back: what each path's
+/// bias is off by when it is taken would add up to milliseconds an hour.
+const FORGET: f64 = 1.0 - 1.0 / 900.0;
 /// Stretches that the line remembers: three minutes.
 const MEMORY_OF_LINE: u32 = 45;
 /// Microseconds: less is the grain of the time stamps.
