@@ -168,7 +168,9 @@ fn assert_lost(status: &Status, scenario: &Scenario) -> anyhow::Result<()> {
     for (link, asked) in status.links.iter().zip(&scenario.links).filter(|(link, _)| !changes(&link.name)) {
         for (way, loss) in [(&link.up, asked.up.loss), (&link.down, asked.down.loss)] {
             let dropped = way.dropped;
-            let drawn = way.offered.packets - (dropped.total().packets - dropped.loss.packets);
+            // Whether a packet is lost is drawn before the buffer is looked at.
+            let before = dropped.total().packets - dropped.loss.packets - dropped.buffer_full.packets;
+            let drawn = way.offered.packets - before;
             let lost = dropped.loss.packets as f64 / drawn.max(1) as f64;
             let off = (lost - loss.mean()).abs();
             anyhow::ensure!(
