@@ -90,7 +90,8 @@
 //! # What is not there yet
 //!
 //! Several outputs of one session; tracks from the gateway to the unit; links that share a bottleneck are not told apart, and
-//! the suite's case of three in one cell holds without that.
+//! the suite's case of three in one cell holds without that. While nothing at all comes back, on any link, no media is sent: a
+//! stream whose ways back die for seconds stops, though its ways there may work.
 #![forbid(unsafe_code)]
 
 pub mod channel;

@@ -131,7 +131,7 @@ fn bench(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     anyhow::ensure!(!results.is_empty(), "no case is called {:?} and has {:?}", arguments.only, arguments.peers);
     let overview = plot::overview(&results);
-    save(&folder.join("on-time.svg"), &overview)?;
+    save(&folder.join("in-a-second.svg"), &overview)?;
 
     let broken = if arguments.check { check::broken(&results) } else { Vec::new() };
     let settings =
@@ -143,7 +143,7 @@ fn bench(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.publish {
         let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         std::fs::create_dir_all(&published).with_context(|| published.display().to_string())?;
-        save(&published.join("on-time.svg"), &overview)?;
+        save(&published.join("in-a-second.svg"), &overview)?;
         save(&published.join("README.md"), &table::publish(&results))?;
         println!("{}", published.display());
     }

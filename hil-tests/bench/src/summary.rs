@@ -97,7 +97,14 @@ pub(crate) mod tests {
         let link = |name: &str, up_bytes| LinkLoad { name: name.into(), up_bytes, down_bytes: up_bytes / 100 };
         Measured {
             seed: 1,
-            outcome: Outcome { sent: 1_000, delivered: on_time, on_time, lost: 1_000 - on_time, ..Outcome::default() },
+            outcome: Outcome {
+                sent: 1_000,
+                delivered: on_time,
+                on_time,
+                within_second: on_time,
+                lost: 1_000 - on_time,
+                ..Outcome::default()
+            },
             media_bytes: on_time * 1_000,
             unit: EndUse { processor_s: 0.002, peak_rss_kib: 2_048, calls_per_datagram: Some(1.5) },
             gateway: EndUse { processor_s: 0.001, peak_rss_kib: 1_024, calls_per_datagram: None },

@@ -27,7 +27,7 @@ pub(crate) fn publish(results: &Results) -> String {
         "# Beside its peers\n\nMade by `make bench BENCH_FLAGS=--publish`, which replaces this page: real processes over \
          emulated links, median of {} runs\n(worst) of the share of datagrams that came out no later than the latency and \
          20 ms after they went in. What each peer is told\nis in [`src/peers`](../src/peers). Cost is IP bytes from the \
-         unit for each byte that came out.\n\n![On time by peer and scenario](on-time.svg)\n\n",
+         unit for each byte that came out.\n\n![Within a second, by peer and scenario](in-a-second.svg)\n\n",
         settings.runs
     );
     text += "| scenario | peer | on time % | within 1 s % | median delay ms | no picture % | longest damage ms | cost | \
