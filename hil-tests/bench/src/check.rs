@@ -8,8 +8,13 @@ pub(crate) fn broken(results: &[CaseResult]) -> Vec<String> {
     let mut broken = Vec::new();
     for result in results {
         for run in result.subjects.iter().flat_map(|subject| &subject.runs) {
-            let faults = if result.case.scenario == "clean" { faults(&run.outcome) } else { unpunctual(&run.outcome) };
             let harness = run.harness.worst_ms();
+            let mut outcome = run.outcome.clone();
+            if harness > ALLOWED_MS {
+                // The machine stood still for longer than a datagram may be late: what is late then says nothing.
+                outcome.on_time += std::mem::take(&mut outcome.late);
+            }
+            let faults = if result.case.scenario == "clean" { faults(&outcome) } else { unpunctual(&outcome) };
             broken.extend(faults.map(|fault| {
                 format!("{}, seed {}: {fault}; the harness was {harness:.1} ms late", result.case.name(), run.seed)
             }));
@@ -45,6 +50,8 @@ fn unpunctual(outcome: &Outcome) -> Option<String> {
     })
 }
 
+/// As late as a datagram may be and count as on time.
+const ALLOWED_MS: f64 = 20.0;
 const LEAST_ON_TIME_PERCENT: f64 = 99.9;
 
 #[cfg(test)]
