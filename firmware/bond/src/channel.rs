@@ -21,6 +21,7 @@ use bytes::Bytes;
 
 pub use bondbox_wire::frame::Channel;
 
+use crate::packet::{ENVELOPE, IP_UDP};
 use allowance::Allowance;
 use inbox::Inbox;
 use outbox::Outbox;
@@ -198,7 +199,7 @@ impl Channels {
 }
 
 /// Bytes of IP, UDP and envelope around what is written.
-const AROUND: usize = 28 + 25;
+const AROUND: usize = IP_UDP + ENVELOPE;
 
 #[cfg(test)]
 mod tests;

@@ -50,3 +50,6 @@ pub(crate) use receiver::CodingReceiver;
 pub(crate) use receiver::MULTIPLICATIONS;
 pub(crate) use rule::{Channel, Plan, Window};
 pub(crate) use sender::{CodingSender, Source};
+
+/// In front of the plaintext in a symbol.
+const LENGTH: usize = size_of::<u16>();

@@ -20,6 +20,12 @@ pub(crate) struct Heading {
     pub(crate) acknowledged: Option<u64>,
 }
 
+/// Bytes of IPv4 and UDP around a datagram.
+pub(crate) const IP_UDP: usize = 28;
+
+/// Most that a header and a tag take of a datagram.
+pub(crate) const ENVELOPE: usize = 1 + 4 + 4 + TAG_LEN;
+
 /// Writes a datagram with what `fill` puts into it, at the front of `buffer`, and gives its length.
 pub(crate) fn seal(
     now: Instant,

@@ -1,9 +1,8 @@
 //! What happened at one end, kept for whoever asks what went wrong.
 //!
 //! Each end records events as it works: [`crate::Sender`] in one [`Trace`], [`crate::Gateway`] in one a stream, which
-//! outlives its sessions. A trace is a ring of bounded size that forgets the oldest; recording allocates nothing and takes
-//! about thirty instructions an event. [`Trace::save`] gives it as a file, [`Recording`] reads one, and
-//! [`Recording::write_json_lines`] puts it into words after those of qlog (draft-ietf-quic-qlog-main-schema).
+//! outlives its sessions. A trace is a ring of bounded size that forgets the oldest; recording allocates nothing.
+//! [`Trace::save`] gives it as a file, [`Recording`] reads one, and [`Recording::write_json_lines`] puts it into words after those of qlog (draft-ietf-quic-qlog-main-schema).
 //!
 //! The traces of both ends together say what became of each packet and when: `bondbox-sim replay` makes a scenario of that.
 //!

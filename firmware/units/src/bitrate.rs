@@ -70,6 +70,13 @@ impl Bitrate {
     }
 }
 
+/// The sum, at most [`u64::MAX`].
+impl core::iter::Sum for Bitrate {
+    fn sum<I: Iterator<Item = Self>>(rates: I) -> Self {
+        rates.fold(Self::ZERO, Self::saturating_add)
+    }
+}
+
 impl fmt::Display for Bitrate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

@@ -107,7 +107,7 @@ impl Streams {
 
     /// What the unit of the stream that is called so in addresses last said of itself.
     pub(crate) fn telemetry(&self, name: &str) -> Option<Bytes> {
-        self.by_key.values().find(|stream| stream.name == name)?.telemetry.clone()
+        self.by_key.get(self.key_of(name)?)?.telemetry.clone()
     }
 
     /// The stream that is called so in addresses.

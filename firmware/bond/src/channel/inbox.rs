@@ -80,9 +80,11 @@ impl Inbox {
     }
 
     pub(super) fn take_word(&mut self, channel: Channel) -> Option<MessageAck> {
+        if !std::mem::take(&mut self.owes_word) {
+            return None;
+        }
         let ranges = self.there.iter().map(|range| (range.start, range.end));
-        let ack = MessageAck::new(channel, self.origin?, self.next, ranges);
-        std::mem::take(&mut self.owes_word).then_some(ack)
+        Some(MessageAck::new(channel, self.origin?, self.next, ranges))
     }
 
     #[cfg(test)]

@@ -33,7 +33,7 @@ struct Waiting {
 struct Sending {
     /// Bytes before this were sent at least once.
     next: u32,
-    /// An empty message was sent.
+    /// A piece was sent, of an empty message too.
     begun: bool,
     /// Pieces that were sent and not acknowledged.
     pieces: Vec<Piece>,
@@ -67,7 +67,7 @@ impl Outbox {
 
     /// Gives the message that is done, if one is.
     pub(super) fn on_ack(&mut self, ack: &MessageAck) -> Option<u64> {
-        if ack.next == self.first + 1 && self.sending.was_begun() {
+        if ack.next == self.first + 1 && self.sending.begun {
             return self.next();
         }
         if ack.next == self.first {
@@ -95,7 +95,7 @@ impl Outbox {
     /// When a piece is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let body = &self.waiting.front()?.body;
-        if !self.sending.was_begun() || (self.sending.next as usize) < body.len() {
+        if !self.sending.begun || (self.sending.next as usize) < body.len() {
             return Some(Instant::ZERO);
         }
         self.sending.pieces.iter().map(|piece| piece.again_at).min()
@@ -114,7 +114,7 @@ impl Outbox {
         let total = body.len() as u32;
         let (wanted, tries) = match self.sending.overdue(now) {
             Some(piece) => (piece.range, piece.tries + 1),
-            None if !self.sending.was_begun() || self.sending.next < total => (self.sending.next..total, 0),
+            None if !self.sending.begun || self.sending.next < total => (self.sending.next..total, 0),
             None => return,
         };
         let expires_ms = (*expires - now).as_millis() as u64;
@@ -142,10 +142,6 @@ impl Outbox {
 }
 
 impl Sending {
-    const fn was_begun(&self) -> bool {
-        self.begun
-    }
-
     fn overdue(&mut self, now: Instant) -> Option<Piece> {
         let at = self.pieces.iter().position(|piece| piece.again_at <= now)?;
         Some(self.pieces.swap_remove(at))

@@ -14,6 +14,8 @@ use bondbox_units::Instant;
 use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::{Repair, coefficient};
 
+use super::LENGTH;
+
 /// A packet: its path, and its number there.
 type Key = (u32, u64);
 
@@ -339,8 +341,6 @@ fn unwrap(symbol: &mut Vec<u8>) -> bool {
     true
 }
 
-/// In front of the plaintext in a symbol.
-const LENGTH: usize = size_of::<u16>();
 /// What 20 Mbit/s bring in half a second: the window of a symbol, and how far links are apart. 1.5 MB.
 const MAX_KNOWN: usize = 1_024;
 /// Half of a window lost, or still under way on a slower link, at once is nothing that coding was meant for.

@@ -6,6 +6,7 @@ use bondbox_units::{Instant, LinkId, Priority};
 use bondbox_wire::frame::{MAX_RUNS, MAX_SOURCES, Repair, Run, coefficient};
 use bondbox_wire::{MAX_DATAGRAM, Writer};
 
+use super::LENGTH;
 use super::receiver::add_plain;
 use super::rule::Plan;
 
@@ -143,8 +144,6 @@ impl CodingSender {
     }
 }
 
-/// In front of the plaintext in a symbol.
-const LENGTH: usize = size_of::<u16>();
 /// Symbols that may be behind: those of a keyframe.
 const MAX_OWED: f64 = 16.0;
 /// Buffers that wait for use.

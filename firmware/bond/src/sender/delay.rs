@@ -146,13 +146,18 @@ impl Delay {
     pub(crate) fn standing(&self) -> Duration {
         let least = self.recent.iter().map(|(_, relative)| *relative).min();
         let queue = least.zip(self.base).map_or(0, |(least, base)| least - base);
-        Duration::from_micros(queue.max(0).unsigned_abs())
+        delay_of(queue)
     }
 }
 
 /// `received - sent` on two clocks, in microseconds, kept where sums of a few do not overflow.
 pub(crate) fn relative_delay(sent: Instant, received: Instant) -> i64 {
     received.micros_since(sent).clamp(-(1 << 60), 1 << 60)
+}
+
+/// Microseconds that two clocks told, as a delay; none is shorter than nothing.
+pub(crate) fn delay_of(micros: i64) -> Duration {
+    Duration::from_micros(micros.max(0).unsigned_abs())
 }
 
 /// The standing queue to aim at: what stands when a link stalls has to be sent again elsewhere. The suite's links shake by up

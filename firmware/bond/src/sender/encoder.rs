@@ -81,7 +81,7 @@ impl EncoderTarget {
 
     fn follow(&mut self, now: Instant, links: &[Bitrate], actual: Bitrate, backlogged: bool, elapsed: Duration) {
         let (floor, ceiling) = self.range;
-        let sum = sum(links);
+        let sum: Bitrate = links.iter().copied().sum();
         let mut allowed = self.allowed(links);
         if backlogged {
             allowed = allowed.min(sum.scaled(0.85));
@@ -106,17 +106,13 @@ impl EncoderTarget {
     }
 
     fn allowed(&self, links: &[Bitrate]) -> Bitrate {
-        let sum = sum(links);
+        let sum: Bitrate = links.iter().copied().sum();
         let largest = links.iter().copied().max().unwrap_or_default();
         match self.headroom {
             Headroom::SurviveOne => sum.saturating_sub(largest).max(sum.scaled(0.5)).scaled(0.9),
             Headroom::None => sum.scaled(0.9),
         }
     }
-}
-
-fn sum(links: &[Bitrate]) -> Bitrate {
-    links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add)
 }
 
 /// Four changes a second are what encoders follow.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant};
+use bondbox_units::Instant;
 use bondbox_wire::frame::Channel;
 use bytes::Bytes;
 
@@ -31,7 +31,7 @@ impl Sender {
         let usable = || session.paths.iter().filter(|(_, path)| path.is_usable());
         let (link, path) = usable().min_by_key(|(_, path)| path.expected_delay(now))?;
         let (link, patience) = (*link, patience(path));
-        let proven = usable().map(|(_, path)| path.capacity.estimate(now)).fold(Bitrate::ZERO, Bitrate::saturating_add);
+        let proven = usable().map(|(_, path)| path.capacity.estimate(now)).sum();
         let channels = &mut self.channels;
         session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             channels.write(now, patience, proven, writer);

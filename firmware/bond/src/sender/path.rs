@@ -18,11 +18,9 @@ use super::radio::Guidance;
 use super::rate::{Capacity, Delivered, Load};
 use super::store::Chunk;
 use crate::coding::Channel;
+use crate::packet::IP_UDP;
 use crate::trace::{Trace, TraceEvent};
 use crate::window::WindowSum;
-
-/// Bytes of IPv4 and UDP around a datagram.
-pub(crate) const IP_UDP: usize = 28;
 
 /// Chunks in one packet at most.
 pub(crate) const MAX_CHUNKS: usize = 6;

@@ -10,6 +10,7 @@ use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 
 use super::policy::{LinkUse, Policy};
 use super::store::{Again, Chunk, Repeat, Store, StoredUnit};
+use crate::packet::{ENVELOPE, IP_UDP};
 
 /// A link as the schedule sees it.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +76,7 @@ pub(crate) fn pick(
     let mut steps = 0;
     let spared = links.iter().any(|link| !link.redundancy);
     let takes_first = |link: &Candidate| !(spared && link.redundancy);
-    let firsts = links.iter().filter(|link| takes_first(link));
-    let total = firsts.fold(Bitrate::ZERO, |sum, link| sum.saturating_add(link.capacity));
+    let total: Bitrate = links.iter().filter(|link| takes_first(link)).map(|link| link.capacity).sum();
     let mut chunks = in_order(store).peekable();
     while let Some((source, chunk)) = chunks.next() {
         let mut from = chunk.range.start;
@@ -174,7 +174,7 @@ fn arrival(link: &Candidate, bytes: u32) -> Instant {
 }
 
 /// Around the media bytes of a packet, IP included.
-pub(crate) const PACKET_OVERHEAD: u32 = 28 + 25 + 16;
+pub(crate) const PACKET_OVERHEAD: u32 = (IP_UDP + ENVELOPE) as u32 + 16;
 
 /// Within this much of each other first copies go before rescues.
 const RESCUE_LEAD: Duration = Duration::from_millis(100);

@@ -16,14 +16,17 @@ use coding::Coding;
 pub(super) use opening::Opening;
 
 use super::clock::Clocks;
+use super::delay::delay_of;
 use super::path::Path;
 use super::policy::LinkUse;
 use super::radio::Guidance;
 use super::schedule::Candidate;
 use super::store::{Again, Chunk, Store};
+use super::tracing::trace_shed;
 use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
 use crate::handshake::GatewayParams;
+use crate::packet::ENVELOPE;
 use crate::trace::{TraceEvent, Why};
 use crate::window::WindowSum;
 
@@ -139,7 +142,7 @@ impl Session {
     /// From leaving to arriving, of what took `relative` on the two clocks, drift left out.
     pub(super) fn one_way(&self, now: Instant, relative: i64) -> Duration {
         let nothing = self.clocks.line().map_or(relative, |line| line.offset(now) - line.drifted(now));
-        Duration::from_micros((relative - nothing).max(0).unsigned_abs())
+        delay_of(relative - nothing)
     }
 
     /// What a delay of nothing looks like on the two clocks, drift left out: the least delay seen, less half the least round
@@ -164,7 +167,7 @@ impl Session {
     fn least_delay(&self) -> Option<Duration> {
         let usable = self.paths.values().filter(|path| path.is_usable());
         let least = usable.filter_map(|path| path.delay.base()).min()?;
-        Some(Duration::from_micros((least - self.delays_from()?).max(0).unsigned_abs()))
+        Some(delay_of(least - self.delays_from()?))
     }
 
     fn candidates(&self, now: Instant) -> heapless::Vec<Candidate, MAX_LINKS> {
@@ -213,7 +216,7 @@ impl Sender {
         let reach = session.least_delay().unwrap_or_default();
         let before = self.store.expired;
         self.store.expire(now + reach);
-        self.trace_shed(before, Why::Expired);
+        trace_shed(&mut self.trace, &self.store, before, Why::Expired);
         if features.has(Feature::LateRescue) {
             self.rescue_late(now);
         }
@@ -238,7 +241,7 @@ impl Sender {
         let offset = session.delays_from().unwrap_or(0);
         let sure = || session.paths.values().filter(|path| path.is_usable() && !path.is_doubtful(now));
         let Some(delay) = sure().map(|path| path.expected_delay(now) - offset).min() else { return };
-        let capacity = sure().map(|path| path.capacity.estimate(now)).fold(Bitrate::ZERO, Bitrate::saturating_add);
+        let capacity: Bitrate = sure().map(|path| path.capacity.estimate(now)).sum();
         let backlog = capacity.time_for(self.store.backlog());
         if backlog > RESCUE_BACKLOG {
             return;
@@ -268,16 +271,13 @@ impl Sender {
         // What is overdue for a moment mostly comes back: only silence is worth a shed frame or a lower rate.
         let alive = session.paths.values().filter(|path| path.is_alive());
         let links: Vec<_> = alive.map(|path| path.capacity.estimate(now)).collect();
-        let sum = links.iter().copied().fold(Bitrate::ZERO, Bitrate::saturating_add);
+        let sum: Bitrate = links.iter().copied().sum();
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
         if known && backlog > session.latency.mul_f64(SHED_ABOVE) && self.config.features.has(Feature::Shedding) {
             let before = self.store.expired;
             self.store.shed(sum.bytes_in(session.latency.mul_f64(SHED_TO)));
-            let units = (self.store.expired - before) as u32;
-            if units > 0 {
-                self.trace.record(now, &TraceEvent::Shed { units, why: Why::Backlog });
-            }
+            trace_shed(&mut self.trace, &self.store, before, Why::Backlog);
         }
         let actual = self.produced.rate(now);
         // Told at once, but what it starts with is not taken back for a guess.
@@ -329,7 +329,7 @@ impl Sender {
 const MAX_LINKS: usize = 16;
 
 /// Most that envelope and media frame take of a datagram.
-const ENVELOPE_AND_FRAME: usize = 25 + 24;
+const ENVELOPE_AND_FRAME: usize = ENVELOPE + 24;
 
 /// Less than any modem worth having.
 const FIRST_GUESS: Bitrate = Bitrate::from_kbps(1_000);

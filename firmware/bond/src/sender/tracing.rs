@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bondbox_units::Instant;
 
+use super::store::Store;
 use super::{Sender, SenderEvent, Transmit};
 use crate::trace::{Trace, TraceEvent, TracedPath, Why};
 
@@ -39,14 +40,6 @@ impl Sender {
             SenderEvent::LinkLeft(_) | SenderEvent::Channel(_) => return,
         };
         self.trace.record_then(&traced);
-    }
-
-    /// Units that the store gave up since `before`, which it counted then.
-    pub(super) fn trace_shed(&mut self, before: u64, why: Why) {
-        let units = self.store.expired - before;
-        if units > 0 {
-            self.trace.record_then(&TraceEvent::Shed { units: units as u32, why });
-        }
     }
 
     /// Paths that the trace does not know yet.
@@ -85,6 +78,14 @@ impl Sender {
             units: self.units_in,
         };
         self.trace.record(now, &stream);
+    }
+}
+
+/// Units that the store gave up since `before`, which it counted then.
+pub(super) fn trace_shed(trace: &mut Trace, store: &Store, before: u64, why: Why) {
+    let units = store.expired - before;
+    if units > 0 {
+        trace.record_then(&TraceEvent::Shed { units: units as u32, why });
     }
 }
 

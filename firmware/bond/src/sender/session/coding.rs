@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Instant, LinkId, Priority};
+use bondbox_units::{Bitrate, Instant, LinkId, Priority};
 
-use super::super::delay::TARGET;
+use super::super::delay::{TARGET, delay_of};
 use super::super::path::{Content, Path};
 use super::super::store::Store;
 use super::super::{Feature, Sender, Transmit};
 use super::Session;
 use crate::coding::{Channel, CodingSender, Plan, Source, Window};
+use crate::packet::ENVELOPE;
 use crate::window::WindowSum;
 
 /// Coding of one session.
@@ -123,9 +124,8 @@ impl Sender {
             session.coding = Coding::default();
             return;
         };
-        let micros = |relative: i64| Duration::from_micros((relative - offset).max(0).unsigned_abs());
         let usable = || session.paths.iter().filter(|(_, path)| path.is_usable());
-        let one_way = |path: &Path| path.delay.base().map_or(Duration::ZERO, micros);
+        let one_way = |path: &Path| path.delay.base().map_or(Duration::ZERO, |base| delay_of(base - offset));
         // A longer queue is one that goes again.
         let there = |path: &Path| one_way(path) + path.delay.standing().min(TARGET);
         let Some(soonest) = usable().map(|(_, path)| there(path)).min() else { return };
@@ -152,8 +152,8 @@ impl Sender {
         let mean = |of: &dyn Fn(&Path) -> f64| coded().map(|(_, path)| of(path) * weight(path)).sum::<f64>() / total;
         let channel = Channel { loss: mean(&|path| path.channel().loss), burst: mean(&|path| path.channel().burst) };
         let spare_of = |path: &Path| path.capacity.estimate(now).as_bps() as f64 * USABLE - weight(path);
-        let proven: u64 = usable().map(|(_, path)| path.capacity.estimate(now).as_bps()).sum();
-        let spare = proven as f64 * USABLE - self.produced.rate(now).as_bps() as f64 * MEDIA_COST;
+        let proven: Bitrate = usable().map(|(_, path)| path.capacity.estimate(now)).sum();
+        let spare = proven.as_bps() as f64 * USABLE - self.produced.rate(now).as_bps() as f64 * MEDIA_COST;
         // A symbol must come while all it stands for is still worth something, over a link that has room for it.
         let roomy = usable().filter(|(_, path)| spare_of(path) > total * ROOM);
         let carried = roomy.map(|(_, path)| one_way(path)).min().unwrap_or(soonest);
@@ -205,14 +205,12 @@ const RIDE: Duration = Duration::from_millis(25);
 const MARGIN: Duration = Duration::from_millis(20);
 /// What a symbol says beside the longest packet that it stands for, with a few runs for each of three links.
 const SYMBOL_OVERHEAD: usize = 48;
-/// Around the plaintext of a datagram.
-const ENVELOPE: usize = 1 + 4 + 4 + 16;
 /// Longer windows take less overhead for the same loss, and more arithmetic.
 const MAX_WINDOW: usize = 64;
 /// Units of about this many packets make a mean.
 const UNIT_MEMORY: f64 = 100.0;
-/// A queue that a symbol may make longer: half of what the pace aims at.
-const EMPTY: Duration = Duration::from_millis(40);
+/// A queue that a symbol may make longer: what the pace aims at.
+const EMPTY: Duration = TARGET;
 /// Of what was proven, what may be filled without making a queue.
 const USABLE: f64 = 0.95;
 /// Bytes on the wire per byte of media, repair included.
