@@ -92,7 +92,7 @@ struct Play {
     traces: Option<PathBuf>,
     /// Parts of the engine that are off, with commas between.
     #[arg(long, value_delimiter = ',', value_parser = feature)]
-    without: Vec<Part>,
+    without: Vec<Feature>,
 }
 
 /// Which link takes a packet.
@@ -150,7 +150,7 @@ struct Ablate {
     only: Vec<String>,
     /// Parts, with commas between; absent: all of them.
     #[arg(long, value_delimiter = ',', value_parser = feature)]
-    features: Vec<Part>,
+    features: Vec<Feature>,
     #[command(flatten)]
     runs: Runs,
 }
@@ -195,7 +195,7 @@ struct Runs {
     folder: PathBuf,
     /// Parts of the engine that are off, with commas between.
     #[arg(long, value_delimiter = ',', value_parser = feature)]
-    without: Vec<Part>,
+    without: Vec<Feature>,
     #[command(flatten)]
     radio: RadioArgs,
 }
@@ -232,17 +232,13 @@ impl Runs {
     }
 }
 
-/// A part of the engine and its name.
-type Part = (&'static str, Feature);
-
-fn feature(name: &str) -> Result<Part, String> {
+fn feature(name: &str) -> Result<Feature, String> {
     let names = || Feature::ALL.map(|(name, _)| name).join(", ");
-    let known = Feature::ALL.into_iter().find(|(known, _)| *known == name);
-    known.ok_or_else(|| format!("is {name:?}, must be one of {}", names()))
+    Feature::named(name).ok_or_else(|| format!("is {name:?}, must be one of {}", names()))
 }
 
-fn without(parts: &[Part]) -> Features {
-    parts.iter().fold(Features::ALL, |features, (_, feature)| features.without(*feature))
+fn without(parts: &[Feature]) -> Features {
+    parts.iter().fold(Features::ALL, |features, part| features.without(*part))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -312,7 +308,8 @@ fn judge(args: &Suite) -> anyhow::Result<()> {
 fn ablate(args: &Ablate) -> anyhow::Result<()> {
     let cases = suite::chosen(&args.only);
     anyhow::ensure!(!cases.is_empty(), "no case is called like that");
-    let features = if args.features.is_empty() { Feature::ALL.to_vec() } else { args.features.clone() };
+    let all = || Feature::ALL.map(|(_, feature)| feature).to_vec();
+    let features = if args.features.is_empty() { all() } else { args.features.clone() };
     print!("{}", suite::ablate(&cases, &features, &args.runs.setup(false))?);
     Ok(())
 }

@@ -115,6 +115,11 @@ impl Feature {
         ("coding", Self::Coding),
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, feature)| *feature == self).map_or("", |(name, _)| name)
+    }
+
     /// The part of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, feature)| *feature)
@@ -129,6 +134,7 @@ mod tests {
     fn each_part_is_switched_off_alone() {
         for (name, feature) in Feature::ALL {
             assert_eq!(Feature::named(name), Some(feature));
+            assert_eq!(feature.name(), name);
             let less = Features::ALL.without(feature);
             let off: Vec<_> = Feature::ALL.iter().filter(|(_, other)| !less.has(*other)).collect();
             assert_eq!(off, [&(name, feature)]);

@@ -43,11 +43,12 @@ fn quantile(freedom: usize) -> f64 {
 }
 
 /// A table in Markdown: a line for each part over all cases, then one for each case where it surely matters.
-pub fn ablate(cases: &[&'static Case], features: &[(&'static str, Feature)], setup: &Setup) -> anyhow::Result<String> {
+pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> anyhow::Result<String> {
     let all = play(cases, setup, |_| {})?;
     let mut table =
         String::from("| part | case | on time, points (95 %) | cost, % of the least (95 %) |\n|---|---|---|---|\n");
-    for (name, feature) in features {
+    for feature in features {
+        let name = feature.name();
         let without = play(cases, &Setup { features: setup.features.without(*feature), ..setup.clone() }, |_| {})?;
         let pairs = |of: fn(&Outcome) -> f64, case: Option<usize>| {
             let rows = all.iter().zip(&without).enumerate().filter(|(index, _)| case.is_none_or(|case| case == *index));
