@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bondbox_units::{Instant, LinkId};
+use bondbox_units::{Instant, LinkId, Priority};
 use bondbox_wire::MAX_DATAGRAM;
+use bondbox_wire::frame::UnitHeader;
 
 use crate::gateway::{GatewayEvent, Route};
 use crate::hostile::{HONEST, gateway, identities, route, sender, unit};
@@ -14,6 +15,18 @@ use crate::{Gateway, Sender};
 pub(crate) type Up = dyn FnMut(Instant, LinkId, &[u8]) -> Vec<(Duration, Route)>;
 /// What becomes of a datagram of the gateway's: after so long it arrives on that link, maybe more than once.
 pub(crate) type Down = dyn FnMut(Instant, Route, &[u8]) -> Vec<(Duration, LinkId)>;
+
+/// Of a unit that nothing is to be said of.
+pub(crate) fn plain_header() -> UnitHeader {
+    UnitHeader {
+        priority: Priority::Standard,
+        keyframe: false,
+        discontinuity: false,
+        ingest_low: 0,
+        pts_offset: 0,
+        dts_offset: 0,
+    }
+}
 
 /// Two links, 20 and 30 ms long, that a test may bend.
 pub(crate) struct Pair {

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bondbox_units::{Instant, Priority, TrackId};
+use bondbox_units::{Instant, TrackId};
 use bondbox_wire::envelope::Address;
-use bondbox_wire::frame::{Frame, Media, Track, TrackKind, UnitHeader};
+use bondbox_wire::frame::{Frame, Media, Track, TrackKind};
 use bondbox_wire::handshake::Handshake;
 use bondbox_wire::{MAX_DATAGRAM, Writer};
 use proptest::collection::vec;
@@ -17,6 +17,7 @@ use super::unit_side::{Rogue, link_join, open_path};
 use super::{HOSTILE, cases, gateway, route};
 use crate::Gateway;
 use crate::gateway::Route;
+use crate::pair::plain_header;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -96,21 +97,13 @@ impl Account {
 
 /// A half of a unit of `track`.
 fn half_a_unit(track: u8, writer: &mut Writer<'_>) {
-    let header = UnitHeader {
-        priority: Priority::Standard,
-        keyframe: false,
-        discontinuity: false,
-        ingest_low: 0,
-        pts_offset: 0,
-        dts_offset: 0,
-    };
     let media = Media {
         track: TrackId(track),
         unit: 0,
         offset: 0,
         last: false,
         again: false,
-        header: Some(header),
+        header: Some(plain_header()),
         bytes: b"half",
     };
     media.encode(writer).unwrap();

@@ -86,15 +86,15 @@ impl PathClock {
     /// A packet that left at `sent` arrived, on the receiver's clock less ours `relative` later.
     pub(crate) fn on_arrival(&mut self, sent: Instant, relative: i64) {
         let delay = relative as f64 - self.line.offset - self.line.gained(sent);
-        self.there = Some(self.there.map_or(delay, |least| least.min(delay)));
+        lower(&mut self.there, delay);
     }
 
     /// A packet that left at `sent` had its answer after `round_trip`, on this path both ways.
     pub(crate) fn on_answer(&mut self, sent: Instant, relative: i64, round_trip: Duration) {
         let there = relative as f64 - self.line.offset - self.line.gained(sent);
         let back = round_trip.as_micros() as f64 - there;
-        self.answered = Some(self.answered.map_or(there, |least| least.min(there)));
-        self.back = Some(self.back.map_or(back, |least| least.min(back)));
+        lower(&mut self.answered, there);
+        lower(&mut self.back, back);
     }
 
     /// How far the line is from what this path says of the clocks, bias included, and its round trip.
@@ -129,6 +129,10 @@ impl PathClock {
         (self.line, self.young) = (line, false);
         (self.there, self.answered, self.back) = (None, None, None);
     }
+}
+
+fn lower(least: &mut Option<f64>, to: f64) {
+    *least = Some(least.map_or(to, |known| known.min(to)));
 }
 
 /// The line, and what bends it.

@@ -190,10 +190,10 @@ const MAX_STEPS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
-    use bondbox_wire::frame::UnitHeader;
     use bytes::Bytes;
 
     use super::*;
+    use crate::pair::plain_header;
 
     const RULES: Rules = Rules { policy: Policy::EarliestArrival, ahead: true };
 
@@ -217,16 +217,8 @@ mod tests {
     }
 
     fn store(len: usize) -> Store {
-        let header = UnitHeader {
-            priority: Priority::Standard,
-            keyframe: false,
-            discontinuity: false,
-            ingest_low: 0,
-            pts_offset: 0,
-            dts_offset: 0,
-        };
         let mut store = Store::default();
-        store.push(TrackId(0), header, Bytes::from(vec![0; len]), Instant::from_millis(600));
+        store.push(TrackId(0), plain_header(), Bytes::from(vec![0; len]), Instant::from_millis(600));
         store
     }
 

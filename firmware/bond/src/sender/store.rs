@@ -323,22 +323,12 @@ fn without(range: Range<u32>, hole: &Range<u32>) -> impl Iterator<Item = Range<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pair::plain_header;
 
     const TRACK: TrackId = TrackId(0);
 
-    fn store_header() -> UnitHeader {
-        UnitHeader {
-            priority: Priority::Standard,
-            keyframe: false,
-            discontinuity: false,
-            ingest_low: 0,
-            pts_offset: 0,
-            dts_offset: 0,
-        }
-    }
-
     fn store(lens: &[usize]) -> Store {
-        let header = store_header();
+        let header = plain_header();
         let mut store = Store::default();
         for (i, len) in lens.iter().enumerate() {
             store.push(TRACK, header, Bytes::from(vec![0; *len]), Instant::from_millis(100 * i as u64));
@@ -389,7 +379,7 @@ mod tests {
     fn a_horizon_is_understood_around_the_wrap_of_numbers() {
         let mut store = Store::default();
         store.next.insert(TRACK, (1 << 32) - 2);
-        let header = store_header();
+        let header = plain_header();
         for ms in 0..4 {
             store.push(TRACK, header, Bytes::from_static(b"x"), Instant::from_millis(ms));
         }
@@ -404,7 +394,7 @@ mod tests {
         let mut store = Store::default();
         let megabyte = Bytes::from(vec![0; 1 << 20]);
         for ms in 0..200 {
-            store.push(TRACK, store_header(), megabyte.clone(), Instant::from_millis(ms));
+            store.push(TRACK, plain_header(), megabyte.clone(), Instant::from_millis(ms));
         }
         assert!(store.bytes <= MAX_BYTES);
         assert_eq!(store.units.len() as u64 + store.expired, 200);
