@@ -10,8 +10,8 @@ pub(crate) fn broken(results: &[CaseResult]) -> Vec<String> {
         for run in result.subjects.iter().flat_map(|subject| &subject.runs) {
             let harness = run.harness.worst_ms();
             let mut outcome = run.outcome.clone();
-            if harness > ALLOWED_MS {
-                // The machine stood still for longer than a datagram may be late: what is late then says nothing.
+            if harness > ALLOWED_MS && outcome.late * STILL <= outcome.sent {
+                // The machine stood still for longer than a datagram may be late: what was late for that says nothing.
                 outcome.on_time += std::mem::take(&mut outcome.late);
             }
             let faults = if result.case.scenario == "clean" { faults(&outcome) } else { unpunctual(&outcome) };
@@ -52,6 +52,8 @@ fn unpunctual(outcome: &Outcome) -> Option<String> {
 
 /// As late as a datagram may be and count as on time.
 const ALLOWED_MS: f64 = 20.0;
+/// Of so many datagrams of a run one may be late for that: 100 ms of 10 s.
+const STILL: u64 = 100;
 const LEAST_ON_TIME_PERCENT: f64 = 99.9;
 
 #[cfg(test)]
@@ -66,6 +68,21 @@ mod tests {
         spoil(&mut run.outcome);
         let subject = SubjectResult::new(&CHECKED[case].subjects[0], vec![run]);
         broken(&[CaseResult { case: CHECKED[case].clone(), subjects: vec![subject] }])
+    }
+
+    #[test]
+    fn what_is_late_while_the_machine_stands_still_breaks_nothing_and_what_is_lost_does() {
+        let verdict = |worst_us, spoil: fn(&mut Outcome)| {
+            let mut run = brought(1_000);
+            run.harness.emulator_worst_us = worst_us;
+            spoil(&mut run.outcome);
+            let subject = SubjectResult::new(&CHECKED[0].subjects[0], vec![run]);
+            broken(&[CaseResult { case: CHECKED[0].clone(), subjects: vec![subject] }]).len()
+        };
+        let late = |outcome: &mut Outcome| (outcome.on_time, outcome.late) = (995, 5);
+        assert_eq!((verdict(20_000, late), verdict(66_000, late)), (1, 0));
+        assert_eq!(verdict(66_000, |outcome| outcome.lost = 1), 1);
+        assert_eq!(verdict(66_000, |outcome| (outcome.on_time, outcome.late) = (900, 100)), 1);
     }
 
     #[test]
