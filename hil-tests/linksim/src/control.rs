@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::Way;
-use crate::model::{Dropped, State, Tally};
+use crate::model::{Dropped, Family, State, Tally};
 
 /// A command. Where `way` is absent, both directions are meant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,13 @@ pub enum Request {
         /// In which direction.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         way: Option<Way>,
+    },
+    /// The link swallows all packets of one family, both ways.
+    BlackholeFamily {
+        /// The link's name.
+        link: String,
+        /// Which.
+        family: Family,
     },
     /// The rate is fixed from now on.
     Rate {
@@ -135,10 +142,23 @@ pub struct LinkStatus {
     pub nat_rebinds: u32,
     /// Packets for the unit that came to a port of before the last change.
     pub nat_stale: u64,
+    /// Packets of a family that the link swallows.
+    pub swallowed: u64,
+    /// Packets from the unit that came out at the gateway's end.
+    pub carried: Carried,
     /// From the unit.
     pub up: WayStatus,
     /// To the unit.
     pub down: WayStatus,
+}
+
+/// Packets by family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Of IPv4.
+    pub ipv4: u64,
+    /// Of IPv6.
+    pub ipv6: u64,
 }
 
 /// How one direction does.
@@ -236,7 +256,10 @@ mod tests {
             unwritable: 0,
         };
         let name = "wwan0".to_owned();
-        let link = LinkStatus { name, state: State::Up, nat_rebinds: 0, nat_stale: 0, up: idle, down: idle };
+        let carried = Carried { ipv4: 5, ipv6: 0 };
+        let state = State::Up;
+        let link =
+            LinkStatus { name, state, nat_rebinds: 0, nat_stale: 0, swallowed: 0, carried, up: idle, down: idle };
         let scenario = "clean".to_owned();
         let status =
             Status { scenario, elapsed_s: 1.5, realtime: true, lateness: Lateness::default(), links: vec![link] };

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
 use bondbox_bond::sender::{SenderConfig, SenderEvent, Unit};
 use bondbox_bond::{Gateway, Identity, Sender};
-use bondbox_linksim::model::{Event, Network};
+use bondbox_linksim::model::{Event, LinkConfig, Network};
 use bondbox_linksim::{Scenario, Way};
 use bondbox_units::{Instant, LinkId};
 use bondbox_wire::MAX_DATAGRAM;
@@ -47,6 +47,8 @@ pub struct World {
     now: Instant,
     gateway_config: GatewayConfig,
     seed: u64,
+    /// Of IP and UDP around a datagram, by link.
+    headers: Vec<usize>,
     recording: Option<Vec<Vec<u8>>>,
 }
 
@@ -73,6 +75,7 @@ impl World {
             now,
             gateway_config: gateway,
             seed,
+            headers: scenario.links.iter().map(LinkConfig::udp_headers).collect(),
             recording: None,
         }
     }
@@ -152,7 +155,7 @@ impl World {
         let mut buffer = [0; MAX_DATAGRAM];
         while let Some(sent) = self.sender.poll_transmit(self.now, &mut buffer) {
             let link = usize::from(sent.link.0);
-            let size = sent.len + IP_UDP;
+            let size = sent.len + self.headers[link];
             self.wire[link].up_packets += 1;
             self.wire[link].up_bytes += size as u64;
             if let Some(recording) = &mut self.recording {
@@ -164,8 +167,9 @@ impl World {
         let now = self.gateway_now();
         while let Some((route, len)) = self.gateway.poll_transmit(now, &mut buffer) {
             let Some(link) = self.link_of(route) else { continue };
-            self.wire[link].down_bytes += (len + IP_UDP) as u64;
-            let _ = self.network.enqueue(self.now, link, Way::Down, buffer[..len].to_vec(), len + IP_UDP);
+            let size = len + self.headers[link];
+            self.wire[link].down_bytes += size as u64;
+            let _ = self.network.enqueue(self.now, link, Way::Down, buffer[..len].to_vec(), size);
         }
     }
 
@@ -194,5 +198,3 @@ fn unit_clock(at: Instant, clocks: Clocks) -> Instant {
     let micros = (i128::from(without_offset) * 1_000_000 + scale - 1) / scale;
     Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
-
-const IP_UDP: usize = 28;

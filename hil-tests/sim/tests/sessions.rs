@@ -67,7 +67,12 @@ impl Run {
 }
 
 fn three_lte() -> Scenario {
-    Scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/three_lte.toml")).unwrap()
+    shipped("three_lte")
+}
+
+fn shipped(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
+    Scenario::load(&path).unwrap()
 }
 
 fn rejected(counters: &bondbox_bond::Rejected) -> Vec<(&'static str, u64)> {
@@ -286,4 +291,19 @@ fn a_unit_that_finds_its_modems_late_opens_as_soon_as_one_is_there() {
     run.world.sender.add_link(run.world.now(), LinkId(0), "wwan0");
     run.until(3_200);
     assert_eq!(run.opened(), 1, "two round trips of 50 ms after the link came");
+}
+
+#[test]
+fn a_datagram_over_ipv6_takes_twenty_bytes_more_of_its_link() {
+    let config = Config { rate: Bitrate::from_kbps(5_000), ..Config::default() };
+    let (sender, gateway) = config.ends();
+    let world = World::new(&shipped("families"), 1, sender, gateway, Clocks::default());
+    let mut run = Run::with(world, &config);
+    run.until(5_000);
+    let status = run.world.sender.status(run.world.now());
+    for (link, headers) in [(0, 28), (1, 48), (2, 48)] {
+        let said = &status.links[link];
+        assert!(said.packets_sent > 100, "{said:?}");
+        assert_eq!(run.world.wire[link].up_bytes, said.bytes_sent + headers * said.packets_sent, "link {link}");
+    }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use bondbox_linksim::control::{Reply, Request, Status, WayStatus};
+use bondbox_linksim::control::{Carried, Reply, Request, Status, WayStatus};
 use bondbox_linksim::model::State;
 use common::{Events, Pair, PairSettings, get, in_time, request};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -90,6 +90,8 @@ fn status(state: State) -> Status {
         state,
         nat_rebinds: 0,
         nat_stale: 0,
+        swallowed: 0,
+        carried: Carried::default(),
         up: way(6_000),
         down: way(20_000),
     };

@@ -3,9 +3,12 @@
 //! ```text
 //! namespace of the unit                 this process                namespace of the gateway
 //! wwan0 10.66.1.2/30   ── TUN ──  Network: up and down  ── TUN ──  wwan0 10.66.1.1/30
-//! wwan1 10.66.2.2/30   ── TUN ──                        ── TUN ──  wwan1 10.66.2.1/30
-//! …                                                                lo    10.99.0.1/32
+//! wwan1 fd66:2::2/64   ── TUN ──                        ── TUN ──  wwan1 fd66:2::1/64
+//! …                                                                lo    10.99.0.1/32, fd99::1/128
 //! ```
+//!
+//! A link has addresses of the families that the scenario gives it, and nothing but what somebody sends goes over it: the
+//! kernel looks for no routers, neighbours or duplicates.
 //!
 //! The gateway's address is reached from the unit over every link: the outgoing interface picks it, else the source
 //! address, else the first link. Replies find their link by the unit's address. A cut link loses its carrier on the
@@ -20,7 +23,7 @@ mod pump;
 mod server;
 mod tun;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -63,6 +66,9 @@ pub fn run(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result<()> {
 /// The gateway's address, reached over every link.
 pub const GATEWAY_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
+/// The gateway's address of IPv6, reached over every link that has one.
+pub const GATEWAY_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, 1);
+
 /// The unit's address on the link of this index.
 pub fn unit_address(link: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 66, subnet(link), 2)
@@ -71,6 +77,16 @@ pub fn unit_address(link: usize) -> Ipv4Addr {
 /// The gateway's end of the link of this index.
 pub fn gateway_link_address(link: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 66, subnet(link), 1)
+}
+
+/// The unit's address of IPv6 on the link of this index.
+pub fn unit_address_v6(link: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd66, subnet(link).into(), 0, 0, 0, 0, 0, 2)
+}
+
+/// The gateway's end of the link of this index, of IPv6.
+pub fn gateway_link_address_v6(link: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd66, subnet(link).into(), 0, 0, 0, 0, 0, 1)
 }
 
 /// A scenario has at most 64 links, so this never saturates.

@@ -13,6 +13,8 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::model::Family;
+
 /// Moves this thread into the namespace of this name, for good.
 pub fn enter(name: &str) -> anyhow::Result<()> {
     let there = File::open(path_of(name)).with_context(|| format!("open namespace {name}"))?;
@@ -53,9 +55,10 @@ impl Netns {
         result
     }
 
-    /// Runs lines of `ip -batch` inside.
-    pub(super) fn configure(&self, lines: &str) -> anyhow::Result<()> {
-        ip(&["-n", &self.name, "-batch", "-"], lines).map(drop)
+    /// Runs lines of `ip -batch` inside, for what is of this family.
+    pub(super) fn configure(&self, family: Family, lines: &str) -> anyhow::Result<()> {
+        let family = if family == Family::Ipv4 { "-4" } else { "-6" };
+        ip(&[family, "-n", &self.name, "-batch", "-"], lines).map(drop)
     }
 
     /// Sets what every later interface starts with. IPv6 would send packets of its own into the links.
@@ -64,18 +67,41 @@ impl Netns {
             for (key, value) in [
                 ("ipv4/conf/all/rp_filter", "0"),
                 ("ipv4/conf/default/rp_filter", "0"),
-                ("ipv6/conf/all/disable_ipv6", "1"),
                 ("ipv6/conf/default/disable_ipv6", "1"),
             ] {
-                let path = Path::new("/proc/sys/net").join(key);
                 // A kernel without IPv6 has nothing to silence.
-                if path.exists() {
-                    std::fs::write(&path, value).with_context(|| format!("write {value} to {}", path.display()))?;
+                if Path::new(SETTINGS).join(key).exists() {
+                    set(key, value)?;
                 }
             }
             Ok(())
         })
     }
+
+    /// Lets an interface have addresses of IPv6, and no more than those it is given: it looks for no routers, neighbours
+    /// or duplicates, all of which it would do by packets of its own.
+    pub(super) fn allow_ipv6(&self, interface: &str) -> anyhow::Result<()> {
+        self.inside(|| {
+            for (key, value) in [
+                ("accept_ra", "0"),
+                ("autoconf", "0"),
+                ("router_solicitations", "0"),
+                ("accept_dad", "0"),
+                // No link-local address: none is needed on a link of two.
+                ("addr_gen_mode", "1"),
+                ("disable_ipv6", "0"),
+            ] {
+                set(&format!("ipv6/conf/{interface}/{key}"), value)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A setting of the namespace that this thread is in.
+fn set(key: &str, value: &str) -> anyhow::Result<()> {
+    let path = Path::new(SETTINGS).join(key);
+    std::fs::write(&path, value).with_context(|| format!("write {value} to {}", path.display()))
 }
 
 impl Drop for Netns {
@@ -138,5 +164,6 @@ fn ip(arguments: &[&str], input: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+const SETTINGS: &str = "/proc/sys/net";
 /// Between asking a process to end and making it.
 const GRACE: Duration = Duration::from_secs(2);

@@ -18,9 +18,9 @@ use super::netns::Netns;
 use super::server::Server;
 use super::tun::Tun;
 use super::{Settings, addresses};
-use crate::control::{LinkStatus, Reply, Request, Status, WayStatus};
-use crate::model::{Delivery, Direction, Event, Loss, State};
-use crate::{Network, Way, realtime};
+use crate::control::{Carried, LinkStatus, Reply, Request, Status, WayStatus};
+use crate::model::{Delivery, Direction, Event, Family, Loss, State};
+use crate::{Link, Network, Way, realtime};
 
 /// Everything an emulation holds. Dropping it takes all of it down, devices before namespaces.
 pub(crate) struct Emulator {
@@ -54,6 +54,8 @@ struct Ends {
     gateway: Tun,
     nat: Nat,
     nat_stale: u64,
+    swallowed: u64,
+    carried: Carried,
     has_carrier: bool,
     unwritable_up: u64,
     unwritable_down: u64,
@@ -82,8 +84,18 @@ impl Emulator {
             namespace.quieten()?;
             ends.push(namespace.inside(open)?);
         }
-        unit.configure(&addresses::unit_side(names()))?;
-        gateway.configure(&addresses::gateway_side(names()))?;
+        for link in settings.scenario.links.iter().filter(|link| link.families.contains(&Family::Ipv6)) {
+            unit.allow_ipv6(&link.name)?;
+            gateway.allow_ipv6(&link.name)?;
+        }
+        let links = &settings.scenario.links[..];
+        for namespace in [&unit, &gateway] {
+            namespace.configure(Family::Ipv4, &addresses::up(links))?;
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            unit.configure(family, &addresses::unit_side(links, family))?;
+            gateway.configure(family, &addresses::gateway_side(links, family))?;
+        }
 
         let links = ends.pop().into_iter().flatten().zip(ends.pop().into_iter().flatten()).zip(names());
         let links = links.map(|((gateway, unit), name)| Ends::new(name, unit, gateway)).collect();
@@ -134,6 +146,8 @@ impl Emulator {
             state: link.state(),
             nat_rebinds: link.nat_rebinds(),
             nat_stale: ends.nat_stale,
+            swallowed: ends.swallowed,
+            carried: ends.carried,
             up: way_status(&link.up, ends.unwritable_up),
             down: way_status(&link.down, ends.unwritable_down),
         });
@@ -183,6 +197,10 @@ impl Emulator {
             let tun = if way == Way::Down { &ends.gateway } else { &ends.unit };
             let read = tun.read(&mut self.buffer).with_context(|| format!("read from {}", ends.name))?;
             let Some(packet) = read.and_then(|len| self.buffer.get_mut(..len)) else { break };
+            if swallows(&self.network.links()[link], packet) {
+                ends.swallowed += 1;
+                continue;
+            }
             if way == Way::Down && !ends.nat.inward(packet) {
                 ends.nat_stale += 1;
                 continue;
@@ -197,13 +215,22 @@ impl Emulator {
     /// Gives the kernel what has arrived.
     fn deliver(&mut self) {
         while let Some(Delivery { at, link, way, mut packet }) = self.network.poll(self.now()) {
-            let rebinds = self.network.links()[link].nat_rebinds();
+            let model = &self.network.links()[link];
             let ends = &mut self.links[link];
+            if swallows(model, &packet) {
+                ends.swallowed += 1;
+                continue;
+            }
             let written = if way == Way::Down {
                 ends.unit.write(&packet)
             } else {
-                ends.nat.follow(rebinds);
+                ends.nat.follow(model.nat_rebinds());
                 ends.nat.outward(&mut packet);
+                match Family::of(&packet) {
+                    Some(Family::Ipv4) => ends.carried.ipv4 += 1,
+                    Some(Family::Ipv6) => ends.carried.ipv6 += 1,
+                    None => {}
+                }
                 ends.gateway.write(&packet)
             };
             if written.is_err() {
@@ -240,6 +267,7 @@ impl Emulator {
             Request::Restore { link } => (link, None, Event::Restore),
             Request::NatRebind { link } => (link, None, Event::NatRebind),
             Request::Blackhole { link, way } => (link, way, Event::Blackhole),
+            Request::BlackholeFamily { link, family } => (link, None, Event::BlackholeFamily(family)),
             Request::Rate { link, kbps, way } => (link, way, Event::Rate(Bitrate::from_kbps(kbps))),
             Request::Delay { link, ms, way } => (link, way, Event::Delay(std::time::Duration::from_millis(ms))),
             Request::Loss { link, percent, burst_packets, way } => {
@@ -265,11 +293,18 @@ impl Ends {
             gateway,
             nat: Nat::default(),
             nat_stale: 0,
+            swallowed: 0,
+            carried: Carried::default(),
             has_carrier: true,
             unwritable_up: 0,
             unwritable_down: 0,
         }
     }
+}
+
+/// Whether the link has this packet vanish for its family.
+fn swallows(link: &Link<Box<[u8]>>, packet: &[u8]) -> bool {
+    Family::of(packet).is_some_and(|family| link.swallows(family))
 }
 
 fn way_status(direction: &Direction<Box<[u8]>>, unwritable: u64) -> WayStatus {

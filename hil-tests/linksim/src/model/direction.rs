@@ -8,7 +8,7 @@ use super::capacity::Capacity;
 use super::loss::LossProcess;
 use super::path::Path;
 use super::waiting::Waiting;
-use super::{Buffer, Counters, DirectionConfig, Loss, Tally};
+use super::{Buffer, Counters, DirectionConfig, Family, Loss, Tally};
 
 /// One direction of one link: packets of any kind go in, and come out later or not at all.
 ///
@@ -95,7 +95,7 @@ impl<T> Direction<T> {
             Event::Delay(delay) => self.path.delay = delay,
             Event::Loss(loss) => self.loss.set(loss),
             // Concerns addresses, of which a direction knows nothing.
-            Event::NatRebind => {}
+            Event::NatRebind | Event::BlackholeFamily(_) => {}
         }
     }
 
@@ -192,6 +192,8 @@ pub enum Event {
     Cut,
     /// The link looks fine and swallows everything, also what is under way.
     Blackhole,
+    /// The same for packets of one family only.
+    BlackholeFamily(Family),
     /// The end of a cut or a blackhole.
     Restore,
     /// From now on the rate is this, whatever steps, walk or trace said. Outages go on.
@@ -200,7 +202,7 @@ pub enum Event {
     Delay(Duration),
     /// From now on packets are lost like this.
     Loss(Loss),
-    /// The unit's packets come from another port from now on.
+    /// The unit's packets of IPv4 come from another port from now on.
     NatRebind,
 }
 

@@ -16,6 +16,44 @@ pub struct LinkConfig {
     pub down: DirectionConfig,
     /// Index of the scenario's cell that its packets go through behind it, with those of other links.
     pub cell: Option<usize>,
+    /// What it has addresses of, at least one; in virtual time its packets are of the first.
+    pub families: Vec<Family>,
+}
+
+impl LinkConfig {
+    /// Headers of IP and UDP around a datagram, in bytes.
+    pub fn udp_headers(&self) -> usize {
+        self.families.first().copied().unwrap_or(Family::Ipv4).udp_headers()
+    }
+}
+
+/// A version of the internet protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// RFC 791.
+    Ipv4,
+    /// RFC 8200.
+    Ipv6,
+}
+
+impl Family {
+    /// Of a packet, by its first four bits.
+    pub fn of(packet: &[u8]) -> Option<Self> {
+        match packet.first()? >> 4 {
+            4 => Some(Self::Ipv4),
+            6 => Some(Self::Ipv6),
+            _ => None,
+        }
+    }
+
+    /// Headers of IP and UDP around a datagram, in bytes.
+    pub const fn udp_headers(self) -> usize {
+        match self {
+            Self::Ipv4 => 28,
+            Self::Ipv6 => 48,
+        }
+    }
 }
 
 /// Two directions of one link.
@@ -26,6 +64,7 @@ pub struct Link<T> {
     /// To the unit.
     pub down: Direction<T>,
     nat_rebinds: u32,
+    swallowed: Vec<Family>,
 }
 
 impl<T> Link<T> {
@@ -37,6 +76,7 @@ impl<T> Link<T> {
             up: Direction::with_outages(&config.up, derive(seed, 0), outages),
             down: Direction::with_outages(&config.down, derive(seed, 1), outages),
             nat_rebinds: 0,
+            swallowed: Vec::new(),
         }
     }
 
@@ -48,8 +88,11 @@ impl<T> Link<T> {
 
     /// Something happens to one or both of its directions.
     pub fn apply(&mut self, now: Instant, way: Way, event: Event) {
-        if event == Event::NatRebind {
-            self.nat_rebinds += 1;
+        match event {
+            Event::NatRebind => self.nat_rebinds += 1,
+            Event::BlackholeFamily(family) => self.swallowed.push(family),
+            Event::Restore => self.swallowed.clear(),
+            _ => {}
         }
         if way != Way::Down {
             self.up.apply(now, event);
@@ -62,6 +105,11 @@ impl<T> Link<T> {
     /// How often the unit's port has changed: whoever knows ports maps them anew when this grows.
     pub fn nat_rebinds(&self) -> u32 {
         self.nat_rebinds
+    }
+
+    /// Whether packets of this family vanish: whoever knows families drops them, both ways.
+    pub fn swallows(&self, family: Family) -> bool {
+        self.swallowed.contains(&family)
     }
 
     /// Cut when one direction is; else swallowing when one direction does.

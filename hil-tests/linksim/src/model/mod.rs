@@ -29,7 +29,7 @@ mod walk;
 pub use config::{Buffer, DelayStep, DirectionConfig, Rate, RateStep};
 pub use counters::{Counters, Dropped, Tally};
 pub use direction::{Direction, DropReason, Event, State};
-pub use link::{Link, LinkConfig, Way};
+pub use link::{Family, Link, LinkConfig, Way};
 pub use loss::Loss;
 pub use network::{Delivery, Network, TimedEvent};
 pub use opportunities::{Foreseen, Losses, Opportunity, foresee};

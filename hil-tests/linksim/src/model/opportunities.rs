@@ -112,7 +112,7 @@ fn direction(
                 }
                 Event::Rate(rate) => capacity.fix(*rate),
                 Event::Delay(delay) => path.delay = *delay,
-                Event::Loss(_) | Event::NatRebind => {}
+                Event::Loss(_) | Event::NatRebind | Event::BlackholeFamily(_) => {}
             }
         }
         let segment = capacity.at(now);

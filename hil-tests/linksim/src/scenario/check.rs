@@ -11,7 +11,8 @@ use super::Scenario;
 use super::file::{Action, File, RawDelayStep, RawDirection, RawEvent, RawLink, RawOutages, RawRateStep, RawWalk};
 use crate::Way;
 use crate::model::{
-    Buffer, DelayStep, DirectionConfig, Event, LinkConfig, Loss, Outages, Rate, RateStep, TimedEvent, Trace, Walk,
+    Buffer, DelayStep, DirectionConfig, Event, Family, LinkConfig, Loss, Outages, Rate, RateStep, TimedEvent, Trace,
+    Walk,
 };
 
 pub(super) fn scenario(name: &str, file: File, folder: &Path) -> Result<Scenario, String> {
@@ -22,6 +23,9 @@ pub(super) fn scenario(name: &str, file: File, folder: &Path) -> Result<Scenario
     for raw in file.cells {
         if raw.cell.is_some() {
             return Err(format!("cell {}: cell does not belong to a cell", raw.name));
+        }
+        if raw.families.is_some() {
+            return Err(format!("cell {}: families do not belong to a cell", raw.name));
         }
         if cells.iter().any(|cell| cell.name == raw.name) {
             return Err(format!("cell {}: there are two of this name", raw.name));
@@ -55,11 +59,16 @@ fn link(raw: RawLink, cells: &[LinkConfig], folder: &Path) -> Result<LinkConfig,
         let index = cells.iter().position(|there| there.name == cell);
         index.ok_or_else(|| format!("link {name}: cell is {cell:?}, must be the name of a [[cell]]"))
     });
+    let families = raw.families.unwrap_or_else(|| vec![Family::Ipv4]);
+    if !matches!(families[..], [_] | [Family::Ipv4, Family::Ipv6] | [Family::Ipv6, Family::Ipv4]) {
+        return Err(format!("link {name}: families must be one or both of ipv4 and ipv6, none twice"));
+    }
     let both = |way, raw| direction(raw, folder).map_err(|reason| format!("link {name}, {way}: {reason}"));
     Ok(LinkConfig {
         up: both("up", raw.up)?,
         down: both("down", raw.down)?,
         cell: cell.transpose()?,
+        families,
         name: name.clone(),
     })
 }
@@ -167,7 +176,8 @@ fn event(raw: &RawEvent, links: &[LinkConfig], events: &mut Vec<TimedEvent>) -> 
     let way = raw.way.unwrap_or(Way::Both);
     let action = raw.action;
     let present = [
-        ("way", raw.way.is_some(), !matches!(action, Action::Cut | Action::NatRebind)),
+        ("way", raw.way.is_some(), !matches!(action, Action::Cut | Action::NatRebind) && raw.family.is_none()),
+        ("family", raw.family.is_some(), action == Action::Blackhole && links[link].families.len() > 1),
         ("for_s", raw.for_s.is_some(), matches!(action, Action::Cut | Action::Blackhole)),
         ("rate_kbps", raw.rate_kbps.is_some(), action == Action::Rate),
         ("delay_ms", raw.delay_ms.is_some(), action == Action::Delay),
@@ -177,9 +187,12 @@ fn event(raw: &RawEvent, links: &[LinkConfig], events: &mut Vec<TimedEvent>) -> 
     if let Some((key, ..)) = present.iter().find(|(_, there, allowed)| *there && !allowed) {
         return Err(format!("{key} does not belong to this event"));
     }
+    if action == Action::NatRebind && !links[link].families.contains(&Family::Ipv4) {
+        return Err("the link has no IPv4, and IPv6 has no NAT".into());
+    }
     let event = match action {
         Action::Cut => Event::Cut,
-        Action::Blackhole => Event::Blackhole,
+        Action::Blackhole => raw.family.map_or(Event::Blackhole, Event::BlackholeFamily),
         Action::Restore => Event::Restore,
         Action::NatRebind => Event::NatRebind,
         Action::Rate => Event::Rate(kbps("rate_kbps", raw.rate_kbps.ok_or("rate_kbps is missing")?)?),

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
+use crate::model::Family;
+
 /// As written.
 pub(super) struct File {
     pub(super) description: String,
@@ -15,6 +17,7 @@ pub(super) struct File {
 pub(super) struct RawLink {
     pub(super) name: String,
     pub(super) cell: Option<String>,
+    pub(super) families: Option<Vec<Family>>,
     pub(super) up: RawDirection,
     pub(super) down: RawDirection,
 }
@@ -81,6 +84,7 @@ pub(super) struct RawEvent {
     #[serde(rename = "do")]
     pub(super) action: Action,
     pub(super) way: Option<crate::Way>,
+    pub(super) family: Option<Family>,
     pub(super) for_s: Option<f64>,
     pub(super) rate_kbps: Option<u64>,
     pub(super) delay_ms: Option<f64>,
@@ -131,9 +135,11 @@ fn link(index: usize, mut table: Table) -> Result<RawLink, String> {
     let name = take::<String>(&mut table, "name", &anonymous)?
         .ok_or_else(|| format!("{anonymous}: name is missing, must be an interface name"))?;
     let cell = take(&mut table, "cell", &name)?;
+    let families = take(&mut table, "families", &name)?;
     let up = take(&mut table, "up", &name)?.unwrap_or_default();
     let down = take(&mut table, "down", &name)?.unwrap_or_default();
-    Ok(RawLink { cell, up: direction(&name, "up", &table, up)?, down: direction(&name, "down", &table, down)?, name })
+    let (up, down) = (direction(&name, "up", &table, up)?, direction(&name, "down", &table, down)?);
+    Ok(RawLink { name, cell, families, up, down })
 }
 
 fn direction(link: &str, way: &str, shared: &Table, own: Table) -> Result<RawDirection, String> {

@@ -5,6 +5,7 @@
 //!
 //! [[link]]
 //! name = "wwan0"          # the unit's interface: 1 to 15 of a-z 0-9 - _
+//! families = ["ipv4"]     # what it has addresses of, ["ipv6"] or both; the first counts in virtual time; this is the default
 //! # Every key below may stand here, for both directions, and in [link.up] or [link.down], for one of them.
 //! rate_kbps = 6000        # required, but for a trace
 //! delay_ms = 25           # required; one way, without queue; fractions allowed
@@ -36,6 +37,7 @@
 //! do = "blackhole"        # cut, blackhole, restore, rate, delay, loss, nat_rebind
 //! for_s = 15              # cut and blackhole: restored after this; absent: never by itself
 //! way = "both"            # up, down or both (default); not for cut and nat_rebind
+//! family = "ipv6"         # blackhole: only packets of it, both ways, on a link that has both; seen by real packets only
 //! # rate takes rate_kbps; delay takes delay_ms; loss takes loss_percent and burst_packets
 //! ```
 //!

@@ -4,7 +4,7 @@ use bondbox_units::{Bitrate, Instant};
 
 use super::*;
 use crate::Way;
-use crate::model::{Buffer, Event, Loss, Rate};
+use crate::model::{Buffer, Event, Family, Loss, Rate};
 
 fn parse(text: &str) -> Result<Scenario, String> {
     Scenario::parse("test", text, Path::new(""))
@@ -98,6 +98,35 @@ fn an_event_that_lasts_is_followed_by_its_end() {
 }
 
 #[test]
+fn a_link_has_addresses_of_the_families_it_names_and_of_ipv4_when_it_names_none() {
+    let scenario = parse(
+        r#"
+        [[link]]
+        name = "a"
+        rate_kbps = 1
+        delay_ms = 0
+        [[link]]
+        name = "b"
+        families = ["ipv6", "ipv4"]
+        rate_kbps = 1
+        delay_ms = 0
+        [[event]]
+        at_s = 1
+        link = "b"
+        do = "blackhole"
+        family = "ipv6"
+        for_s = 2
+        "#,
+    )
+    .unwrap();
+    assert_eq!(scenario.links[0].families, [Family::Ipv4]);
+    assert_eq!(scenario.links[1].families, [Family::Ipv6, Family::Ipv4]);
+    assert_eq!([0, 1].map(|link| scenario.links[link].udp_headers()), [28, 48]);
+    let events: Vec<_> = scenario.events.iter().map(|event| event.event).collect();
+    assert_eq!(events, [Event::BlackholeFamily(Family::Ipv6), Event::Restore]);
+}
+
+#[test]
 fn a_refusal_names_place_key_value_and_range() {
     let cases = [
         ("loss_percent = 120", "link a, up: loss_percent is 120, must be 0 to 100"),
@@ -124,6 +153,16 @@ fn a_refusal_names_place_key_value_and_range() {
         ),
         ("[[link]]\nname = \"a\"\nrate_kbps = 1\ndelay_ms = 0", "link a: there are two of this name"),
         ("cell = \"b\"", "link a: cell is \"b\", must be the name of a [[cell]]"),
+        ("families = []", "link a: families must be one or both of ipv4 and ipv6, none twice"),
+        ("families = [\"ipv6\", \"ipv6\"]", "link a: families must be one or both of ipv4 and ipv6, none twice"),
+        (
+            "families = [\"ipv6\"]\n[[event]]\nat_s = 1\nlink = \"a\"\ndo = \"nat_rebind\"",
+            "event 1 (NatRebind of a): the link has no IPv4, and IPv6 has no NAT",
+        ),
+        (
+            "[[event]]\nat_s = 1\nlink = \"a\"\ndo = \"blackhole\"\nfamily = \"ipv4\"",
+            "event 1 (Blackhole of a): family does not belong to this event",
+        ),
         (
             "[[cell]]\nname = \"b\"\nrate_kbps = 1\n[[cell]]\nname = \"b\"\nrate_kbps = 1",
             "cell b: there are two of this name",

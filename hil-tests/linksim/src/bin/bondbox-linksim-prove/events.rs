@@ -17,7 +17,8 @@ pub(crate) fn all(
     steady: &[LinkConfig],
     poor: &LinkConfig,
 ) -> anyhow::Result<()> {
-    let pair = Pair { unit: socket(UNIT, (unit_address(0), 0).into())?, gateway: socket(GATEWAY, SERVICE.into())? };
+    let to = SERVICE.into();
+    let pair = Pair { to, unit: socket(UNIT, (unit_address(0), 0).into())?, gateway: socket(GATEWAY, to)? };
     let link = steady[0].name.clone();
     let port = pair.unit.local_addr()?.port();
     let seen = pair.there_and_back(100)?;
@@ -56,17 +57,19 @@ pub(crate) fn all(
 }
 
 /// Two sockets, one in each namespace.
-struct Pair {
-    unit: UdpSocket,
-    gateway: UdpSocket,
+pub(crate) struct Pair {
+    /// Where the gateway's is.
+    pub(crate) to: SocketAddr,
+    pub(crate) unit: UdpSocket,
+    pub(crate) gateway: UdpSocket,
 }
 
 impl Pair {
     /// Sends a datagram to the gateway, and an answer to where it came from. Gives the port it was seen from, when
     /// both arrived.
-    fn there_and_back(&self, payload_bytes: usize) -> anyhow::Result<Option<u16>> {
+    pub(crate) fn there_and_back(&self, payload_bytes: usize) -> anyhow::Result<Option<u16>> {
         let mut buffer = [0; 2_048];
-        self.unit.send_to(&vec![0; payload_bytes], SocketAddr::from(SERVICE))?;
+        self.unit.send_to(&vec![0; payload_bytes], self.to)?;
         let Ok((_, from)) = self.gateway.recv_from(&mut buffer) else { return Ok(None) };
         self.gateway.send_to(&[0; 32], from)?;
         Ok(self.unit.recv_from(&mut buffer).is_ok().then_some(from.port()))
@@ -74,7 +77,7 @@ impl Pair {
 }
 
 /// A socket that lives in the namespace though its user does not.
-fn socket(netns: &str, address: SocketAddr) -> anyhow::Result<UdpSocket> {
+pub(crate) fn socket(netns: &str, address: SocketAddr) -> anyhow::Result<UdpSocket> {
     let open = move || {
         enter_netns(netns)?;
         let socket = UdpSocket::bind(address)?;
@@ -86,6 +89,6 @@ fn socket(netns: &str, address: SocketAddr) -> anyhow::Result<UdpSocket> {
 
 const SERVICE: (std::net::Ipv4Addr, u16) = (GATEWAY_ADDRESS, 7_101);
 const UDP_HEADERS: usize = 28;
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 /// Several round trips of any link here.
 const PATIENCE: Duration = Duration::from_millis(400);

@@ -2,6 +2,7 @@
 //! what the scenario says. Prints a table, and fails when a figure is out of bounds.
 
 mod events;
+mod families;
 mod iperf;
 mod ping;
 mod probe;
@@ -17,7 +18,7 @@ use bondbox_linksim::scenario::Scenario;
 use clap::Parser;
 use table::Table;
 
-/// Measures the emulator against its own scenario. Takes about a minute and needs root, ping and iperf3.
+/// Measures the emulator against its own scenario. Takes more than a minute and needs root, ping and iperf3.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -55,6 +56,7 @@ fn prove(path: &Path) -> anyhow::Result<bool> {
 
     let mut table = Table::default();
     let (poor, steady) = scenario.links.split_last().context("the scenario has no links")?;
+    families::quiet(&mut table, &mut client)?;
     ping::idle(&mut table, steady)?;
     probe::idle(&mut table, steady)?;
     probe::loaded(&mut table, steady)?;
@@ -64,6 +66,7 @@ fn prove(path: &Path) -> anyhow::Result<bool> {
     iperf::tcp_up(&mut table, steady)?;
     let status = client.status()?;
     events::all(&mut table, &mut client, steady, poor)?;
+    families::both(&mut table, &mut client, steady)?;
 
     let carried = assert_all_carried(&status, 1_000);
     table.verdict("every link carried 1,000 packets or more", carried.is_ok(), carried.err().unwrap_or_default());
