@@ -102,6 +102,7 @@ pub mod gateway;
 mod handshake;
 #[cfg(test)]
 mod hostile;
+mod ordered;
 mod packet;
 #[cfg(test)]
 mod pair;

@@ -1,5 +1,6 @@
 //! Which bytes of a unit are there.
 
+use std::iter::once;
 use std::ops::Range;
 
 /// A set of byte positions, kept as ranges that do not touch.
@@ -14,6 +15,11 @@ pub(crate) struct RangeSet {
 impl RangeSet {
     /// Adds `range`; gives how many of its positions are new.
     pub(crate) fn insert(&mut self, range: Range<u32>) -> u32 {
+        self.insert_with(range, &mut Spare::default())
+    }
+
+    /// The same, with a block out of `spare` when one is needed.
+    pub(crate) fn insert_with(&mut self, range: Range<u32>, spare: &mut Spare) -> u32 {
         if range.is_empty() {
             return 0;
         }
@@ -27,10 +33,13 @@ impl RangeSet {
         let new = range.end - range.start - held;
         if self.many.is_empty() && ranges.len() - (to - from) < FEW {
             let behind = ranges[to..].iter().cloned();
-            self.few = ranges[..from].iter().cloned().chain(std::iter::once(start..end)).chain(behind).collect();
+            self.few = ranges[..from].iter().cloned().chain(once(start..end)).chain(behind).collect();
         } else {
-            self.many.extend(std::mem::take(&mut self.few));
-            self.many.splice(from..to, std::iter::once(start..end));
+            if self.many.is_empty() {
+                self.many = spare.take();
+                self.many.extend(std::mem::take(&mut self.few));
+            }
+            self.many.splice(from..to, once(start..end));
         }
         new
     }
@@ -47,19 +56,14 @@ impl RangeSet {
     }
 
     /// The parts of `range` that are missing.
-    pub(crate) fn missing(&self, range: Range<u32>) -> Vec<Range<u32>> {
-        let mut gaps = vec![];
-        let mut at = range.start;
-        for held in self.ranges().iter().filter(|r| overlap(r, &range) > 0) {
-            if at < held.start {
-                gaps.push(at..held.start);
-            }
-            at = at.max(held.end);
-        }
-        if at < range.end {
-            gaps.push(at..range.end);
-        }
-        gaps
+    pub(crate) fn missing(&self, range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+        let (mut at, end) = (range.start, range.end);
+        let held = self.ranges().iter().filter(move |held| overlap(held, &range) > 0).cloned();
+        held.chain(once(end..end)).filter_map(move |held| {
+            let gap = at..held.start;
+            at = held.end;
+            (!gap.is_empty()).then_some(gap)
+        })
     }
 
     /// All ranges, in order.
@@ -71,10 +75,38 @@ impl RangeSet {
     pub(crate) fn pieces(&self) -> usize {
         self.ranges().len()
     }
+
+    /// Has served: leaves its block to those that will need one.
+    pub(crate) fn retire(self, spare: &mut Spare) {
+        spare.give(self.many);
+    }
+}
+
+/// Blocks of sets that had many ranges.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Vec<Vec<Range<u32>>>);
+
+impl Spare {
+    fn take(&mut self) -> Vec<Range<u32>> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(MANY))
+    }
+
+    fn give(&mut self, mut block: Vec<Range<u32>>) {
+        if (1..=MOST).contains(&block.capacity()) && self.0.len() < MAX_SPARE {
+            block.clear();
+            self.0.push(block);
+        }
+    }
 }
 
 /// A unit of a packet or two, or one that comes in order but for a hole.
 const FEW: usize = 2;
+/// A frame whose packets come over several links.
+const MANY: usize = 32;
+/// In a block that waits for use: 4 kB.
+const MOST: usize = 512;
+/// Blocks that wait for use.
+const MAX_SPARE: usize = 64;
 
 fn overlap(a: &Range<u32>, b: &Range<u32>) -> u32 {
     a.end.min(b.end).saturating_sub(a.start.max(b.start))
@@ -97,7 +129,7 @@ mod tests {
             }
             let probe = probe.0..probe.0 + probe.1;
             prop_assert_eq!(ranges.contains(&probe), probe.clone().all(|at| slow.contains(&at)));
-            let missing: Vec<_> = ranges.missing(probe.clone()).into_iter().flatten().collect();
+            let missing: Vec<_> = ranges.missing(probe.clone()).flatten().collect();
             prop_assert_eq!(missing, probe.filter(|at| !slow.contains(at)).collect::<Vec<_>>());
         }
     }

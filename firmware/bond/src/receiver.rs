@@ -7,6 +7,7 @@ mod assembly;
 mod clock;
 mod missed;
 mod playout;
+mod pool;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use playout::TrackCounters;
 
 use clock::ClockMap;
 use playout::Playout;
+use pool::Pool;
 
 /// A unit that arrived in full and is due now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub(crate) struct Receiver {
     latency: Duration,
     tracks: BTreeMap<TrackId, Playout>,
     held: usize,
+    pool: Pool,
 }
 
 /// Media that was not taken: more than a session may hold, or far from what is due.
@@ -60,7 +63,7 @@ pub(crate) struct OutOfBounds;
 impl Receiver {
     /// `clock` is a first guess.
     pub(crate) fn new(now: Instant, latency: Duration, clock: Clock) -> Self {
-        Self { clock: ClockMap::new(now, clock), latency, tracks: BTreeMap::new(), held: 0 }
+        Self { clock: ClockMap::new(now, clock), latency, tracks: BTreeMap::new(), held: 0, pool: Pool::default() }
     }
 
     /// A guess how the clocks map, good until the sender says so.
@@ -80,7 +83,8 @@ impl Receiver {
         }
         let track = self.tracks.entry(media.track).or_default();
         let before = track.held();
-        let result = track.on_media(now, media, &self.clock, self.latency, MAX_HELD.saturating_sub(self.held));
+        let room = MAX_HELD.saturating_sub(self.held);
+        let result = track.on_media(now, media, &self.clock, self.latency, room, &mut self.pool);
         self.held = self.held + track.held() - before;
         result
     }
@@ -91,7 +95,7 @@ impl Receiver {
         // Tracks share no queue: each unit leaves at its own instant.
         for (id, track) in &mut self.tracks {
             let before = track.held();
-            let delivered = track.poll(now, *id, &self.clock, self.latency);
+            let delivered = track.poll(now, *id, &self.clock, self.latency, &mut self.pool);
             self.held = self.held + track.held() - before;
             if delivered.is_some() {
                 return delivered;

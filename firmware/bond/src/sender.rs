@@ -23,6 +23,7 @@ mod session;
 mod status;
 mod store;
 mod tracing;
+mod units;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 pub use encoder::Headroom;
 pub use features::{Feature, Features};
+pub use link::LinkName;
 pub use policy::{LinkUse, Policy};
 pub use radio::RadioReport;
 pub use status::{LinkStatus, SenderStatus, SessionState};
@@ -48,6 +50,7 @@ use crate::trace::{self, Side, Trace};
 use crate::window::WindowSum;
 use encoder::EncoderTarget;
 use link::Link;
+use path::Verdict;
 use session::{Opening, Session};
 use store::Store;
 
@@ -172,6 +175,8 @@ pub struct Sender {
     produced: WindowSum<10>,
     events: VecDeque<SenderEvent>,
     next_tick: Instant,
+    /// What [`Sender::handle_datagram`] works with.
+    verdicts: Vec<Verdict>,
     rejected: Rejected,
     units_in: u64,
     sessions: u64,
@@ -215,6 +220,7 @@ impl Sender {
             produced: WindowSum::default(),
             events: VecDeque::new(),
             next_tick: now,
+            verdicts: Vec::with_capacity(path::ACKED),
             rejected: Rejected::default(),
             units_in: 0,
             sessions: 0,

@@ -100,10 +100,14 @@ impl Trace {
         self.forget_paths();
     }
 
+    /// Whether a path was opened.
+    pub(crate) fn knows(&self, session: u32, path: u32) -> bool {
+        self.paths.iter().any(|known| (known.session, known.path) == (session, path))
+    }
+
     /// A path is there: later events name it by its id alone.
     pub(crate) fn open_path(&mut self, now: Instant, path: TracedPath) {
-        let same = |known: &TracedPath| (known.session, known.path) == (path.session, path.path);
-        if self.paths.iter().any(same) {
+        if self.knows(path.session, path.path) {
             return;
         }
         self.record(now, &TraceEvent::PathOpened { session: path.session, path: path.path, link: path.link });

@@ -1,8 +1,8 @@
 //! How often the packet path asks the allocator, once everything has found its size, and how much it holds at most.
 //!
-//! Both ends are driven over a wire of this test's own, whose allocations are not counted. What is exempt: the payload of a
-//! unit, which the caller makes, and at the gateway its bytes as they are put together, one block a unit. Everything else is
-//! meant to be nothing; it is not yet, and what there is may not grow.
+//! Both ends are driven over a wire of this test's own, whose allocations are not counted. The payload of a unit is the
+//! caller's to make, and at the gateway a buffer that is used again once the caller has let go of it. Nothing else is exempt
+//! while media flows; what may allocate is what happens now and then: sessions, links, messages, keys, damage.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -81,12 +81,15 @@ struct Counts {
     gateway: u64,
     units: u64,
     delivered: u64,
+    /// From the beginning.
+    repaired: u64,
 }
 
 /// What is on its way, and when it arrives.
 type Wire<T> = VecDeque<(Instant, T, Vec<u8>)>;
 
-/// Twenty megabits a second over three links of 10 ms for so long; counted from half of it on.
+/// Eighteen megabits a second, of datagrams, frames and sound, over three links that lose one packet in ten, there
+/// and back, in the first third of the time, and one in forty in the others, of which the last is counted.
 fn play(time: Duration, latency: Duration) -> Counts {
     let [unit, own] = [(); 2].map(|()| Arc::new(Identity::generate()));
     let (start, rate) = (Instant::from_millis(1_000), Bitrate::from_kbps(20_000));
@@ -104,36 +107,35 @@ fn play(time: Duration, latency: Duration) -> Counts {
     let mut sender = Sender::new(start, config, 1);
     let mut gateway =
         Gateway::new(start, GatewayConfig { identity: own, units: vec![unit.public()], latency: None }, 2);
-    let label = String::new();
-    sender.set_track(TrackInfo {
-        track: TRACK,
-        kind: TrackKind::Opaque,
-        width: 0,
-        height: 0,
-        rate: 0,
-        channels: 0,
-        label,
-    });
+    for (track, kind) in [(OPAQUE, TrackKind::Opaque), (PICTURE, TrackKind::H264), (SOUND, TrackKind::Aac)] {
+        sender.set_track(TrackInfo { track, kind, width: 0, height: 0, rate: 0, channels: 0, label: String::new() });
+    }
     (0..3).for_each(|link| sender.add_link(start, LinkId(link), "wwan"));
 
-    let (mut up, mut down): (Wire<LinkId>, Wire<Route>) = (VecDeque::new(), VecDeque::new());
+    let (mut up, mut down): ([Wire<()>; 3], Wire<Route>) = (Default::default(), VecDeque::new());
     let (mut counts, mut unmeasured) = (Counts::default(), Counts::default());
     let mut buffer = [0; MAX_DATAGRAM];
     let mut now = start;
-    let mut next_unit = start;
+    let mut sources = [Source::datagrams(start), Source::frames(start), Source::sound(start)];
+    let mut chance = 1_u32;
+    let mut lost = |one_in: u32| {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (chance >> 16).is_multiple_of(one_in)
+    };
     while now < start + time {
-        let count = if now < start + time / 2 { &mut unmeasured } else { &mut counts };
-        while next_unit <= now {
-            next_unit += rate.time_for(1_316);
-            let (payload, priority) = (Bytes::from(vec![7; 1_316]), Priority::Standard);
-            let unit =
-                Unit { track: TRACK, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload };
-            counted(&mut count.sender, || sender.push(now, unit));
-            count.units += 1;
+        let one_in = if now < start + time / 3 { 10 } else { 40 };
+        let count = if now < start + time / 3 * 2 { &mut unmeasured } else { &mut counts };
+        for source in &mut sources {
+            while let Some(unit) = source.next(now) {
+                counted(&mut count.sender, || sender.push(now, unit));
+                count.units += 1;
+            }
         }
-        while let Some((_, link, mut datagram)) = up.pop_front_if(|(at, ..)| *at <= now) {
-            let route = Route { remote: SocketAddr::from(([10, 0, 0, link.0], 7_000)), local: None };
-            counted(&mut count.gateway, || gateway.handle_datagram(now, route, &mut datagram));
+        for (link, wire) in (0..).zip(&mut up) {
+            while let Some((_, (), mut datagram)) = wire.pop_front_if(|(at, ..)| *at <= now) {
+                let route = Route { remote: SocketAddr::from(([10, 0, 0, link], 7_000)), local: None };
+                counted(&mut count.gateway, || gateway.handle_datagram(now, route, &mut datagram));
+            }
         }
         while let Some((_, route, mut datagram)) = down.pop_front_if(|(at, ..)| *at <= now) {
             let SocketAddr::V4(remote) = route.remote else { continue };
@@ -142,46 +144,90 @@ fn play(time: Duration, latency: Duration) -> Counts {
         }
         counted(&mut count.sender, || sender.handle_timeout(now));
         while let Some(sent) = counted(&mut count.sender, || sender.poll_transmit(now, &mut buffer)) {
-            up.push_back((now + ONE_WAY, sent.link, buffer[..sent.len].to_vec()));
+            if !lost(one_in) {
+                let wire = usize::from(sent.link.0);
+                up[wire].push_back((now + ONE_WAY[wire], (), buffer[..sent.len].to_vec()));
+            }
         }
         while counted(&mut count.sender, || sender.poll_event()).is_some() {}
         counted(&mut count.gateway, || gateway.handle_timeout(now));
         while let Some((route, len)) = counted(&mut count.gateway, || gateway.poll_transmit(now, &mut buffer)) {
-            down.push_back((now + ONE_WAY, route, buffer[..len].to_vec()));
+            if !lost(one_in) {
+                down.push_back((now + ONE_WAY[0], route, buffer[..len].to_vec()));
+            }
         }
         while let Some(event) = counted(&mut count.gateway, || gateway.poll_event()) {
             count.delivered += u64::from(matches!(event, GatewayEvent::Unit { .. }));
         }
         now += TURN;
     }
+    let status = gateway.status(now);
+    counts.repaired = status[0].tracks.iter().map(|track| track.counters.repaired).sum();
     counts
 }
 
-#[test]
-fn the_packet_path_seldom_allocates_once_it_has_run_for_a_while() {
-    let counts = play(Duration::from_secs(8), Duration::from_millis(300));
-    assert!(counts.units > 7_000 && counts.delivered > 7_000, "{} in, {} out", counts.units, counts.delivered);
-    let each = |count: u64| count as f64 / counts.units as f64;
-    let (sender, gateway) = (each(counts.sender), each(counts.gateway));
-    println!("allocations a unit: sender {sender:.2}, gateway {gateway:.2}");
-    assert!(sender <= SENDER, "sender: {sender:.2} a unit, may be {SENDER}");
-    assert!(gateway <= GATEWAY, "gateway: {gateway:.2} a unit, may be {GATEWAY}");
+/// Makes units of one track.
+struct Source {
+    track: TrackId,
+    /// Sizes of units, by turns.
+    sizes: &'static [usize],
+    every: Duration,
+    next: Instant,
+    made: usize,
+}
+
+impl Source {
+    /// Ten megabits a second.
+    const fn datagrams(next: Instant) -> Self {
+        Self { track: OPAQUE, sizes: &[1_316], every: Duration::from_micros(1_053), next, made: 0 }
+    }
+
+    /// Eight, fifty frames a second: of one packet, of many, and of very many.
+    const fn frames(next: Instant) -> Self {
+        const SIZES: &[usize] = &[90_000, 12_000, 8_000, 20_000, 1_000, 9_000, 14_000, 3_000, 30_000, 13_000];
+        Self { track: PICTURE, sizes: SIZES, every: Duration::from_millis(20), next, made: 0 }
+    }
+
+    const fn sound(next: Instant) -> Self {
+        Self { track: SOUND, sizes: &[300, 340], every: Duration::from_micros(21_333), next, made: 0 }
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Unit> {
+        if self.next > now {
+            return None;
+        }
+        let size = self.sizes[self.made % self.sizes.len()];
+        let keyframe = self.track == PICTURE && self.made.is_multiple_of(self.sizes.len());
+        (self.next, self.made) = (self.next + self.every, self.made + 1);
+        let pts = (self.track != OPAQUE).then_some(now);
+        let priority = if keyframe { Priority::Reference } else { Priority::Standard };
+        let payload = Bytes::from(vec![7; size]);
+        Some(Unit { track: self.track, pts, dts: pts, priority, keyframe, discontinuity: false, payload })
+    }
 }
 
 #[test]
-fn both_ends_of_20_megabits_a_second_hold_little_at_2_seconds() {
+fn no_packet_asks_the_allocator_once_a_stream_with_losses_has_run_for_a_while() {
+    let counts = play(Duration::from_secs(60), Duration::from_millis(300));
+    assert!(counts.units > 19_000 && counts.delivered > 19_000, "{} in, {} out", counts.units, counts.delivered);
+    assert!(counts.repaired > 300, "{} repaired", counts.repaired);
+    println!("allocations: sender {}, gateway {}", counts.sender, counts.gateway);
+    assert_eq!((counts.sender, counts.gateway), (0, 0));
+}
+
+#[test]
+fn both_ends_of_18_megabits_a_second_hold_little_at_2_seconds() {
     let before = HELD.get().0;
-    let counts = play(Duration::from_secs(8), Duration::from_secs(2));
-    assert!(counts.delivered > 5_000, "{} out", counts.delivered);
+    let counts = play(Duration::from_secs(12), Duration::from_secs(2));
+    assert!(counts.delivered > 4_000, "{} out", counts.delivered);
     let held = (HELD.get().1 - before) as f64 / f64::from(1 << 20);
     println!("both ends hold {held:.1} MiB at most");
-    // 32 MiB are allowed to the sender and 16 to the receiver; 2 s of the stream are 4.8.
-    assert!(held <= 16.0, "{held:.1} MiB");
+    // 32 MiB are allowed to the sender and 16 to the receiver; 2 s of the stream are 4.5, and traces take 6.
+    assert!(held <= 18.0, "{held:.1} MiB");
 }
 
-const TRACK: TrackId = TrackId(0);
-const ONE_WAY: Duration = Duration::from_millis(10);
+const OPAQUE: TrackId = TrackId(0);
+const PICTURE: TrackId = TrackId(1);
+const SOUND: TrackId = TrackId(2);
+const ONE_WAY: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(25), Duration::from_millis(40)];
 const TURN: Duration = Duration::from_millis(1);
-/// Of one unit of 1,316 bytes, which is one packet.
-const SENDER: f64 = 0.7;
-const GATEWAY: f64 = 2.1;

@@ -18,7 +18,7 @@ use crate::coding::CodingReceiver;
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
 use crate::receiver::{AckState, Receiver, TrackCounters};
-use crate::sender::TrackInfo;
+use crate::sender::{LinkName, TrackInfo};
 use crate::trace::{self, Side, Trace, TraceEvent, TracedPath};
 use crate::window::WindowSum;
 use ways::Ways;
@@ -88,7 +88,7 @@ pub(super) struct Path {
 /// The unit's word on one of its links.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
-    pub(super) name: String,
+    pub(super) name: LinkName,
     pub(super) path: u32,
     pub(super) state: LinkState,
     pub(super) numbers: Numbers,
@@ -427,7 +427,13 @@ impl Session {
         };
         let report = (
             report.link,
-            Report { name: report.name.to_owned(), path: report.path, state: report.state, numbers, at: now },
+            Report {
+                name: report.name.parse().unwrap_or_default(),
+                path: report.path,
+                state: report.state,
+                numbers,
+                at: now,
+            },
         );
         self.reports.insert(report.0, report.1);
     }

@@ -118,7 +118,7 @@ impl Gateway {
                         let micros = Duration::from_micros;
                         PathStatus {
                             link: *link,
-                            name: report.name.clone(),
+                            name: report.name.to_string(),
                             state: report.state,
                             age: now - report.at,
                             received: path.map(|path| path.received.rate(now)).unwrap_or_default(),

@@ -4,6 +4,7 @@ use bondbox_wire::frame::{Media, UnitHeader};
 use bytes::{Bytes, BytesMut};
 
 use super::OutOfBounds;
+use super::pool::Pool;
 use crate::ranges::RangeSet;
 
 /// The bytes of a unit so far.
@@ -19,15 +20,18 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     /// Takes in a range that may make the unit hold `room` more bytes.
-    pub(crate) fn insert(&mut self, media: &Media<'_>, room: usize) -> Result<(), OutOfBounds> {
+    pub(super) fn insert(&mut self, media: &Media<'_>, room: usize, pool: &mut Pool) -> Result<(), OutOfBounds> {
         let end = media.offset as usize + media.bytes.len();
         let beyond = self.total.is_some_and(|total| end > total as usize);
         // A unit that ended once cannot end elsewhere.
         let moved = media.last && (self.total.is_some_and(|total| end != total as usize) || end < self.bytes.len());
-        // A buffer that grows doubles.
-        let growth = PIECE + if end > self.bytes.capacity() { end.max(2 * self.bytes.capacity()) } else { 0 };
-        if end > MAX_UNIT || beyond || moved || growth > room || self.have.pieces() >= MAX_PIECES {
+        if end > MAX_UNIT || beyond || moved || room < PIECE || self.have.pieces() >= MAX_PIECES {
             return Err(OutOfBounds);
+        }
+        if end > self.bytes.capacity() {
+            let mut larger = pool.buffer(end, room - PIECE).ok_or(OutOfBounds)?;
+            larger.extend_from_slice(&self.bytes);
+            pool.take_back(std::mem::replace(&mut self.bytes, larger));
         }
         if media.last {
             self.total = Some(end as u32);
@@ -43,7 +47,7 @@ impl Assembly {
             return Ok(());
         }
         self.bytes[media.offset as usize..end].copy_from_slice(media.bytes);
-        self.have.insert(range);
+        self.have.insert_with(range, &mut pool.ranges);
         self.repaired |= media.again;
         Ok(())
     }
@@ -58,15 +62,22 @@ impl Assembly {
         self.header.is_some() && self.total.is_some_and(|total| self.have.contains(&(0..total)))
     }
 
-    /// The unit's bytes.
-    pub(crate) fn into_payload(mut self) -> Bytes {
-        self.bytes.truncate(self.total.unwrap_or(0) as usize);
-        self.bytes.freeze()
+    /// The unit's bytes, which it has no more.
+    pub(super) fn take_payload(&mut self, pool: &mut Pool) -> Bytes {
+        let total = self.total.unwrap_or(0) as usize;
+        if total == 0 { Bytes::new() } else { pool.lend(std::mem::take(&mut self.bytes), total) }
+    }
+
+    /// Makes it as new, but for the memory that it has.
+    pub(super) fn clear(&mut self, pool: &mut Pool) {
+        let Self { bytes, have, .. } = std::mem::take(self);
+        have.retire(&mut pool.ranges);
+        pool.take_back(bytes);
     }
 }
 
 /// Eight megabytes: a keyframe of 4K at a rate no bond has.
-const MAX_UNIT: usize = 8 << 20;
+pub(super) const MAX_UNIT: usize = 8 << 20;
 /// A unit never arrives in more disjoint ranges than links and their losses make.
 const MAX_PIECES: usize = 2_048;
 /// Around the bytes of a unit, however few: the assembly, its place in a map, its first ranges.
@@ -86,21 +97,23 @@ mod tests {
 
     #[test]
     fn a_unit_ends_once() {
+        let mut pool = Pool::default();
         let mut unit = Assembly::default();
-        unit.insert(&piece(10, false, &[1; 10]), usize::MAX).unwrap();
-        assert_eq!(unit.insert(&piece(5, true, &[1; 10]), usize::MAX), Err(OutOfBounds), "more is there already");
-        unit.insert(&piece(20, true, &[1; 10]), usize::MAX).unwrap();
-        assert_eq!(unit.insert(&piece(25, true, &[1; 10]), usize::MAX), Err(OutOfBounds));
-        assert_eq!(unit.insert(&piece(30, false, &[1]), usize::MAX), Err(OutOfBounds));
+        let mut insert = |offset, last, bytes| unit.insert(&piece(offset, last, bytes), usize::MAX, &mut pool);
+        insert(10, false, &[1; 10]).unwrap();
+        assert_eq!(insert(5, true, &[1; 10]), Err(OutOfBounds), "more is there already");
+        insert(20, true, &[1; 10]).unwrap();
+        assert_eq!(insert(25, true, &[1; 10]), Err(OutOfBounds));
+        assert_eq!(insert(30, false, &[1]), Err(OutOfBounds));
     }
 
     #[test]
     fn what_is_held_never_exceeds_the_room_given() {
-        let mut unit = Assembly::default();
+        let (mut unit, mut pool) = (Assembly::default(), Pool::default());
         let room = 100_000;
         for offset in (0..8_000_000).step_by(3_001) {
             let before = unit.held();
-            let _ = unit.insert(&piece(offset, false, &[7; 40]), (OVERHEAD + room) - before);
+            let _ = unit.insert(&piece(offset, false, &[7; 40]), (OVERHEAD + room) - before, &mut pool);
             assert!(unit.held() <= OVERHEAD + room, "{} at {offset}", unit.held());
         }
         assert!(unit.held() > room / 3);

@@ -1,17 +1,21 @@
 //! The units of one track, in order, each at its time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
 use bondbox_units::{Instant, TrackId};
 use bondbox_wire::expand;
 use bondbox_wire::frame::{Media, UnitHeader};
+use bytes::Bytes;
 
 use super::assembly::{Assembly, OVERHEAD};
 use super::clock::ClockMap;
 use super::missed::Missed;
+use super::pool::Pool;
 use super::{Delivered, OutOfBounds};
+use crate::ordered::Ordered;
 
 /// What became of a track's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,9 +44,9 @@ pub(crate) struct Playout {
     pub(crate) counters: TrackCounters,
     /// The unit to put out next; `None` before the first.
     next: Option<u64>,
-    waiting: BTreeMap<u64, Assembly>,
+    waiting: Ordered<Box<Assembly>>,
     /// Of those waiting, units whose header is there: only these say when they are due.
-    headed: BTreeSet<u64>,
+    headed: BinaryHeap<Reverse<u64>>,
     missed: Missed,
     held: usize,
     damaged: bool,
@@ -70,10 +74,11 @@ impl Playout {
         clock: &ClockMap,
         latency: Duration,
         room: usize,
+        pool: &mut Pool,
     ) -> Result<(), OutOfBounds> {
         let unit = self.number(media.unit);
         if self.next.is_some_and(|next| unit < next) {
-            if let Some(late) = self.missed.on_media(now, unit, media, room)? {
+            if let Some(late) = self.missed.on_media(now, unit, media, room, pool)? {
                 self.counters.late += 1;
                 self.counters.latest = self.counters.latest.max(late);
             }
@@ -85,21 +90,22 @@ impl Playout {
                 return Err(OutOfBounds);
             }
         }
-        let fresh = !self.waiting.contains_key(&unit);
+        let fresh = !self.waiting.contains(unit);
         let room = if fresh { room.checked_sub(OVERHEAD).ok_or(OutOfBounds)? } else { room };
-        let assembly = self.waiting.entry(unit).or_default();
+        let assembly = self.waiting.get_or_insert_with(unit, || pool.assembly()).ok_or(OutOfBounds)?;
         let before = if fresh { 0 } else { assembly.held() };
-        let result = assembly.insert(media, room);
+        let headed = assembly.header.is_some();
+        let result = assembly.insert(media, room, pool);
         self.held = self.held + assembly.held() - before;
-        if assembly.header.is_some() {
-            self.headed.insert(unit);
+        if !headed && assembly.header.is_some() {
+            self.headed.push(Reverse(unit));
         }
         result
     }
 
     /// A unit's number in full: the one nearest to those that are there.
     fn number(&self, low: u32) -> u64 {
-        let near = self.next.or_else(|| self.waiting.keys().next().copied());
+        let near = self.next.or_else(|| self.waiting.first());
         // Before the first unit, leave room below: an earlier one may still come over a slower link.
         expand(low.into(), u32::BITS, near.unwrap_or((1 << u32::BITS) + u64::from(low)))
     }
@@ -111,8 +117,9 @@ impl Playout {
         track: TrackId,
         clock: &ClockMap,
         latency: Duration,
+        pool: &mut Pool,
     ) -> Option<Delivered> {
-        self.counters.lost += self.missed.settle(now);
+        self.counters.lost += self.missed.settle(now, pool);
         loop {
             // The first unit that is due by its own time stamp; whatever lacks one before it has missed its turn.
             let (unit, header) = self.first_headed()?;
@@ -120,15 +127,18 @@ impl Playout {
             if due > now {
                 return None;
             }
-            self.miss_up_to(unit, now);
-            self.headed.remove(&unit);
-            let assembly = self.waiting.remove(&unit)?;
+            self.miss_up_to(unit, now, pool);
+            self.headed.pop();
+            let mut assembly = self.waiting.remove(unit)?;
             self.held -= assembly.held();
             self.next = Some(unit + 1);
             if assembly.is_complete() {
-                return Some(self.deliver(track, unit as u32, due, &header, assembly));
+                self.counters.repaired += u64::from(assembly.repaired);
+                let payload = assembly.take_payload(pool);
+                pool.recycle(assembly);
+                return Some(self.deliver(track, unit as u32, due, &header, payload));
             }
-            self.miss(now, unit..unit + 1);
+            self.miss(now, unit..unit + 1, pool);
             self.missed.keep(unit, assembly);
         }
     }
@@ -140,8 +150,8 @@ impl Playout {
     }
 
     fn first_headed(&self) -> Option<(u64, UnitHeader)> {
-        let unit = *self.headed.first()?;
-        Some((unit, self.waiting.get(&unit)?.header?))
+        let Reverse(unit) = *self.headed.peek()?;
+        Some((unit, self.waiting.get(unit)?.header?))
     }
 
     /// Whether to ask for a keyframe now.
@@ -154,23 +164,14 @@ impl Playout {
         ask
     }
 
-    fn deliver(
-        &mut self,
-        track: TrackId,
-        unit: u32,
-        due: Instant,
-        header: &UnitHeader,
-        assembly: Assembly,
-    ) -> Delivered {
+    fn deliver(&mut self, track: TrackId, unit: u32, due: Instant, header: &UnitHeader, payload: Bytes) -> Delivered {
         self.counters.delivered += 1;
-        self.counters.repaired += u64::from(assembly.repaired);
         let gap = std::mem::take(&mut self.gap);
         if let Some(last) = self.last_due.replace(due).filter(|_| gap) {
             self.counters.longest_gap = self.counters.longest_gap.max(due - last);
         }
         self.damaged &= !header.keyframe;
         let pts = due.offset_micros(header.pts_offset.into());
-        let payload = assembly.into_payload();
         self.counters.bytes += payload.len() as u64;
         Delivered {
             track,
@@ -186,21 +187,20 @@ impl Playout {
     }
 
     /// Everything before `unit` that has not been put out has missed its turn.
-    fn miss_up_to(&mut self, unit: u64, now: Instant) {
-        let first = self.next.or_else(|| self.waiting.keys().next().copied()).unwrap_or(unit);
+    fn miss_up_to(&mut self, unit: u64, now: Instant, pool: &mut Pool) {
+        let first = self.next.or_else(|| self.waiting.first()).unwrap_or(unit);
         if first >= unit {
             return;
         }
-        self.miss(now, first..unit);
-        while let Some(part) = self.waiting.first_entry().filter(|part| *part.key() < unit) {
-            let (unit, part) = part.remove_entry();
+        self.miss(now, first..unit, pool);
+        while let Some((unit, part)) = self.waiting.pop_below(unit) {
             self.held -= part.held();
             self.missed.keep(unit, part);
         }
     }
 
-    fn miss(&mut self, now: Instant, units: Range<u64>) {
-        self.counters.lost += self.missed.miss(now, units);
+    fn miss(&mut self, now: Instant, units: Range<u64>, pool: &mut Pool) {
+        self.counters.lost += self.missed.miss(now, units, pool);
         (self.damaged, self.gap) = (true, true);
     }
 }
@@ -228,12 +228,13 @@ mod tests {
     struct Bench {
         playout: Playout,
         clock: ClockMap,
+        pool: Pool,
     }
 
     impl Bench {
         fn new() -> Self {
             let clock = ClockMap::new(ms(0), Clock { sender: ms(0), receiver: ms(0), drift_ppb: 0 });
-            Self { playout: Playout::default(), clock }
+            Self { playout: Playout::default(), clock, pool: Pool::default() }
         }
 
         fn part(&mut self, now: Instant, unit: u32, offset: u32, last: bool) -> Result<(), OutOfBounds> {
@@ -247,11 +248,12 @@ mod tests {
             };
             let header = (offset == 0).then_some(header);
             let media = Media { track: TRACK, unit, offset, last, again: false, header, bytes: &[unit as u8; 100] };
-            self.playout.on_media(now, &media, &self.clock, LATENCY, 1 << 20)
+            self.playout.on_media(now, &media, &self.clock, LATENCY, 1 << 20, &mut self.pool)
         }
 
         fn out(&mut self, now: Instant) -> Vec<u32> {
-            std::iter::from_fn(|| self.playout.poll(now, TRACK, &self.clock, LATENCY)).map(|unit| unit.unit).collect()
+            let Self { playout, clock, pool } = self;
+            std::iter::from_fn(|| playout.poll(now, TRACK, clock, LATENCY, pool)).map(|unit| unit.unit).collect()
         }
     }
 
@@ -357,7 +359,7 @@ mod tests {
                 now += Duration::from_millis(wait / 4);
                 let _ = bench.part(now, unit, 100 * half, half == 1 || lone);
                 if bench.playout.next.is_none() {
-                    first = bench.playout.waiting.keys().next().copied();
+                    first = bench.playout.waiting.first();
                 }
                 out.extend(bench.out(now));
             }
@@ -371,7 +373,7 @@ mod tests {
                 let counted = counters.delivered + counters.late + counters.lost + playout.missed.pending();
                 prop_assert_eq!(counted, next - first, "{:?}", counters);
             }
-            let held: usize = playout.waiting.values().map(Assembly::held).sum();
+            let held: usize = playout.waiting.values().map(|part| part.held()).sum();
             bench.out(end + Duration::from_secs(2));
             prop_assert_eq!(bench.playout.held(), held);
         }

@@ -16,7 +16,6 @@
 //! - one whose round trip is longer than it was in the last minute has a queue or a new route, and is not asked;
 //! - a delay that would be less than none is a fact, whatever the line says: the line gives way, by 1 ms a second.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bondbox_units::Instant;
@@ -72,7 +71,7 @@ pub(crate) struct PathClock {
     answered: Option<f64>,
     back: Option<f64>,
     /// Least round trip of each stretch of the last minute.
-    round_trips: VecDeque<f64>,
+    round_trips: heapless::Deque<f64, MEMORY>,
     bias: Option<f64>,
     /// How many stretches its bias is the mean of.
     heard: u32,
@@ -106,10 +105,10 @@ impl PathClock {
     /// Ends a stretch: gives the centre, if the round trip was as short as it gets.
     fn measured(&mut self) -> Option<f64> {
         let (centre, round_trip) = self.centre().filter(|_| !self.young)?;
-        self.round_trips.push_back(round_trip);
-        if self.round_trips.len() > MEMORY {
+        if self.round_trips.is_full() {
             self.round_trips.pop_front();
         }
+        let _ = self.round_trips.push_back(round_trip);
         let least = self.round_trips.iter().copied().fold(f64::INFINITY, f64::min);
         (round_trip - least <= QUIET.max(least / 20.0)).then_some(centre)
     }
@@ -181,7 +180,7 @@ impl Clocks {
         self.next = now + STRETCH;
         let Some(line) = &mut self.line else { return };
         line.go_on(now);
-        let mut paths: Vec<_> = paths.collect();
+        let mut paths: heapless::Vec<_, MAX_PATHS> = paths.take(MAX_PATHS).collect();
         // What was measured while the line was drawn was measured against nothing, or against a line that moved.
         if !first {
             Self::bend(line, &mut paths, &mut self.measured, &mut self.unmeasured);
@@ -195,7 +194,7 @@ impl Clocks {
         let doubt = NOISE * (12.0 / f64::from(*measured).powi(3)).sqrt() / STRETCH.as_micros() as f64;
         let unknown = (4.0 * doubt).clamp(MAX_WANDER, MAX_DRIFT);
         let possible = STEP + unknown * STRETCH.as_micros() as f64 * f64::from(*unmeasured + 1);
-        let (mut errors, mut anew) = (heapless::Vec::<f64, 32>::new(), false);
+        let (mut errors, mut anew) = (heapless::Vec::<f64, MAX_PATHS>::new(), false);
         for path in paths.iter_mut() {
             path.error = None;
             let Some(centre) = path.measured() else { continue };
@@ -263,6 +262,8 @@ const STRETCH: Duration = Duration::from_secs(4);
 /// Stretches in a minute: no queue stands longer, for it is drained on purpose. When all paths become longer at once the line
 /// goes on unseen for so long; through five minutes of that a young one strayed by 15 ms.
 const MEMORY: usize = 15;
+/// More than a unit has links.
+const MAX_PATHS: usize = 32;
 /// Microseconds that jitter leaves on the least round trip of a stretch.
 const QUIET: f64 = 2_000.0;
 /// Microseconds by which a path's centre jitters from stretch to stretch. More is another route.

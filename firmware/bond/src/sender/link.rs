@@ -4,10 +4,18 @@ use bondbox_wire::frame::{LinkState, MAX_LINK_NAME};
 
 use super::radio::Radio;
 
+/// What people call a link.
+pub type LinkName = heapless::String<MAX_LINK_NAME>;
+
+/// As much of `name` as a link may have.
+pub(crate) fn name_of(name: &str) -> LinkName {
+    name[..name.floor_char_boundary(MAX_LINK_NAME)].parse().unwrap_or_default()
+}
+
 /// A link as configured, with its counters.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) name: String,
+    pub(crate) name: LinkName,
     /// As last told by an event.
     pub(crate) state: LinkState,
     pub(crate) packets_sent: u64,
@@ -22,7 +30,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(name: &str) -> Self {
         Self {
-            name: name[..name.floor_char_boundary(MAX_LINK_NAME)].to_owned(),
+            name: name_of(name),
             state: LinkState::Joining,
             packets_sent: 0,
             packets_lost: 0,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant};
+use bondbox_units::{Bitrate, Instant, LinkId};
 use bondbox_wire::frame::Ack;
 use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
@@ -16,7 +16,7 @@ use super::pacing::Pacing;
 use super::policy::LinkUse;
 use super::radio::Guidance;
 use super::rate::{Capacity, Delivered, Load};
-use super::store::Chunk;
+use super::store::{Again, Chunk, Store};
 use crate::coding::Channel;
 use crate::packet::IP_UDP;
 use crate::trace::{Trace, TraceEvent};
@@ -100,6 +100,8 @@ pub(crate) struct Path {
     /// When it came back last after proof had been missing.
     returned: Option<Instant>,
     in_flight: u64,
+    /// What [`Path::on_ack`] works with.
+    arrived: Vec<Delivered>,
     reorder: Duration,
     pacing: Pacing,
     probed_at: Instant,
@@ -133,6 +135,7 @@ impl Path {
             due: None,
             returned: None,
             in_flight: 0,
+            arrived: Vec::with_capacity(ACKED),
             reorder: Duration::ZERO,
             pacing: Pacing::new(now),
             probed_at: now,
@@ -205,20 +208,20 @@ impl Path {
     }
 
     /// Takes in an acknowledgement of this path that came on the path itself or, not `same_link`, on another.
-    /// Gives what became of packets, and the health that new proof ended.
+    /// Adds to `verdicts` what became of packets, and gives the health that new proof ended.
     pub(crate) fn on_ack(
         &mut self,
         now: Instant,
         ack: &Ack<'_>,
         same_link: bool,
+        verdicts: &mut Vec<Verdict>,
         trace: &mut Trace,
-    ) -> (Vec<Verdict>, Option<Health>) {
+    ) -> Option<Health> {
         if ack.largest >= self.next_pn() {
-            return (vec![], None);
+            return None;
         }
         let due = self.proof_due();
-        let mut verdicts = vec![];
-        let mut delivered = vec![];
+        let mut delivered = std::mem::take(&mut self.arrived);
         let newest = self.largest_acknowledged.is_none_or(|largest| ack.largest > largest.pn);
         for packet in ack.packets() {
             let Some(index) = packet.pn.checked_sub(self.base).map(|i| i as usize) else { break };
@@ -245,7 +248,8 @@ impl Path {
             verdicts.push(Verdict::Arrived(std::mem::take(&mut sent.content)));
         }
         if delivered.is_empty() {
-            return (verdicts, None);
+            self.arrived = delivered;
+            return None;
         }
         if let Some(sent) = self.sent_at(ack.largest).filter(|_| newest) {
             self.largest_acknowledged = Some(Largest { pn: ack.largest, sent });
@@ -265,8 +269,9 @@ impl Path {
             self.delivered.add(now, u64::from(packet.size));
             self.on_fate(false);
         }
-        self.capacity.on_delivered(now, delivered, self.load(now));
-        self.detect_losses(now, &mut verdicts, trace);
+        self.capacity.on_delivered(now, delivered.drain(..), self.load(now));
+        self.arrived = delivered;
+        self.detect_losses(now, verdicts, trace);
         self.forget_done(now);
         let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
@@ -282,7 +287,7 @@ impl Path {
         let seen = self.round_trip() + ACK_INTERVAL + SEEN;
         self.pacing.grow_if_free(now, free, seen);
         self.pacing.settle(now, self.capacity.estimate(now), self.capacity.is_busy(), seen + SEEN);
-        (verdicts, Some(before))
+        Some(before)
     }
 
     /// When a packet was sent that is not forgotten yet.
@@ -335,19 +340,23 @@ impl Path {
         self.peer_index.is_some() && self.overdue(now) >= DOUBTFUL
     }
 
-    /// Media in flight for which `last_chance` holds and that was not taken before, as long as `budget` bytes allow.
-    pub(crate) fn take_in_flight(
-        &mut self,
-        last_chance: impl Fn(&Chunk) -> bool,
-        budget: &mut u64,
-        mut take: impl FnMut(&Chunk),
-    ) {
-        let in_flight = self.sent.iter_mut().filter(|sent| sent.state == State::InFlight && !sent.rescued);
-        for sent in in_flight.filter(|sent| sent.content.chunks.iter().any(&last_chance)) {
-            let Some(left) = budget.checked_sub(sent.size.into()) else { return };
+    /// Has media in flight on `link` that is due by `limit`, and was not taken before, sent again as long as `budget` bytes
+    /// allow; gives the bytes.
+    pub(crate) fn rescue(&mut self, link: LinkId, limit: Instant, budget: &mut u64, store: &mut Store) -> u32 {
+        let mut bytes = 0;
+        for sent in self.sent.iter_mut().filter(|sent| sent.state == State::InFlight && !sent.rescued) {
+            let chunks = &sent.content.chunks;
+            if !chunks.iter().any(|chunk| store.unit(chunk).is_some_and(|unit| unit.deadline <= limit)) {
+                continue;
+            }
+            let Some(left) = budget.checked_sub(sent.size.into()) else { break };
             (*budget, sent.rescued) = (left, true);
-            sent.content.chunks.iter().for_each(&mut take);
+            for chunk in chunks {
+                bytes += chunk.range.end - chunk.range.start;
+                store.send_again(Again::Repair, Some(link), chunk);
+            }
         }
+        bytes
     }
 
     /// When the next packet may leave: pacing, and no more in flight than the path takes with its queue at the target.
@@ -518,6 +527,8 @@ impl Path {
     }
 }
 
+/// What an acknowledgement names for the first time, mostly.
+pub(super) const ACKED: usize = 128;
 /// As far apart as acknowledgements come at most while something arrives.
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
 /// Patience with a path that was seen to reorder once; doubled each time again.

@@ -21,7 +21,7 @@ use super::path::Path;
 use super::policy::LinkUse;
 use super::radio::Guidance;
 use super::schedule::Candidate;
-use super::store::{Again, Chunk, Store};
+use super::store::{Again, Store};
 use super::tracing::trace_shed;
 use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
@@ -250,27 +250,21 @@ impl Sender {
         let allowed = (self.produced.sum(now) as f64 * RESCUE_SHARE) as u64;
         let mut budget = allowed.saturating_sub(session.rescued.sum(now));
         let before = budget;
-        let mut chunks = vec![];
         for (link, path) in session.paths.iter_mut().filter(|(_, path)| path.is_doubtful(now)) {
-            let last_chance = |chunk: &Chunk| self.store.unit(chunk).is_some_and(|unit| unit.deadline <= limit);
-            path.take_in_flight(last_chance, &mut budget, |chunk| chunks.push((*link, chunk.clone())));
-        }
-        session.rescued.add(now, before - budget);
-        chunks.iter().for_each(|(link, chunk)| self.store.send_again(Again::Repair, Some(*link), chunk));
-        for (link, path) in &session.paths {
-            let of_link = chunks.iter().filter(|(of, _)| of == link);
-            let bytes = of_link.map(|(_, chunk)| chunk.range.end - chunk.range.start).sum();
+            let bytes = path.rescue(*link, limit, &mut budget, &mut self.store);
             if bytes > 0 {
                 self.trace.record(now, &TraceEvent::Again { path: path.id, bytes, why: Why::Deadline });
             }
         }
+        session.rescued.add(now, before - budget);
     }
 
     fn steer_encoder(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
         // What is overdue for a moment mostly comes back: only silence is worth a shed frame or a lower rate.
         let alive = session.paths.values().filter(|path| path.is_alive());
-        let links: Vec<_> = alive.map(|path| path.capacity.estimate(now)).collect();
+        let proven = alive.map(|path| path.capacity.estimate(now));
+        let links: heapless::Vec<_, MAX_LINKS> = proven.take(MAX_LINKS).collect();
         let sum: Bitrate = links.iter().copied().sum();
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;

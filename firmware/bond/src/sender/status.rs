@@ -6,7 +6,7 @@ use bondbox_units::{Bitrate, Instant, LinkId};
 use bondbox_wire::frame::{LinkReport, LinkState};
 
 use super::Sender;
-use super::link::Link;
+use super::link::{Link, LinkName};
 use super::liveness::Health;
 use super::path::Path;
 
@@ -52,7 +52,7 @@ pub struct LinkStatus {
     /// Its id.
     pub link: LinkId,
     /// Its name.
-    pub name: String,
+    pub name: LinkName,
     /// Whether it carries media.
     pub state: LinkState,
     /// Delivered over the last second, headers included.

@@ -8,7 +8,8 @@ use bondbox_wire::expand;
 use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
 
-use crate::ranges::RangeSet;
+use super::units::Units;
+use crate::ranges::{RangeSet, Spare};
 
 /// Bytes of one unit.
 ///
@@ -60,14 +61,16 @@ pub(crate) struct Repeat {
 /// All units of all tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    units: BTreeMap<(TrackId, u64), StoredUnit>,
-    next: BTreeMap<TrackId, u64>,
+    tracks: BTreeMap<TrackId, Units>,
     bytes: usize,
     first: VecDeque<Chunk>,
     first_bytes: u64,
     again: Vec<Repeat>,
     /// What is worth being sent over a second link too, oldest first.
     copies: VecDeque<Repeat>,
+    /// What [`Store::send_again`] works with.
+    wanted: Vec<Range<u32>>,
+    spare: Spare,
     /// Units that were acknowledged in full.
     pub(crate) acknowledged: u64,
     /// Units given up before that.
@@ -78,25 +81,24 @@ impl Store {
     /// Adds a unit behind all others and gives its number on the track. When there are too many, the oldest is given up.
     pub(crate) fn push(&mut self, track: TrackId, header: UnitHeader, payload: Bytes, deadline: Instant) -> u64 {
         self.bytes += payload.len();
-        while self.bytes > MAX_BYTES || self.units.len() >= MAX_UNITS {
-            let Some(oldest) = self.units.iter().min_by_key(|(_, unit)| unit.deadline).map(|(key, _)| *key) else {
-                break;
-            };
-            self.give_up(&[oldest]);
+        while self.bytes > MAX_BYTES || self.tracks.values().map(Units::span).sum::<usize>() >= MAX_UNITS {
+            let front = |units: &&mut Units| units.front().map(|unit| unit.deadline);
+            let with_oldest = self.tracks.values_mut().filter(|units| units.span() > 0).min_by_key(front);
+            let Some(oldest) = with_oldest.and_then(Units::pop_front) else { break };
+            self.forget(oldest);
+            self.give_up(1);
         }
-        let next = self.next.entry(track).or_default();
-        let unit = *next;
-        *next += 1;
         let stored = StoredUnit { header, payload, deadline, acknowledged: RangeSet::default() };
-        self.first_bytes += u64::from(stored.len());
-        self.first.push_back(Chunk { track, unit, range: 0..stored.len() });
-        self.units.insert((track, unit), stored);
+        let range = 0..stored.len();
+        let unit = self.tracks.entry(track).or_default().push(stored);
+        self.first_bytes += u64::from(range.end);
+        self.first.push_back(Chunk { track, unit, range });
         unit
     }
 
     /// Units that are neither acknowledged nor given up.
     pub(crate) fn len(&self) -> usize {
-        self.units.len()
+        self.tracks.values().map(Units::len).sum()
     }
 
     /// Bytes of first copies that were not sent yet.
@@ -106,7 +108,7 @@ impl Store {
 
     /// The unit that `chunk` is a part of, while it is stored.
     pub(crate) fn unit(&self, chunk: &Chunk) -> Option<&StoredUnit> {
-        self.units.get(&(chunk.track, chunk.unit))
+        self.tracks.get(&chunk.track)?.get(chunk.unit)
     }
 
     /// Whether all that follows hangs on the unit.
@@ -131,37 +133,41 @@ impl Store {
 
     /// Marks bytes as arrived; the unit goes when all of it has.
     pub(crate) fn on_acknowledged(&mut self, chunk: &Chunk) {
-        let key = (chunk.track, chunk.unit);
-        let Some(unit) = self.units.get_mut(&key) else { return };
-        unit.acknowledged.insert(chunk.range.clone());
-        if unit.acknowledged.contains(&(0..unit.len())) {
-            self.bytes -= unit.payload.len();
-            self.units.remove(&key);
+        let Some(units) = self.tracks.get_mut(&chunk.track) else { return };
+        let Some(unit) = units.get_mut(chunk.unit) else { return };
+        unit.acknowledged.insert_with(chunk.range.clone(), &mut self.spare);
+        if unit.acknowledged.contains(&(0..unit.len()))
+            && let Some(unit) = units.remove(chunk.unit)
+        {
+            self.forget(unit);
             self.acknowledged += 1;
-            self.again.retain(|waiting| (waiting.chunk.track, waiting.chunk.unit) != key);
+            let others = |waiting: &Chunk| (waiting.track, waiting.unit) != (chunk.track, chunk.unit);
+            self.again.retain(|waiting| others(&waiting.chunk));
             // A probe may have brought a copy of what still waits for its first turn.
-            if self.first.iter().any(|waiting| (waiting.track, waiting.unit) == key) {
-                self.forget_first(|waiting| (waiting.track, waiting.unit) == key);
+            if !self.first.iter().all(others) {
+                self.keep_first(others);
             }
         }
     }
 
     /// Queues bytes for a second time unless they arrived, wait already, or their unit is gone.
     pub(crate) fn send_again(&mut self, why: Again, lost_on: Option<LinkId>, chunk: &Chunk) {
-        let Some(unit) = self.units.get(&(chunk.track, chunk.unit)) else { return };
+        let Some(unit) = self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit)) else { return };
+        let mut wanted = std::mem::take(&mut self.wanted);
         // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
         let same = |waiting: &&Repeat| (waiting.chunk.track, waiting.chunk.unit) == (chunk.track, chunk.unit);
         let empty = unit.len() == 0 && !self.again.iter().any(|waiting| same(&waiting));
-        let mut wanted = unit.acknowledged.missing(chunk.range.clone());
+        wanted.extend(unit.acknowledged.missing(chunk.range.clone()));
         wanted.extend(empty.then_some(0..0));
         for waiting in self.again.iter().filter(same) {
-            wanted = wanted.into_iter().flat_map(|range| without(range, &waiting.chunk.range)).collect();
+            cut(&mut wanted, &waiting.chunk.range);
         }
         let deadline = unit.deadline;
-        for range in wanted {
+        for range in wanted.drain(..) {
             let at = self.again.partition_point(|waiting| (waiting.why, waiting.deadline) <= (why, deadline));
             self.again.insert(at, Repeat { why, deadline, lost_on, chunk: Chunk { range, ..chunk.clone() } });
         }
+        self.wanted = wanted;
     }
 
     /// Bytes that just left over `link` are worth a copy over another when there is room for it.
@@ -176,7 +182,7 @@ impl Store {
     /// The next that is worth a copy and has not arrived.
     pub(crate) fn next_copy(&mut self) -> Option<&Repeat> {
         while let Some(copy) = self.copies.front() {
-            let unit = self.units.get(&(copy.chunk.track, copy.chunk.unit));
+            let unit = self.unit(&copy.chunk);
             if unit.is_some_and(|unit| !unit.acknowledged.contains(&copy.chunk.range)) {
                 break;
             }
@@ -203,7 +209,8 @@ impl Store {
     /// Takes `range` out of the second-time chunk at `index`.
     pub(crate) fn take_again(&mut self, index: usize, range: &Range<u32>) {
         let taken = self.again.remove(index);
-        for (i, left) in without(taken.chunk.range.clone(), range).enumerate() {
+        let left = without(taken.chunk.range.clone(), range).into_iter().filter(|left| !left.is_empty());
+        for (i, left) in left.enumerate() {
             let chunk = Chunk { range: left, ..taken.chunk.clone() };
             self.again.insert(index + i, Repeat { chunk, ..taken });
         }
@@ -230,62 +237,86 @@ impl Store {
 
     /// Gives up every unit whose deadline is before `now`.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let late: Vec<_> = self.units.iter().filter(|(_, unit)| unit.deadline < now).map(|(key, _)| *key).collect();
-        self.give_up(&late);
+        let before = self.len();
+        for units in self.tracks.values_mut() {
+            units.take_all(|unit| unit.deadline < now, |unit| forget(unit, &mut self.bytes, &mut self.spare));
+        }
+        self.give_up(before - self.len());
     }
 
     /// Gives up units of which nothing was sent yet, the least important and of these the oldest first, until first copies
     /// have at most `bytes`.
     pub(crate) fn shed(&mut self, bytes: u64) {
-        let untouched = |chunk: &&Chunk| self.unit(chunk).is_some_and(|unit| chunk.range == (0..unit.len()));
-        let mut candidates: Vec<_> = self.first.iter().filter(untouched).cloned().collect();
-        candidates.sort_by_key(|chunk| std::cmp::Reverse(self.unit(chunk).map(|unit| unit.header.priority)));
         let mut excess = self.first_bytes.saturating_sub(bytes);
-        let mut keys = vec![];
-        for chunk in candidates {
-            if excess == 0 {
-                break;
+        let before = self.len();
+        for priority in [Priority::Disposable, Priority::Standard, Priority::Reference, Priority::Critical] {
+            for chunk in &self.first {
+                if excess == 0 {
+                    break;
+                }
+                let Some(units) = self.tracks.get_mut(&chunk.track) else { continue };
+                let untouched = |unit: &StoredUnit| chunk.range == (0..unit.len()) && unit.header.priority == priority;
+                if units.get(chunk.unit).is_some_and(untouched)
+                    && let Some(unit) = units.remove(chunk.unit)
+                {
+                    excess = excess.saturating_sub(u64::from(unit.len()));
+                    forget(unit, &mut self.bytes, &mut self.spare);
+                }
             }
-            excess = excess.saturating_sub(u64::from(chunk.range.end));
-            keys.push((chunk.track, chunk.unit));
         }
-        keys.sort_unstable();
-        self.give_up(&keys);
+        self.give_up(before - self.len());
     }
 
     /// Gives up units that would come too late.
     pub(crate) fn give_up_all(&mut self, keys: &[(TrackId, u64)]) {
-        let mut keys: Vec<_> = keys.iter().filter(|key| self.units.contains_key(*key)).copied().collect();
-        keys.sort_unstable();
-        keys.dedup();
-        self.give_up(&keys);
+        let before = self.len();
+        for (track, unit) in keys {
+            if let Some(unit) = self.tracks.get_mut(track).and_then(|units| units.remove(*unit)) {
+                self.forget(unit);
+            }
+        }
+        self.give_up(before - self.len());
     }
 
-    /// Forgets units; `keys` are in order.
-    fn give_up(&mut self, keys: &[(TrackId, u64)]) {
-        if keys.is_empty() {
+    /// So many units were forgotten before they were acknowledged: what waits of them need not.
+    fn give_up(&mut self, units: usize) {
+        if units == 0 {
             return;
         }
-        for unit in keys.iter().filter_map(|key| self.units.remove(key)) {
-            self.bytes -= unit.payload.len();
-        }
-        let gone = |chunk: &Chunk| keys.binary_search(&(chunk.track, chunk.unit)).is_ok();
-        self.forget_first(gone);
-        self.again.retain(|waiting| !gone(&waiting.chunk));
-        self.expired += keys.len() as u64;
+        self.expired += units as u64;
+        let mut again = std::mem::take(&mut self.again);
+        again.retain(|waiting| self.unit(&waiting.chunk).is_some());
+        self.again = again;
+        let mut first = std::mem::take(&mut self.first);
+        first.retain(|chunk| self.unit(chunk).is_some());
+        self.first = first;
+        self.count_first();
     }
 
-    fn forget_first(&mut self, gone: impl Fn(&Chunk) -> bool) {
-        self.first.retain(|chunk| !gone(chunk));
+    fn forget(&mut self, unit: StoredUnit) {
+        forget(unit, &mut self.bytes, &mut self.spare);
+    }
+
+    fn keep_first(&mut self, keep: impl Fn(&Chunk) -> bool) {
+        self.first.retain(keep);
+        self.count_first();
+    }
+
+    fn count_first(&mut self) {
         self.first_bytes = self.first.iter().map(|chunk| u64::from(chunk.range.end - chunk.range.start)).sum();
     }
 
     /// The gateway has no use for units of `track` before `unit`.
     pub(crate) fn on_horizon(&mut self, track: TrackId, unit: u32) {
-        let Some(next) = self.next.get(&track) else { return };
-        let unit = expand(unit.into(), u32::BITS, *next);
-        let past: Vec<_> = self.units.range((track, 0)..(track, unit)).map(|(key, _)| *key).collect();
-        self.give_up(&past);
+        let Some(units) = self.tracks.get_mut(&track) else { return };
+        let (horizon, before) = (expand(unit.into(), u32::BITS, units.next()), units.len());
+        while units.first() < horizon
+            && let Some(unit) = units.pop_front()
+        {
+            forget(unit, &mut self.bytes, &mut self.spare);
+        }
+        let past = before - units.len();
+        self.give_up(past);
     }
 
     /// Everything that the gateway may not have is to be sent from the start: it is a new one.
@@ -294,14 +325,16 @@ impl Store {
         self.copies.clear();
         self.first.clear();
         self.first_bytes = 0;
-        for ((track, unit), stored) in &mut self.units {
-            stored.acknowledged = RangeSet::default();
-            self.first_bytes += u64::from(stored.len());
-            self.first.push_back(Chunk { track: *track, unit: *unit, range: 0..stored.len() });
+        for (track, units) in &mut self.tracks {
+            for (unit, stored) in units.iter_mut() {
+                stored.acknowledged = RangeSet::default();
+                self.first_bytes += u64::from(stored.len());
+                self.first.push_back(Chunk { track: *track, unit, range: 0..stored.len() });
+            }
         }
         // Tracks share one queue in the order of their ingest.
-        let units = &self.units;
-        let deadline = |chunk: &Chunk| units.get(&(chunk.track, chunk.unit)).map(|unit| unit.deadline);
+        let tracks = &self.tracks;
+        let deadline = |chunk: &Chunk| tracks.get(&chunk.track)?.get(chunk.unit).map(|unit| unit.deadline);
         self.first.make_contiguous().sort_by_key(deadline);
     }
 }
@@ -313,11 +346,28 @@ const MAX_COPIES: usize = 1_024;
 /// The same in small datagrams.
 const MAX_UNITS: usize = 1 << 17;
 
-fn without(range: Range<u32>, hole: &Range<u32>) -> impl Iterator<Item = Range<u32>> + use<> {
+fn forget(unit: StoredUnit, bytes: &mut usize, spare: &mut Spare) {
+    *bytes -= unit.payload.len();
+    unit.acknowledged.retire(spare);
+}
+
+/// What is left of `range`, before and behind; either may be empty.
+fn without(range: Range<u32>, hole: &Range<u32>) -> [Range<u32>; 2] {
     let before = range.start..range.end.min(hole.start);
     let after = range.start.max(hole.end)..range.end;
-    let halves = if hole.end <= range.start || range.end <= hole.start { [range, 0..0] } else { [before, after] };
-    halves.into_iter().filter(|part| !part.is_empty())
+    if hole.end <= range.start || range.end <= hole.start { [range, 0..0] } else { [before, after] }
+}
+
+/// Takes `hole` out of `ranges`.
+fn cut(ranges: &mut Vec<Range<u32>>, hole: &Range<u32>) {
+    for i in (0..ranges.len()).rev() {
+        let [before, after] = without(ranges[i].clone(), hole);
+        ranges[i] = before;
+        if !after.is_empty() {
+            ranges.insert(i + 1, after);
+        }
+    }
+    ranges.retain(|range| !range.is_empty());
 }
 
 #[cfg(test)]
@@ -378,7 +428,7 @@ mod tests {
     #[test]
     fn a_horizon_is_understood_around_the_wrap_of_numbers() {
         let mut store = Store::default();
-        store.next.insert(TRACK, (1 << 32) - 2);
+        store.tracks.insert(TRACK, Units::starting_at((1 << 32) - 2));
         let header = plain_header();
         for ms in 0..4 {
             store.push(TRACK, header, Bytes::from_static(b"x"), Instant::from_millis(ms));
@@ -386,7 +436,7 @@ mod tests {
         store.on_horizon(TRACK, u32::MAX);
         assert_eq!(store.expired, 1);
         store.on_horizon(TRACK, 1);
-        assert_eq!((store.expired, store.units.len()), (3, 1));
+        assert_eq!((store.expired, store.len()), (3, 1));
     }
 
     #[test]
@@ -397,15 +447,18 @@ mod tests {
             store.push(TRACK, plain_header(), megabyte.clone(), Instant::from_millis(ms));
         }
         assert!(store.bytes <= MAX_BYTES);
-        assert_eq!(store.units.len() as u64 + store.expired, 200);
+        assert_eq!(store.len() as u64 + store.expired, 200);
         assert_eq!(store.backlog() as usize, store.bytes);
     }
 
     #[test]
     fn the_oldest_of_the_least_important_is_shed_first() {
         let mut store = store(&[100, 100, 100, 100]);
-        let units = store.units.values_mut().zip([Priority::Standard, Priority::Reference, Priority::Standard]);
-        units.for_each(|(unit, priority)| unit.header.priority = priority);
+        let units = store.tracks.get_mut(&TRACK).unwrap();
+        for ((_, unit), priority) in units.iter_mut().zip([Priority::Standard, Priority::Reference, Priority::Standard])
+        {
+            unit.header.priority = priority;
+        }
         store.shed(250);
         let left: Vec<_> = store.waiting_first().iter().map(|chunk| chunk.unit).collect();
         assert_eq!((left, store.expired), (vec![1, 3], 2));

@@ -46,7 +46,10 @@ impl Sender {
     fn trace_paths(&mut self) {
         let Some(session) = &self.session else { return };
         for (link, path) in &session.paths {
-            let name = self.links.get(link).map(|link| link.name.clone()).unwrap_or_default();
+            if self.trace.knows(session.index, path.id) {
+                continue;
+            }
+            let name = self.links.get(link).map(|link| link.name.to_string()).unwrap_or_default();
             let path = TracedPath { session: session.index, path: path.id, link: *link, name };
             self.trace.open_path(self.trace.now(), path);
         }

@@ -8,7 +8,7 @@ use bondbox_wire::frame::{Frame, LinkAccept, TrackKind};
 use bondbox_wire::{MIN_DATAGRAM, Writer};
 
 use super::super::Route;
-use super::{Outgoing, Path, Session};
+use super::{MAX_TRACKS, Outgoing, Path, Session};
 use crate::channel::Channels;
 use crate::packet::{Heading, seal};
 use crate::trace::TraceEvent;
@@ -144,7 +144,8 @@ impl Session {
 
     fn transmit_ack_of(&mut self, now: Instant, of: u32, over: u32, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let mut ack = std::mem::take(&mut self.paths.get_mut(&of)?.ack);
-        let horizons: Vec<_> = if now >= self.horizon_at { self.receiver.horizons().collect() } else { vec![] };
+        let due = if now >= self.horizon_at { MAX_TRACKS } else { 0 };
+        let horizons: heapless::Vec<_, MAX_TRACKS> = self.receiver.horizons().take(due).collect();
         if !horizons.is_empty() {
             self.horizon_at = now + HORIZON_INTERVAL;
         }

@@ -128,10 +128,10 @@ impl Sender {
         let Some(session) = &mut self.session else { return };
         let of_path = session.paths.iter_mut().find(|(_, path)| path.id == ack.path);
         let Some((acknowledged, path)) = of_path.map(|(id, path)| (*id, path)) else { return };
-        let (verdicts, progress) = path.on_ack(now, ack, acknowledged == link, &mut self.trace);
         let Some(stats) = self.links.get_mut(&acknowledged) else { return };
+        let progress = path.on_ack(now, ack, acknowledged == link, &mut self.verdicts, &mut self.trace);
         let repair = self.config.features.has(Feature::Repair);
-        for verdict in verdicts {
+        for verdict in self.verdicts.drain(..) {
             match verdict {
                 Verdict::Arrived(content) => {
                     session.tracks_told |= content.tracks;

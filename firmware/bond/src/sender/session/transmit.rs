@@ -15,7 +15,7 @@ use super::super::policy::Policy;
 use super::super::schedule::{Hopeless, Pick, Rules, Source, in_order, pick, pick_for_copy};
 use super::super::store::{Chunk, Store};
 use super::super::{Feature, Sender, TrackInfo, Transmit};
-use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, Session};
+use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, MAX_LINKS, Session};
 use crate::packet::{Heading, seal};
 use crate::trace::{TraceEvent, Why};
 
@@ -71,7 +71,8 @@ impl Sender {
         };
         // Most of these packets carry the clock alone.
         let reported = self.links.iter().filter(|_| report);
-        let links: Vec<_> = reported.map(|(id, link)| (self.link_status(now, *id, link), self.path_id(*id))).collect();
+        let reports = reported.map(|(id, link)| (self.link_status(now, *id, link), self.path_id(*id)));
+        let links: heapless::Vec<_, MAX_LINKS> = reports.take(MAX_LINKS).collect();
         let session = self.session.as_mut()?;
         session.clock_at = now + CLOCK_INTERVAL;
         if report {
@@ -81,14 +82,8 @@ impl Sender {
             session.tracks_at = now + TRACKS_INTERVAL;
         }
         let infos = &self.tracks;
-        let left: Vec<_> = if report { session.left.iter().map(|(path, _)| *path).collect() } else { vec![] };
-        if report {
-            session.left.retain_mut(|(_, times)| {
-                *times -= 1;
-                *times > 0
-            });
-        }
-        session.transmit(now, link, &mut self.links, buffer, |_, writer| {
+        let mut left = std::mem::take(&mut session.left);
+        let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             // What finds no room waits for the next report.
             let mut put = |frame: Frame<'_>| frame.encode(writer).is_ok();
             let receiver = now.offset_micros(line.offset(now));
@@ -96,15 +91,23 @@ impl Sender {
             let told = tracks && infos.values().all(|info| put(Frame::Track(track_frame(info))));
             if report {
                 put(Frame::Bitrate(encoder));
-                for path in left {
-                    put(Frame::LinkLeave { path });
+                for (path, _) in &left {
+                    put(Frame::LinkLeave { path: *path });
                 }
                 for (link, path) in &links {
                     put(Frame::LinkReport(link.report(*path)));
                 }
             }
             Some(Content { tracks: told, ..Content::default() })
-        })
+        });
+        if report {
+            left.retain_mut(|(_, times)| {
+                *times -= 1;
+                *times > 0
+            });
+        }
+        session.left = left;
+        sent
     }
 
     fn path_id(&self, link: LinkId) -> u32 {
