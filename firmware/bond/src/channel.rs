@@ -33,11 +33,11 @@ pub struct MessageId(pub u64);
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Longer than [`bondbox_wire::frame::MAX_MESSAGE`].
-    #[error("a message has {0} bytes, at most 65536")]
+    /// Longer than [`bondbox_wire::frame::MAX_MESSAGE`], or a unit longer than [`crate::return_track::MAX_UNIT`].
+    #[error("it has {0} bytes, at most 65536 are taken")]
     TooLong(usize),
     /// Too many wait, or they are too long together.
-    #[error("too many messages wait")]
+    #[error("too much waits")]
     Full,
     /// There is no such stream.
     #[error("there is no such stream")]

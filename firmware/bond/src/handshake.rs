@@ -42,7 +42,12 @@ mod tests {
     fn shake(lost: impl Fn(usize) -> bool) -> (SessionKeys, SessionKeys) {
         let (unit, gateway) = (Identity::generate(), Identity::generate());
         let tls = GatewayTls::new(&gateway, [unit.public()]);
-        let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600), life: [1; 8] };
+        let params = UnitParams {
+            stream: "cam".into(),
+            latency: Duration::from_millis(600),
+            return_latency: Duration::ZERO,
+            life: [1; 8],
+        };
         let answer = GatewayParams { session_index: 5, latency: None };
         let mut client = UnitHandshake::new(Instant::ZERO, [7; 8], &unit, gateway.public(), &params);
         let mut server = GatewayHandshake::new([7; 8], &tls, answer);

@@ -47,6 +47,7 @@ pub(crate) fn config(identity: &Arc<Identity>) -> SenderConfig {
         gateway: identities()[2].public(),
         stream: "cam".into(),
         latency: Duration::from_millis(200),
+        return_latency: Duration::from_millis(300),
         headroom: Headroom::None,
         encoder_range: (Bitrate::from_kbps(300), Bitrate::from_kbps(4_000)),
         encoder_start: Bitrate::from_kbps(1_000),

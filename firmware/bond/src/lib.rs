@@ -108,6 +108,7 @@ mod packet;
 mod pair;
 mod ranges;
 pub mod receiver;
+pub mod return_track;
 pub mod sender;
 pub mod trace;
 mod window;

@@ -20,6 +20,11 @@ impl<V> Ordered<V> {
         self.entries.front().map(|(key, _)| *key)
     }
 
+    /// The greatest number.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.entries.back().map(|(key, _)| *key)
+    }
+
     pub(crate) fn contains(&self, key: u64) -> bool {
         self.place(key).is_ok()
     }
@@ -93,6 +98,7 @@ mod tests {
                     _ => prop_assert_eq!(ordered.pop_below(key), tree.pop_first_below(key)),
                 }
                 prop_assert_eq!(ordered.first(), tree.keys().next().copied());
+                prop_assert_eq!(ordered.last(), tree.keys().next_back().copied());
                 prop_assert_eq!((ordered.get(key), ordered.contains(key)), (tree.get(&key), tree.contains_key(&key)));
                 prop_assert!(ordered.values().eq(tree.values()));
             }

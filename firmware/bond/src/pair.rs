@@ -9,6 +9,8 @@ use bondbox_wire::frame::UnitHeader;
 
 use crate::gateway::{GatewayEvent, Route};
 use crate::hostile::{HONEST, gateway, identities, route, sender, unit};
+use crate::receiver::Delivered;
+use crate::sender::SenderEvent;
 use crate::{Gateway, Sender};
 
 /// What becomes of a datagram of the unit's: after so long it arrives from there, maybe more than once.
@@ -41,6 +43,8 @@ pub(crate) struct Pair {
     /// Numbers of the units that came out, and whether something was missing before each.
     pub(crate) out: Vec<(Instant, u32, bool)>,
     pub(crate) events: Vec<(Instant, GatewayEvent)>,
+    /// Units of return tracks that came out at the unit.
+    pub(crate) returned: Vec<(Instant, Delivered)>,
 }
 
 enum Way {
@@ -63,6 +67,7 @@ impl Pair {
             pushed: 0,
             out: vec![],
             events: vec![],
+            returned: vec![],
         }
     }
 
@@ -109,7 +114,11 @@ impl Pair {
                 self.fly(now + after, Way::Down(link), &buffer[..len]);
             }
         }
-        while self.sender.poll_event().is_some() {}
+        while let Some(event) = self.sender.poll_event() {
+            if let SenderEvent::Unit(unit) = event {
+                self.returned.push((now, unit));
+            }
+        }
         while let Some(event) = self.gateway.poll_event() {
             match event {
                 GatewayEvent::Unit { unit: out, .. } => {

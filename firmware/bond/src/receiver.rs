@@ -53,6 +53,7 @@ pub(crate) struct Receiver {
     latency: Duration,
     tracks: BTreeMap<TrackId, Playout>,
     held: usize,
+    most_held: usize,
     pool: Pool,
 }
 
@@ -63,7 +64,13 @@ pub(crate) struct OutOfBounds;
 impl Receiver {
     /// `clock` is a first guess.
     pub(crate) fn new(now: Instant, latency: Duration, clock: Clock) -> Self {
-        Self { clock: ClockMap::new(now, clock), latency, tracks: BTreeMap::new(), held: 0, pool: Pool::default() }
+        let clock = ClockMap::new(now, clock);
+        Self { clock, latency, tracks: BTreeMap::new(), held: 0, most_held: MAX_HELD, pool: Pool::default() }
+    }
+
+    /// Holds at most so many bytes.
+    pub(crate) fn holding(self, most_held: usize) -> Self {
+        Self { most_held, ..self }
     }
 
     /// A guess how the clocks map, good until the sender says so.
@@ -83,7 +90,7 @@ impl Receiver {
         }
         let track = self.tracks.entry(media.track).or_default();
         let before = track.held();
-        let room = MAX_HELD.saturating_sub(self.held);
+        let room = self.most_held.saturating_sub(self.held);
         let result = track.on_media(now, media, &self.clock, self.latency, room, &mut self.pool);
         self.held = self.held + track.held() - before;
         result
@@ -117,6 +124,11 @@ impl Receiver {
     /// The first unit of each track that still matters.
     pub(crate) fn horizons(&self) -> impl Iterator<Item = (TrackId, u32)> {
         self.tracks.iter().filter_map(|(id, track)| Some((*id, track.horizon()?)))
+    }
+
+    /// Of each track, the unit after the last of which anything came, and which of those before it are not wanted any more.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = (TrackId, u32, u64)> {
+        self.tracks.iter().filter_map(|(id, track)| track.whole().map(|(next, before)| (*id, next, before)))
     }
 
     /// Bytes held.

@@ -18,6 +18,7 @@ mod path;
 mod policy;
 mod radio;
 mod rate;
+mod returned;
 mod schedule;
 mod session;
 mod status;
@@ -46,6 +47,7 @@ pub use status::{LinkStatus, SenderStatus, SessionState};
 use crate::channel::{ChannelEvent, Channels};
 use crate::counters::Rejected;
 use crate::crypto::{Identity, PublicKey};
+use crate::receiver::Delivered;
 use crate::trace::{self, Side, Trace};
 use crate::window::WindowSum;
 use encoder::EncoderTarget;
@@ -65,6 +67,8 @@ pub struct SenderConfig {
     pub stream: String,
     /// From ingest to the gateway's output, at most 30 s. The gateway may set another.
     pub latency: Duration,
+    /// From the gateway's ingest to our output, of return tracks; at most 30 s.
+    pub return_latency: Duration,
     /// How much of the links' capacity is kept free.
     pub headroom: Headroom,
     /// Least and most that the encoder may be told.
@@ -115,6 +119,23 @@ pub struct Unit {
     pub payload: Bytes,
 }
 
+impl Unit {
+    /// What travels with it when it is taken in now.
+    pub(crate) fn header(&self, now: Instant) -> UnitHeader {
+        let offset = |to: Option<Instant>, from: Instant| {
+            to.map_or(0, |to| to.micros_since(from).clamp(i32::MIN.into(), i32::MAX.into()) as i32)
+        };
+        UnitHeader {
+            priority: self.priority,
+            keyframe: self.keyframe,
+            discontinuity: self.discontinuity,
+            ingest_low: now.as_micros() as u32,
+            pts_offset: offset(self.pts, now),
+            dts_offset: self.pts.map_or(0, |pts| offset(self.dts, pts)),
+        }
+    }
+}
+
 /// What happened at the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SenderEvent {
@@ -147,6 +168,8 @@ pub enum SenderEvent {
     LinkLeft(LinkId),
     /// A message came, or one of ours is over.
     Channel(ChannelEvent),
+    /// A unit of a return track is due.
+    Unit(Delivered),
 }
 
 /// A datagram to send.
@@ -199,6 +222,7 @@ impl Sender {
     /// When the stream's name is not allowed.
     pub fn new(now: Instant, mut config: SenderConfig, seed: u64) -> Self {
         config.latency = config.latency.min(crate::handshake::MAX_LATENCY);
+        config.return_latency = config.return_latency.min(crate::handshake::MAX_LATENCY);
         assert!(crate::is_stream_name(&config.stream), "a stream may not be called {:?}", config.stream);
         let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -289,17 +313,7 @@ impl Sender {
 
     /// Takes a unit in: it is due at the gateway's output one latency from now.
     pub fn push(&mut self, now: Instant, unit: Unit) {
-        let offset = |to: Option<Instant>, from: Instant| {
-            to.map_or(0, |to| to.micros_since(from).clamp(i32::MIN.into(), i32::MAX.into()) as i32)
-        };
-        let header = UnitHeader {
-            priority: unit.priority,
-            keyframe: unit.keyframe,
-            discontinuity: unit.discontinuity,
-            ingest_low: now.as_micros() as u32,
-            pts_offset: offset(unit.pts, now),
-            dts_offset: unit.pts.map_or(0, |pts| offset(unit.dts, pts)),
-        };
+        let header = unit.header(now);
         self.units_in += 1;
         self.produced.add(now, unit.payload.len() as u64);
         let deadline = now + self.latency();
@@ -320,6 +334,7 @@ impl Sender {
 
     /// Looks at the clock.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.put_out_returned(now);
         if now < self.next_tick {
             return;
         }
@@ -348,8 +363,10 @@ impl Sender {
     /// When to call [`Sender::handle_timeout`] and [`Sender::poll_transmit`] again at the latest.
     pub fn deadline(&self, now: Instant) -> Instant {
         let paced = self.session.as_ref().and_then(|session| session.next_ready(now, &self.store));
+        let returned = self.session.as_ref().and_then(|session| session.returned.as_ref()?.deadline(now));
         // Timers of all links fire together, once a millisecond.
-        paced.map_or(self.next_tick, |at| at.max(now + COALESCE).min(self.next_tick))
+        let first = [paced, returned].into_iter().flatten().min();
+        first.map_or(self.next_tick, |at| at.max(now + COALESCE).min(self.next_tick))
     }
 
     /// Datagrams that were not taken, by reason.

@@ -98,6 +98,7 @@ fn play(time: Duration, latency: Duration) -> Counts {
         gateway: own.public(),
         stream: "test".into(),
         latency,
+        return_latency: Duration::from_millis(300),
         headroom: Headroom::None,
         encoder_range: (Bitrate::from_kbps(300), rate),
         encoder_start: rate,

@@ -180,6 +180,7 @@ impl Driver {
             gateway,
             stream: "scale".to_owned(),
             latency: load.latency,
+            return_latency: Duration::from_millis(300),
             headroom: Headroom::None,
             encoder_range: (rate.scaled(0.1), rate),
             encoder_start: rate,

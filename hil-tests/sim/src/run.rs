@@ -73,6 +73,7 @@ impl Config {
             gateway: gateway.public(),
             stream: "sim".to_owned(),
             latency: self.latency,
+            return_latency: Duration::from_millis(300),
             headroom: self.headroom,
             encoder_range: (Bitrate::from_kbps(300).min(ceiling), ceiling),
             encoder_start: self.rate,

@@ -6,6 +6,7 @@
 
 pub mod beat;
 pub mod keys;
+pub mod listen;
 pub mod timer;
 pub mod udp;
 pub mod watch;

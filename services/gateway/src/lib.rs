@@ -12,6 +12,7 @@ pub mod reactor;
 mod report;
 pub mod settings;
 mod streams;
+mod talkback;
 mod units;
 
 pub use reactor::{Gateway, serve};

@@ -30,6 +30,7 @@ use crate::report::Report;
 use crate::report::status::{self, About, Status};
 use crate::settings::Settings;
 use crate::streams::Streams;
+use crate::talkback::Talkback;
 
 /// Runs the service until the daemon ends.
 ///
@@ -48,6 +49,7 @@ pub struct Gateway {
     port: Port,
     address: SocketAddr,
     inbox: Inbox,
+    talkback: Vec<Talkback>,
     watch: Watch,
     beat: Beat,
     timer: Timer,
@@ -76,6 +78,11 @@ impl Gateway {
         let port = open_port(listen).with_context(|| format!("listen {listen}"))?;
         let watch = Watch::new()?;
         watch.add(&port, 0)?;
+        let talkback = settings.talkback().zip(1..).map(|(setting, number)| {
+            let place = format!("talkback {}", setting.address);
+            Talkback::open(setting, &watch, number).context(place)
+        });
+        let talkback = talkback.collect::<anyhow::Result<Vec<_>>>()?;
         let directory = Arc::<Directory>::default();
         let reports = watch::Sender::new(None);
         let http = settings.http().context("http is no address")?;
@@ -90,6 +97,7 @@ impl Gateway {
             engine,
             port,
             inbox: Inbox::new(LARGEST),
+            talkback,
             watch,
             beat: Beat::default(),
             timer: Timer::new()?,
@@ -111,6 +119,11 @@ impl Gateway {
     /// Where the page is.
     pub const fn http_address(&self) -> SocketAddr {
         self.web.address()
+    }
+
+    /// Where datagrams come in that go back to a unit, in the order of the settings.
+    pub fn talkback_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.talkback.iter().map(Talkback::address)
     }
 
     /// Receives until told to end.
@@ -141,6 +154,10 @@ impl Gateway {
             count += 1;
             engine.handle_datagram(came, Route { remote: peer.remote, local: peer.local }, datagram);
         })?;
+        for talkback in &mut self.talkback {
+            // Who talks back is not asked for often: a broken socket of theirs ends no stream.
+            let _ = talkback.feed(engine, &self.streams).inspect_err(|error| tracing::debug!(%error, "talkback"));
+        }
         let now = clock::now();
         self.engine.handle_timeout(now);
         while let Some((route, len)) = self.engine.poll_transmit(now, &mut self.buffer[..]) {
@@ -192,7 +209,11 @@ impl Gateway {
         }
         self.reported = now;
         self.streams.tidy(now);
-        let (streams, outputs): (Vec<status::Stream>, _) = self.streams.status(now, sessions).into_iter().unzip();
+        let (mut streams, outputs): (Vec<status::Stream>, _) = self.streams.status(now, sessions).into_iter().unzip();
+        for stream in &mut streams {
+            let own = self.talkback.iter().filter(|talkback| talkback.stream() == stream.name);
+            stream.talkback.refused = own.map(Talkback::refused).sum();
+        }
         let telemetry = streams.iter().map(|stream| self.streams.telemetry(&stream.name)).collect();
         let status = Status {
             demo: self.settings.demo().is_some(),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::output::Counters;
 use crate::streams::Stream;
-use status::{Delay, Encoder, Kind, Link, LinkState, Session, Totals, Track, Wire};
+use status::{Delay, Encoder, Kind, Link, LinkState, Session, Talkback, Totals, Track, Wire};
 
 /// One look at everything.
 pub(crate) struct Report {
@@ -69,6 +69,12 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
             cost: if live { stream.history.cost() } else { 0.0 },
         },
         links: last.links.iter().map(|path| link(path, last, session)).collect(),
+        talkback: Talkback {
+            sent: last.returned.units,
+            delivered: last.returned.acknowledged,
+            lost: last.returned.expired,
+            refused: 0,
+        },
         telemetry: stream.telemetry.as_deref().and_then(told),
     })
 }
@@ -209,6 +215,7 @@ mod tests {
             received_bytes: 0,
             received_packets: 0,
             coding: bondbox_bond::CodingCounters::default(),
+            returned: bondbox_bond::return_track::ReturnCounters::default(),
         }
     }
 

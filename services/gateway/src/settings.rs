@@ -8,6 +8,8 @@ use bondbox_bond::PublicKey;
 use bondbox_daemon::settings::{Rules, Settings as Checked};
 use serde::{Deserialize, Serialize};
 
+use crate::talkback::TalkbackSetting;
+
 /// The file, as `/etc/bondbox/gateway.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
@@ -29,6 +31,8 @@ pub struct Settings {
     pub deliver: String,
     /// A folder, or empty.
     pub record: PathBuf,
+    /// Where datagrams come in that go back to a unit, each `STREAM=udp://ADDRESS:PORT`.
+    pub talkback: Vec<String>,
     /// The emulator's control socket, or empty.
     pub demo: PathBuf,
 }
@@ -60,6 +64,9 @@ pub struct Flags {
     /// Record all streams into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Send the datagrams that come in back to a stream's unit, once for each: STREAM=udp://ADDRESS:PORT.
+    #[arg(long, value_name = "STREAM=URL")]
+    talkback: Vec<String>,
     /// Let the page cut the links of the emulator with this control socket.
     #[arg(long, value_name = "SOCKET")]
     demo: Option<PathBuf>,
@@ -76,6 +83,7 @@ impl Default for Settings {
             http: "127.0.0.1:8080".into(),
             deliver: String::new(),
             record: PathBuf::new(),
+            talkback: Vec::new(),
             demo: PathBuf::new(),
         }
     }
@@ -92,6 +100,12 @@ impl Checked for Settings {
         rules.holds("http", self.http().is_some(), &self.http, "ADDRESS:PORT or [ADDRESS]:PORT");
         let known = self.deliver.is_empty() || self.deliver().is_some();
         rules.holds("deliver", known, &self.deliver, "udp://ADDRESS:PORT");
+        for text in &self.talkback {
+            let ok = text.parse::<TalkbackSetting>().is_ok();
+            rules.holds("talkback", ok, text, "STREAM=udp://ADDRESS:PORT each");
+        }
+        let (count, most) = (self.talkback.len(), MAX_TALKBACKS);
+        rules.holds("talkback", count <= most, count, format_args!("at most {most}"));
     }
 }
 
@@ -110,6 +124,10 @@ impl Settings {
     pub fn deliver(&self) -> Option<SocketAddr> {
         let address: SocketAddr = self.deliver.strip_prefix("udp://")?.parse().ok()?;
         (address.port() != 0).then_some(address)
+    }
+
+    pub(crate) fn talkback(&self) -> impl Iterator<Item = TalkbackSetting> {
+        self.talkback.iter().filter_map(|text| text.parse().ok())
     }
 
     pub(crate) fn latency(&self) -> Option<Duration> {
@@ -141,6 +159,9 @@ impl Settings {
     }
 }
 
+/// As many streams as a small production has.
+const MAX_TALKBACKS: usize = 16;
+
 fn given(path: &Path) -> Option<&Path> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
@@ -165,6 +186,7 @@ mod tests {
             ("latency_ms = 50", "latency_ms is 50, must be 100 to 10000, or 0 for what the unit asks"),
             ("http = \"\"", "http is , must be ADDRESS:PORT or [ADDRESS]:PORT"),
             ("deliver = \"127.0.0.1:9001\"", "deliver is 127.0.0.1:9001, must be udp://ADDRESS:PORT"),
+            ("talkback = [\"live\"]", "talkback is live, must be STREAM=udp://ADDRESS:PORT each"),
             ("port = 7000", "unknown field `port`"),
         ];
         for (line, refusal) in refusals {

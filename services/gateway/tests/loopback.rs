@@ -64,6 +64,32 @@ async fn an_opaque_stream_comes_out_byte_for_byte_and_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_talked_back_comes_out_at_the_unit() {
+    let headset = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let talkback = format!("udp://{}", headset.local_addr().unwrap());
+    let pair = Pair::open(PairSettings { talkback, ..PairSettings::default() });
+    let (http, back) = (pair.http, pair.gateway.talkback_addresses().next().unwrap());
+    let test = async {
+        wait_for(http, |status| status.streams.first().is_some_and(|s| !s.links.is_empty())).await;
+        let producer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut buffer = vec![0; 65_536];
+        for (number, len) in (0..50_u8).zip([160, 1, 1_400, 5_000].into_iter().cycle()) {
+            producer.send_to(&vec![number; len], back).await.unwrap();
+            let got = common::in_time(headset.recv(&mut buffer)).await.unwrap();
+            assert!(buffer[..got] == vec![number; len], "datagram {number} came as {got} bytes");
+        }
+        let all = wait_for(http, |status| status.streams[0].talkback.delivered == 50).await;
+        assert_eq!((all.streams[0].talkback.sent, all.streams[0].talkback.lost), (50, 0));
+        // More than may wait: said, and nothing else is hurt.
+        for _ in 0..3 {
+            producer.send_to(&vec![7; 60_000], back).await.unwrap();
+        }
+        wait_for(http, |status| status.streams[0].talkback.refused > 0).await;
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
 async fn over_ipv6_too() {
     let output = tokio::net::UdpSocket::bind("[::1]:0").await.unwrap();
     let deliver = format!("udp://{}", output.local_addr().unwrap());

@@ -9,6 +9,7 @@ pub mod reactor;
 pub mod settings;
 mod show;
 mod source;
+mod talkback;
 mod telemetry;
 pub mod trace;
 

@@ -28,6 +28,7 @@ use crate::links::{Change, Links, number_of};
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
+use crate::talkback::Talkback;
 use crate::telemetry::{self, Telemetry};
 use crate::trace;
 
@@ -61,6 +62,8 @@ pub struct Uplink {
     /// As last asked for.
     trace: Vec<u8>,
     telemetry: Telemetry,
+    /// Where return tracks go, if anywhere.
+    talkback: Option<Talkback>,
     gone: Gone,
     /// Why there is no session, as last told: it is tried again every second.
     complaint: String,
@@ -88,6 +91,7 @@ impl Uplink {
             gateway: settings.gateway_key().context("gateway_key is no key")?,
             stream: settings.stream.clone(),
             latency: settings.latency(),
+            return_latency: settings.talkback_latency(),
             headroom: settings.headroom(),
             encoder_range: settings.encoder_range(),
             encoder_start: bondbox_units::Bitrate::from_kbps(settings.start_bitrate_kbps),
@@ -103,6 +107,7 @@ impl Uplink {
         }
         std::fs::create_dir_all(run_dir).with_context(|| run_dir.display().to_string())?;
         let watch = Watch::new()?;
+        let talkback = settings.talkback().map(Talkback::open);
         let (server, commands) = Server::bind(run_dir, Peers::with(&settings.clients))?;
         Ok(Self {
             gateway_name: settings.gateway.clone(),
@@ -119,6 +124,7 @@ impl Uplink {
             joining: Vec::new(),
             trace: Vec::new(),
             telemetry: Telemetry::new(clock::now()),
+            talkback: talkback.transpose().context("talkback")?,
             gone: Gone::default(),
             complaint: String::new(),
             outbox: Outbox::new(OUT_TOGETHER, MAX_DATAGRAM),
@@ -256,6 +262,11 @@ impl Uplink {
             // Told to whoever asked when it was removed.
             SenderEvent::LinkLeft(_) => {}
             SenderEvent::Channel(event) => telemetry::event(&event),
+            SenderEvent::Unit(unit) => {
+                if let Some(talkback) = &mut self.talkback {
+                    talkback.put_out(&unit);
+                }
+            }
         }
     }
 

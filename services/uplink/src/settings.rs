@@ -2,7 +2,7 @@
 
 mod link;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +37,10 @@ pub struct Settings {
     pub ingest: String,
     /// Take units from the capture service; so it is without `ingest`, too.
     pub capture: bool,
+    /// Where the gateway's talkback goes: `udp://ADDRESS:PORT`, or empty.
+    pub talkback: String,
+    /// From the gateway to there.
+    pub talkback_latency_ms: u32,
     /// Which link takes a packet.
     pub policy: Policy,
     /// What the encoder leaves free.
@@ -102,6 +106,12 @@ pub struct Flags {
     /// Send what the capture service makes; so it is without --ingest, too.
     #[arg(long)]
     capture: bool,
+    /// Send what the gateway talks back to udp://ADDRESS:PORT.
+    #[arg(long, value_name = "URL")]
+    talkback: Option<String>,
+    /// From the gateway's talkback socket to there.
+    #[arg(long)]
+    talkback_latency_ms: Option<u32>,
     /// Which link takes a packet.
     #[arg(long)]
     policy: Option<Policy>,
@@ -130,6 +140,8 @@ impl Default for Settings {
             latency_ms: 600,
             ingest: String::new(),
             capture: false,
+            talkback: String::new(),
+            talkback_latency_ms: 300,
             policy: Policy::EarliestArrival,
             headroom: Headroom::SurviveOne,
             min_bitrate_kbps: 300,
@@ -168,6 +180,9 @@ impl Checked for Settings {
         let known = self.ingest.is_empty() || self.ingest().is_some();
         rules.holds("ingest", known, &self.ingest, "udp://ADDRESS:PORT");
         rules.holds("capture", !self.capture || self.ingest.is_empty(), "true", "false beside ingest");
+        let known = self.talkback.is_empty() || self.talkback().is_some();
+        rules.holds("talkback", known, &self.talkback, "udp://ADDRESS:PORT");
+        rules.range("talkback_latency_ms", self.talkback_latency_ms, 50..=10_000);
         rules.range("min_bitrate_kbps", self.min_bitrate_kbps, 100..=100_000);
         rules.range("max_bitrate_kbps", self.max_bitrate_kbps, self.min_bitrate_kbps.min(100_000)..=100_000);
         let between = self.min_bitrate_kbps..=self.max_bitrate_kbps.max(self.min_bitrate_kbps);
@@ -189,6 +204,16 @@ impl Settings {
     /// Where datagrams come from, if not from the capture service.
     pub fn ingest(&self) -> Option<SocketAddr> {
         self.ingest.strip_prefix("udp://")?.parse().ok()
+    }
+
+    /// Where the gateway's talkback goes.
+    pub fn talkback(&self) -> Option<SocketAddr> {
+        let address: SocketAddr = self.talkback.strip_prefix("udp://")?.parse().ok()?;
+        (address.port() != 0).then_some(address)
+    }
+
+    pub(crate) fn talkback_latency(&self) -> Duration {
+        Duration::from_millis(self.talkback_latency_ms.into())
     }
 
     /// The links; without those that make no sense, where the settings were not checked.
@@ -227,11 +252,6 @@ pub(crate) fn is_link_name(name: &str) -> bool {
 
 /// Most links of one unit.
 pub(crate) const MAX_LINKS: usize = 16;
-
-/// Whether `address` stands for a group of receivers.
-pub(crate) fn is_group(address: IpAddr) -> bool {
-    address.is_multicast()
-}
 
 fn given_and(rules: &mut Rules<'_>, key: &str, value: &str, ok: bool, must_be: &str) {
     rules.given(key, !value.is_empty());

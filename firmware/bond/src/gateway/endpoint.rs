@@ -68,7 +68,7 @@ impl Gateway {
     }
 
     fn open_session(&mut self, now: Instant, accepted: Accepted, index: u32) {
-        let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream };
+        let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream.clone() };
         if self.indices.contains_key(&index) {
             // Drawn by another meanwhile, once in a million times: the unit begins anew.
             return;
@@ -78,8 +78,7 @@ impl Gateway {
         self.next_session += 1;
         let latency = self.config.latency.unwrap_or(accepted.params.latency).min(MAX_LATENCY);
         self.indices.insert(index, (id, 0));
-        self.sessions
-            .insert(id, Session::new(now, index, self.origin, stream, accepted.params.life, latency, accepted.keys));
+        self.sessions.insert(id, Session::new(now, index, self.origin, stream, latency, accepted));
     }
 
     /// A unit may hold so many sessions. Beyond that each new one ends the oldest that no link has joined, or else that of

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::session::Session;
 use super::{Gateway, GatewayEvent, SessionId, StreamKey};
 use crate::channel::{Channels, MessageId, Refused};
+use crate::sender::Unit;
 use crate::trace::{Side, Trace, TraceEvent};
 
 /// Of a stream whose session is over.
@@ -42,6 +43,17 @@ impl Gateway {
         let ended = self.kept.iter_mut().find(|(ended, _)| ended == stream).map(|(_, kept)| &mut kept.channels);
         let channels = open.map(|session| &mut session.channels).or(ended).ok_or(Refused::NoStream)?;
         channels.send(now, channel, body, expiry)
+    }
+
+    /// Sends a unit of a return track to the unit of a stream; [`SessionStatus::returned`](super::SessionStatus::returned)
+    /// says what became of those before. A new session begins without those that were on their way.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is too long, too much waits, or the stream has no session.
+    pub fn push(&mut self, now: Instant, stream: &StreamKey, unit: Unit) -> Result<(), Refused> {
+        // The unit listens in the newest one.
+        let open = self.sessions.values_mut().rev().find(|session| session.is_joined() && session.stream == *stream);
+        open.ok_or(Refused::NoStream)?.returned.push(now, unit)
     }
 
     /// A session is over; its stream may go on in another.

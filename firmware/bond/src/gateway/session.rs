@@ -17,7 +17,9 @@ use crate::channel::Channels;
 use crate::coding::CodingReceiver;
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
+use crate::handshake::Accepted;
 use crate::receiver::{AckState, Receiver, TrackCounters};
+use crate::return_track::ReturnSender;
 use crate::sender::{LinkName, TrackInfo};
 use crate::trace::{self, Side, Trace, TraceEvent, TracedPath};
 use crate::window::WindowSum;
@@ -69,6 +71,7 @@ pub(super) struct Session {
     message_turn: u32,
     /// No messages before this.
     messages_at: Instant,
+    pub(super) returned: ReturnSender,
 }
 
 /// One link's way here.
@@ -143,9 +146,8 @@ impl Session {
         index: u32,
         origin: u32,
         stream: StreamKey,
-        life: [u8; 8],
         latency: Duration,
-        keys: SessionKeys,
+        Accepted { params, keys, .. }: Accepted,
     ) -> Self {
         Self {
             keys,
@@ -153,7 +155,7 @@ impl Session {
             latency,
             opened: now,
             announced: false,
-            life,
+            life: params.life,
             after: None,
             outgone: None,
             broken: false,
@@ -181,6 +183,7 @@ impl Session {
             channels: Channels::new(now, origin),
             message_turn: 0,
             messages_at: now,
+            returned: ReturnSender::new(params.return_latency),
         }
     }
 
@@ -355,6 +358,7 @@ impl Session {
                 self.channels.on_ack(ack);
                 return Arrival::OnChannel;
             }
+            Frame::UnitsAck(ack) => self.returned.on_ack(ack),
             Frame::Unknown { .. } => return Arrival::Rejected(|rejected| rejected.unknown_frame += 1),
             // Padding carries nothing, and the rest is said by gateways only.
             _ => {}

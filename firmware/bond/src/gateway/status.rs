@@ -8,6 +8,7 @@ use bondbox_wire::frame::LinkState;
 use super::{Gateway, SessionId, StreamKey};
 use crate::coding::CodingCounters;
 use crate::receiver::TrackCounters;
+use crate::return_track::ReturnCounters;
 use crate::sender::TrackInfo;
 
 /// A session now.
@@ -37,6 +38,8 @@ pub struct SessionStatus {
     pub received_packets: u64,
     /// What coded repair did.
     pub coding: CodingCounters,
+    /// What became of what goes back to the unit.
+    pub returned: ReturnCounters,
 }
 
 /// A track now.
@@ -143,6 +146,7 @@ impl Gateway {
                 received_bytes: session.received_bytes,
                 received_packets: session.received_packets,
                 coding: session.coding.counters,
+                returned: session.returned.counters,
             })
             .collect()
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bondbox_wire::{Reader, Writer};
 
+use crate::return_track;
+
 /// From the unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnitParams {
@@ -13,6 +15,8 @@ pub(crate) struct UnitParams {
     pub(crate) stream: String,
     /// The latency that the unit would like.
     pub(crate) latency: Duration,
+    /// What return tracks wait for at the unit.
+    pub(crate) return_latency: Duration,
     /// Drawn when the unit's engine starts: what has the same counts units alike and reads one clock.
     pub(crate) life: [u8; 8],
 }
@@ -28,15 +32,26 @@ pub(crate) struct GatewayParams {
 
 impl UnitParams {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        encode(&[(STREAM, self.stream.as_bytes()), (LATENCY, &millis(self.latency)), (LIFE, &self.life)])
+        encode(&[
+            (STREAM, self.stream.as_bytes()),
+            (LATENCY, &millis(self.latency)),
+            (RETURN_LATENCY, &millis(self.return_latency)),
+            (LIFE, &self.life),
+        ])
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut params = Self { stream: String::new(), latency: Duration::ZERO, life: [0; 8] };
+        let mut params = Self {
+            stream: String::new(),
+            latency: Duration::ZERO,
+            return_latency: return_track::DEFAULT_LATENCY,
+            life: [0; 8],
+        };
         decode(bytes, |id, value| {
             match id {
                 STREAM => params.stream = str::from_utf8(value).ok().filter(|name| is_stream_name(name))?.to_owned(),
                 LATENCY => params.latency = latency(value)?,
+                RETURN_LATENCY => params.return_latency = latency(value)?,
                 LIFE => params.life = value.try_into().ok()?,
                 _ => {}
             }
@@ -112,10 +127,16 @@ const STREAM: u64 = 1;
 const LATENCY: u64 = 2;
 const SESSION: u64 = 3;
 const LIFE: u64 = 4;
+const RETURN_LATENCY: u64 = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unit() -> UnitParams {
+        let (latency, return_latency) = (Duration::from_millis(600), Duration::from_millis(200));
+        UnitParams { stream: "cam-1".into(), latency, return_latency, life: [5; 8] }
+    }
 
     proptest::proptest! {
         #![proptest_config(crate::hostile::cases(1_000))]
@@ -124,7 +145,7 @@ mod tests {
         fn any_bytes_are_params_or_none(mut bytes in proptest::collection::vec(0..=255_u8, 0..200), at in 0..60_usize) {
             let _ = (UnitParams::decode(&bytes), GatewayParams::decode(&bytes));
             // And ours with bytes of anyone's in their middle.
-            let ours = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600), life: [5; 8] }.encode();
+            let ours = unit().encode();
             bytes.splice(0..0, ours[..at.min(ours.len())].to_vec());
             if let Some(params) = UnitParams::decode(&bytes) {
                 assert!(is_stream_name(&params.stream) && params.latency <= MAX_LATENCY);
@@ -134,15 +155,15 @@ mod tests {
 
     #[test]
     fn params_read_back_and_unknown_ones_are_skipped() {
-        let unit = UnitParams { stream: "cam-1".into(), latency: Duration::from_millis(600), life: [5; 8] };
+        let unit = unit();
         let mut bytes = unit.encode();
         bytes.extend([0x3f, 2, 9, 9]);
-        assert_eq!(UnitParams::decode(&bytes), Some(unit));
+        assert_eq!(UnitParams::decode(&bytes).as_ref(), Some(&unit));
         let gateway = GatewayParams { session_index: 77, latency: Some(Duration::from_secs(1)) };
         assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway));
         assert_eq!(GatewayParams::decode(&[1, 2, 3]), None);
         assert_eq!(UnitParams::decode(&[]), None);
-        let rogue = UnitParams { stream: "../etc/passwd".into(), latency: Duration::ZERO, life: [0; 8] };
+        let rogue = UnitParams { stream: "../etc/passwd".into(), ..unit };
         assert_eq!(UnitParams::decode(&rogue.encode()), None);
     }
 }

@@ -4,7 +4,7 @@ use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::Writer;
 use bondbox_wire::frame::{
     AckBuilder, Acked, Bitrate, Clock, Frame, LinkAccept, LinkJoin, LinkReport, LinkState, Media, Repair, Run, Track,
-    TrackKind, UnitHeader,
+    TrackKind, UnitHeader, UnitsAck,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ fn repair() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn control() -> impl Strategy<Value = Vec<u8>> {
-    (0..12_u8, [number(), number(), number()], 0..5_u32, any::<(u8, u8, u32)>()).prop_map(
+    (0..13_u8, [number(), number(), number()], 0..5_u32, any::<(u8, u8, u32)>()).prop_map(
         |(which, [a, b, c], path, (small, other, wide))| {
             let (link, track) = (LinkId(small), TrackId(small % 20));
             let at = Instant::from_micros;
@@ -91,6 +91,7 @@ fn control() -> impl Strategy<Value = Vec<u8>> {
                 6 => Frame::LinkAccept(LinkAccept { index: wide, join_sent: at(a), received: at(b) }),
                 7 => Frame::Bitrate(Bitrate { target_bps: a, actual_bps: b, encode_delay_us: c }),
                 8 => Frame::Pong(a),
+                12 => Frame::UnitsAck(UnitsAck { track, next: wide, before: a }),
                 9 => Frame::Track(Track {
                     track,
                     kind: TrackKind::H264,

@@ -134,6 +134,7 @@ proptest! {
             let status = sender.status(now);
             let counted = status.units_acknowledged + status.units_expired + status.units_waiting;
             prop_assert_eq!(status.units_in, counted, "{:?}", status);
+            prop_assert!(sender.held_returned() <= MOST_RETURNED);
         }
         // Whatever latency it asked for, nothing is kept for longer than the longest.
         now += Duration::from_secs(31);
@@ -141,6 +142,39 @@ proptest! {
         prop_assert_eq!(sender.status(now).units_waiting, 0);
     }
 }
+
+#[test]
+fn return_tracks_that_are_never_due_take_a_bounded_room() {
+    let mut now = Instant::from_millis(1);
+    let mut sender = sender(now, &identities()[0], 2);
+    let mut rogue = Rogue::new(now, &mut sender);
+    (0..2).for_each(|path| {
+        let mut datagram = rogue.seal(now, path, &accept(now));
+        sender.handle_datagram(now, LinkId(path as u8), &mut datagram);
+    });
+    let mut buffer = [0; MAX_DATAGRAM];
+    for number in 0..20_000_u32 {
+        now += Duration::from_micros(100);
+        let media = bondbox_wire::frame::Media {
+            track: bondbox_units::TrackId(number as u8 % 4),
+            unit: number,
+            offset: 500_000,
+            last: false,
+            again: false,
+            header: None,
+            bytes: &[7; 400],
+        };
+        let mut datagram = rogue.seal(now, 0, &written(&Frame::Media(media)));
+        sender.handle_datagram(now, LinkId(0), &mut datagram);
+        sender.handle_timeout(now);
+        while sender.poll_transmit(now, &mut buffer).is_some() {}
+        assert!(sender.held_returned() <= MOST_RETURNED, "{}", sender.held_returned());
+    }
+    assert!(sender.held_returned() > MOST_RETURNED / 2, "{}", sender.held_returned());
+}
+
+/// What a gateway may make a unit hold of its return tracks.
+const MOST_RETURNED: usize = 1 << 20;
 
 #[test]
 fn a_gateway_that_wants_keyframes_all_the_time_gets_two_a_second() {

@@ -25,7 +25,12 @@ fn datagram(piece: &Handshake<'_>) -> Vec<u8> {
 /// The datagrams of a unit's first flight.
 fn first_flight(id: [u8; 8]) -> Vec<Vec<u8>> {
     let [unit, _, gateway] = identities();
-    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600), life: [1; 8] };
+    let params = UnitParams {
+        stream: "cam".into(),
+        latency: Duration::from_millis(600),
+        return_latency: Duration::ZERO,
+        life: [1; 8],
+    };
     let mut handshake = UnitHandshake::new(Instant::ZERO, id, unit, gateway.public(), &params);
     let pieces = handshake.send(Instant::ZERO);
     pieces.into_iter().map(|piece| encoded(&handshake, LinkId(0), piece)).collect()
@@ -146,7 +151,12 @@ fn a_cookie_of_one_link_does_not_serve_another_and_each_link_gets_its_own() {
     let mut gateway = gateway(now);
     flood(now, &mut gateway, 0..64, |_| route(HOSTILE, 0));
     let [unit, _, pinned] = identities();
-    let params = UnitParams { stream: "cam".into(), latency: Duration::from_millis(600), life: [1; 8] };
+    let params = UnitParams {
+        stream: "cam".into(),
+        latency: Duration::from_millis(600),
+        return_latency: Duration::ZERO,
+        life: [1; 8],
+    };
     let mut handshake = UnitHandshake::new(now, [3; 8], unit, pinned.public(), &params);
     let links = [LinkId(0), LinkId(1)];
     let mut said = [vec![], vec![]];

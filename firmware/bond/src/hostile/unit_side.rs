@@ -31,7 +31,12 @@ pub(super) struct Rogue {
 impl Rogue {
     pub(super) fn new(now: Instant, gateway: &mut Gateway) -> Self {
         let [unit, _, pinned] = identities();
-        let params = UnitParams { stream: "rogue".into(), latency: Duration::from_secs(1_000_000), life: [1; 8] };
+        let params = UnitParams {
+            stream: "rogue".into(),
+            latency: Duration::from_secs(1_000_000),
+            return_latency: Duration::from_secs(1_000_000),
+            life: [1; 8],
+        };
         let mut handshake = UnitHandshake::new(now, [6; 8], unit, pinned.public(), &params);
         let mut buffer = [0; MAX_DATAGRAM];
         let mut session = None;

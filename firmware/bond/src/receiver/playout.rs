@@ -66,6 +66,18 @@ impl Playout {
         self.next.map(|next| next as u32)
     }
 
+    /// The unit after the last of which anything came, and of the 64 before it those that are whole or past: bit *n* is the
+    /// unit *n* + 1 before it.
+    pub(crate) fn whole(&self) -> Option<(u32, u64)> {
+        let newest = self.waiting.last().map(|unit| unit + 1);
+        let end = newest.max(self.next)?;
+        let whole = |unit: u64| {
+            self.next.is_some_and(|next| unit < next) || self.waiting.get(unit).is_some_and(|part| part.is_complete())
+        };
+        let there = (0..u64::from(u64::BITS)).filter(|n| end.checked_sub(n + 1).is_some_and(whole));
+        Some((end as u32, there.fold(0, |bits, n| bits | 1 << n)))
+    }
+
     /// Takes in bytes of a unit, which may make the track hold `room` more.
     pub(crate) fn on_media(
         &mut self,

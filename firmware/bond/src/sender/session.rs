@@ -27,6 +27,7 @@ use super::{Feature, Sender, SenderEvent, status};
 use crate::crypto::SessionKeys;
 use crate::handshake::GatewayParams;
 use crate::packet::ENVELOPE;
+use crate::return_track::ReturnReceiver;
 use crate::trace::{TraceEvent, Why};
 use crate::window::WindowSum;
 
@@ -53,6 +54,8 @@ pub(crate) struct Session {
     pub(super) clocks: Clocks,
     pub(super) wanted: Bitrate,
     coding: Coding,
+    /// There from the first unit of a return track on.
+    pub(super) returned: Option<ReturnReceiver>,
     /// Paths that were closed, and how often the gateway is still to be told.
     left: Vec<(u32, u8)>,
     /// Links on which the end of the session is still to be told; there once it was decided.
@@ -87,6 +90,7 @@ impl Session {
             clocks: Clocks::new(now),
             wanted: Bitrate::ZERO,
             coding: Coding::default(),
+            returned: None,
             left: vec![],
             closing: None,
         }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant, LinkId};
+use bondbox_units::{Bitrate, Instant, LinkId, TrackId};
 use bondbox_wire::frame::{LinkReport, LinkState};
 
 use super::Sender;
 use super::link::{Link, LinkName};
 use super::liveness::Health;
 use super::path::Path;
+use crate::receiver::TrackCounters;
 
 /// The session with the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct SenderStatus {
     pub units_waiting: u64,
     /// Sessions opened.
     pub sessions: u64,
+    /// What became of the units of return tracks in this session.
+    pub returned: Vec<(TrackId, TrackCounters)>,
 }
 
 /// One link now.
@@ -95,6 +98,7 @@ impl Sender {
             units_expired: self.store.expired,
             units_waiting: self.store.len() as u64,
             sessions: self.sessions,
+            returned: self.returned_counters(),
         }
     }
 

@@ -37,7 +37,7 @@ impl Sender {
                 self.trace_paths();
                 TraceEvent::Health { link: *link, state: *state }
             }
-            SenderEvent::LinkLeft(_) | SenderEvent::Channel(_) => return,
+            SenderEvent::LinkLeft(_) | SenderEvent::Channel(_) | SenderEvent::Unit(_) => return,
         };
         self.trace.record_then(&traced);
     }

@@ -49,9 +49,24 @@ pub struct Stream {
     pub wire: Wire,
     /// The unit's links.
     pub links: Vec<Link>,
+    /// What went back to the unit.
+    pub talkback: Talkback,
     /// What the unit last said of itself, as it said it; absent before its first word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<serde_json::Value>,
+}
+
+/// Datagrams that went back to a unit, in this session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Talkback {
+    /// Taken in.
+    pub sent: u64,
+    /// The unit had them in time, by its own word.
+    pub delivered: u64,
+    /// Nobody said so before their time was over.
+    pub lost: u64,
+    /// Too large, too many, or the stream had no session; since the gateway's start.
+    pub refused: u64,
 }
 
 /// Whether a session carries a stream.

@@ -36,6 +36,8 @@ pub(crate) struct PairSettings {
     pub(crate) paired: bool,
     /// The unit knows the gateway.
     pub(crate) pinned: bool,
+    /// Where the unit puts out what is talked back.
+    pub(crate) talkback: String,
     /// The unit sends here instead.
     pub(crate) through: Option<SocketAddr>,
 }
@@ -51,6 +53,7 @@ impl Default for PairSettings {
             demo: PathBuf::new(),
             paired: true,
             pinned: true,
+            talkback: String::new(),
             through: None,
         }
     }
@@ -88,6 +91,7 @@ impl Pair {
                 http: "127.0.0.1:0".into(),
                 deliver: settings.deliver,
                 record: if settings.record { file(RECORDINGS) } else { PathBuf::new() },
+                talkback: if settings.talkback.is_empty() { vec![] } else { vec!["live=udp://127.0.0.1:0".into()] },
                 demo: settings.demo,
                 ..bondbox_gateway::Settings::default()
             },
@@ -102,6 +106,7 @@ impl Pair {
                 gateway_key: if settings.pinned { own } else { stranger }.to_string(),
                 identity: file("unit.key"),
                 link: vec!["lo".into()],
+                talkback: settings.talkback,
                 latency_ms: 200,
                 ingest: if settings.capture { "" } else { "udp://127.0.0.1:0" }.into(),
                 ..bondbox_uplink::Settings::default()

@@ -1,20 +1,18 @@
 //! Datagrams from elsewhere, sent as they are.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{TrackInfo, Unit};
+use bondbox_daemon::bond::listen::{LARGEST, listen};
 use bondbox_daemon::bond::udp::{Inbox, Port};
 use bondbox_daemon::bond::watch::Watch;
 use bondbox_media::ts::Classifier;
 use bondbox_units::TrackId;
 use bondbox_wire::frame::TrackKind;
 use bytes::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::settings::is_group;
 
 /// The ingest socket.
 pub(crate) struct Ingest {
@@ -27,7 +25,7 @@ pub(crate) struct Ingest {
 impl Ingest {
     /// Listens at `address`; joins it where it is a multicast group. It is watched under this number.
     pub(crate) fn open(address: SocketAddr, sender: &mut Sender, watch: &Watch, number: u64) -> anyhow::Result<Self> {
-        let (port, address) = bind(address).with_context(|| format!("udp://{address}"))?;
+        let (port, address) = listen(address).with_context(|| format!("udp://{address}"))?;
         watch.add(&port, number)?;
         sender.set_track(TrackInfo {
             track: TRACK,
@@ -62,24 +60,4 @@ impl Ingest {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<(Port, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if is_group(address.ip()) {
-        socket.set_reuse_address(true)?;
-    }
-    socket.bind(&address.into())?;
-    match address.ip() {
-        IpAddr::V4(group) if group.is_multicast() => {
-            socket.join_multicast_v4(&group, &std::net::Ipv4Addr::UNSPECIFIED)?;
-        }
-        IpAddr::V6(group) if group.is_multicast() => socket.join_multicast_v6(&group, 0)?,
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((Port::new(socket)?, bound))
-}
-
 const TRACK: TrackId = TrackId(0);
-
-/// UDP carries no more.
-const LARGEST: usize = 65_536;

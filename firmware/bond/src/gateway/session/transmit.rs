@@ -8,9 +8,10 @@ use bondbox_wire::frame::{Frame, LinkAccept, TrackKind};
 use bondbox_wire::{MIN_DATAGRAM, Writer};
 
 use super::super::Route;
-use super::{MAX_TRACKS, Outgoing, Path, Session};
+use super::{MAX_TRACKS, Numbers, Outgoing, Path, Session};
 use crate::channel::Channels;
 use crate::packet::{Heading, seal};
+use crate::return_track::ReturnSender;
 use crate::trace::TraceEvent;
 
 impl Session {
@@ -50,6 +51,7 @@ impl Session {
             }
         }
         self.transmit_pings(now, buffer)
+            .or_else(|| self.transmit_returned(now, buffer))
             .or_else(|| self.transmit_messages(now, buffer))
             .or_else(|| self.transmit_ack(now, buffer))
             .or_else(|| self.transmit_ack_copy(now, buffer))
@@ -62,7 +64,8 @@ impl Session {
         let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
         let messages = self.freshest(None).and_then(|_| self.channels.deadline(now)).map(|at| at.max(self.messages_at));
         let media = if self.announced { self.receiver.deadline(now) } else { None };
-        [acks, outbox, pings, messages, media].into_iter().flatten().min()
+        let returned = self.returned.deadline();
+        [acks, outbox, pings, messages, returned, media].into_iter().flatten().min()
     }
 
     /// The last word to a unit.
@@ -101,6 +104,25 @@ impl Session {
             // The path may not be used as long as nobody knows who is there.
             self.messages_at = now + MIN_PATIENCE;
         }
+        sent
+    }
+
+    /// Units of return tracks, over a path that lives.
+    fn transmit_returned(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
+        self.returned.expire(now);
+        let of = |id| self.reports.values().find(move |report| report.path == id).map(|report| report.numbers);
+        let lives = |path: &Path| path.peer_index.is_some() && now - path.ack.last_arrival() <= KEPT_ALIVE;
+        let alive = self.paths.iter().filter(|(_, path)| lives(path));
+        let paths = alive.map(|(id, _)| (*id, of(*id).map_or(MIN_PATIENCE, |numbers| answered_in(&numbers))));
+        let path = self.returned.pick(now, paths)?;
+        let patience = of(path).map_or(MIN_PATIENCE, |numbers| answered_in(&numbers) + GRAIN).min(MAX_PATIENCE);
+        let mut returned = std::mem::replace(&mut self.returned, ReturnSender::new(Duration::ZERO));
+        let sent = self.transmit(now, path, buffer, |_, writer| returned.write(now, path, patience, writer));
+        if sent.is_none() {
+            // The path may not be used as long as nobody knows who is there.
+            returned.wait_until(now + GRAIN);
+        }
+        self.returned = returned;
         sent
     }
 
@@ -268,6 +290,13 @@ impl Session {
     }
 }
 
+/// What the unit has measured, its queue included: the answer comes that way.
+fn answered_in(numbers: &Numbers) -> Duration {
+    Duration::from_micros(numbers.rtt_us.saturating_add(numbers.queue_us))
+}
+
+/// Of timers at both ends.
+const GRAIN: Duration = Duration::from_millis(20);
 /// An answer takes a round trip that the unit has measured, and a little; nobody who says he measured years is waited for.
 const MIN_PATIENCE: Duration = Duration::from_millis(150);
 const MAX_PATIENCE: Duration = Duration::from_secs(1);

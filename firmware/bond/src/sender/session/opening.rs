@@ -9,7 +9,7 @@ use bondbox_wire::frame::TrackKind;
 use bondbox_wire::handshake::Handshake;
 use rand_chacha::rand_core::Rng;
 
-use super::super::{Sender, SenderEvent, Transmit};
+use super::super::{Sender, SenderConfig, SenderEvent, Transmit};
 use super::Session;
 use crate::handshake::{Step, UnitHandshake, UnitParams};
 
@@ -168,7 +168,9 @@ impl Sender {
     fn begin(&mut self, now: Instant) {
         let mut id = [0; 8];
         self.rng.fill_bytes(&mut id);
-        let params = UnitParams { stream: self.config.stream.clone(), latency: self.config.latency, life: self.life };
+        let SenderConfig { stream, latency, return_latency, .. } = &self.config;
+        let (latency, return_latency) = (*latency, *return_latency);
+        let params = UnitParams { stream: stream.clone(), latency, return_latency, life: self.life };
         let handshake = UnitHandshake::new(now, id, &self.config.identity, self.config.gateway, &params);
         let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, progress: now };
         self.opening = Opening::Attempt(Box::new(attempt));

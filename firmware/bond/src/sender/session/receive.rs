@@ -66,6 +66,7 @@ impl Sender {
                 }
             }
             Frame::Keyframe { track } => self.on_keyframe_wanted(now, *track),
+            Frame::Media(media) => self.on_returned(now, media),
             Frame::Horizon { track, unit } => self.store.on_horizon(*track, *unit),
             Frame::Close { .. } => {
                 self.session = None;

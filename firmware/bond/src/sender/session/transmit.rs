@@ -36,6 +36,7 @@ impl Sender {
             .transmit_join(now, &mut self.links, buffer)
             .or_else(|| self.transmit_pong(now, buffer))
             .or_else(|| self.transmit_report(now, buffer))
+            .or_else(|| self.transmit_units_ack(now, buffer))
             .or_else(|| self.transmit_messages(now, buffer))
             .or_else(|| self.transmit_probe(now, buffer))
             .or_else(|| self.transmit_urgent_repair(now, buffer))

@@ -42,6 +42,7 @@ export const STATUS = {
           repaired: 9,
         },
       ],
+      talkback: { sent: 50, delivered: 49, lost: 1, refused: 0 },
     },
   ],
 };

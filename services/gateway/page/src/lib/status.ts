@@ -73,6 +73,8 @@ const SHAPE = {
           repaired: 'number',
         },
       ],
+      /** Datagrams that went back to the unit. */
+      talkback: { sent: 'number', delivered: 'number', lost: 'number', refused: 'number' },
     },
   ],
 } as const;
