@@ -12,6 +12,7 @@
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
+#   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -99,6 +100,13 @@ check-opaque:
 	@hil-tests/setup build run
 	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-bench --check
+
+.PHONY: check-boot
+check-boot:
+	@hil-tests/setup rig
+	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/disk-of hil-tests/rig/small-root
+	shellcheck --shell=dash board/common/initramfs/init
+	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
 
 .PHONY: suite
 suite:

@@ -1,0 +1,112 @@
+"""The virtual unit: a disk, and a machine that starts from it."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+#: A start takes 20 s of emulation on a free core. More than ten times that is a hang.
+PATIENCE_S = 300
+
+
+class Disk:
+    """A copy of the disk, to be damaged before a start."""
+
+    def __init__(self, original: Path, path: Path):
+        subprocess.run(["cp", "--sparse=always", original, path], check=True)
+        self.path = path
+
+    def partition(self, name: str) -> tuple[int, int]:
+        """Where a partition begins, and how long it is, in bytes."""
+        table = subprocess.run(["sfdisk", "--dump", self.path], check=True, capture_output=True, text=True).stdout
+        found = re.search(rf'start=\s*(\d+), size=\s*(\d+).*name="{name}"', table)
+        assert found, f"no partition {name} in\n{table}"
+        return int(found[1]) * 512, int(found[2]) * 512
+
+    def read(self, name: str, at: int, length: int) -> bytes:
+        with self.path.open("rb") as disk:
+            disk.seek(self.partition(name)[0] + at)
+            return disk.read(length)
+
+    def write(self, name: str, at: int, data: bytes) -> None:
+        with self.path.open("r+b") as disk:
+            disk.seek(self.partition(name)[0] + at)
+            disk.write(data)
+
+    def flip(self, name: str, at: int) -> None:
+        """One bit is another."""
+        self.write(name, at, bytes([self.read(name, at, 1)[0] ^ 1]))
+
+    def erase(self, name: str) -> None:
+        """All of a partition is zero."""
+        self.write(name, 0, bytes(self.partition(name)[1]))
+
+    def fat(self, name: str, *command: str) -> bytes:
+        """Runs a command of mtools on a FAT partition; its image there is `::`."""
+        image = f"{self.path}@@{self.partition(name)[0]}"
+        run = [command[0], "-i", image, *command[1:]]
+        return subprocess.run(run, check=True, capture_output=True).stdout
+
+    def environment(self, **values: str) -> None:
+        """Sets values in GRUB's environment."""
+        block = self.path.with_suffix(".grubenv")
+        block.write_bytes(self.fat("esp", "mtype", "::/EFI/BOOT/grubenv"))
+        words = [f"{key}={value}" for key, value in values.items()]
+        subprocess.run(["grub-editenv", block, "set", *words], check=True)
+        self.fat("esp", "mcopy", "-o", str(block), "::/EFI/BOOT/grubenv")
+
+
+class Start:
+    """What a start said on the serial line, to the end of the machine."""
+
+    def __init__(self, console: str):
+        self.console = console
+        self.slots = re.findall(r"Starting slot (\w)\.", console)
+        self.told = dict(re.findall(r"root: (\w+)=(\S*)", console))
+        self.ended = "root: done" in console
+
+
+def start(disk: Disk, *more: str, patience_s: float = PATIENCE_S) -> Start:
+    """Starts the machine and waits until it powers off."""
+    qemu = shutil.which("qemu-system-x86_64")
+    assert qemu, "qemu-system-x86_64 is not installed"
+    log = disk.path.with_suffix(".console")
+    command = [
+        qemu, *"-M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -net none -display none".split(),
+        *["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}"],
+        *["-drive", f"if=virtio,format=raw,file={disk.path}"],
+        *["-serial", f"file:{log}", *more],
+    ]  # fmt: skip
+    with subprocess.Popen(command) as machine:
+        end = time.monotonic() + patience_s
+        try:
+            while machine.poll() is None:
+                assert time.monotonic() < end, f"the machine does not end; its console:\n{text(log)}"
+                time.sleep(0.2)
+        finally:
+            machine.kill()
+    return Start(text(log))
+
+
+def text(log: Path) -> str:
+    """A console without colours and cursor movements."""
+    raw = log.read_bytes().decode(errors="replace") if log.exists() else ""
+    return re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", raw)
+
+
+def build(folder: Path) -> Path:
+    """The disk with the small root, made once."""
+    here = Path(__file__).parent
+    kernel, root, out = folder / "kernel", folder / "small-root", folder / "small"
+    subprocess.run([here / "kernel", kernel], check=True)
+    subprocess.run([here / "small-root", root], check=True)
+    subprocess.run([here / "disk-of", root, kernel, out], check=True)
+    return out / "disk.img"
+
+
+def folder() -> Path:
+    """Where everything that is built is kept."""
+    return Path(os.environ.get("RIG", Path(__file__).parents[2] / "target" / "rig"))
