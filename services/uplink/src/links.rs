@@ -4,9 +4,10 @@
 //! called once a second and does what has to be done about it.
 
 mod place;
+mod turn;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,7 +16,8 @@ use bondbox_daemon::bond::watch::Watch;
 use bondbox_units::{Instant, LinkId};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use place::{Place, places};
+use place::{Place, leads, places};
+use turn::Turn;
 
 /// All links of the settings, whether their interfaces are there or not.
 pub(crate) struct Links {
@@ -33,17 +35,20 @@ pub(crate) struct Link {
     /// Mark of its packets (RFC 2474).
     dscp: Option<u8>,
     socket: Option<Bound>,
-    /// The gateway is tried at [`BESIDE`]: at its own port it did not answer on this link.
-    beside: bool,
+    /// Which of the gateway's addresses it is to be bound for next, where the first did not do.
+    next: Option<Turn>,
     /// Told once, until it changes.
     complaint: String,
 }
 
 struct Bound {
     port: Port,
-    place: Place,
+    /// Of the interface.
+    index: u32,
+    /// Its own address.
+    own: IpAddr,
     /// Where it sends to.
-    to: SocketAddr,
+    turn: Turn,
     /// Something came since it was bound.
     answered: bool,
     /// When something last came, or when it was bound.
@@ -67,7 +72,7 @@ pub(crate) enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Stay,
-    Bind(Place),
+    Bind(Turn),
     Leave,
 }
 
@@ -88,7 +93,7 @@ impl Links {
         }
         let id = LinkId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.all.push(Link { id, name: name.into(), dscp, socket: None, beside: false, complaint: String::new() });
+        self.all.push(Link { id, name: name.into(), dscp, socket: None, next: None, complaint: String::new() });
         Some(id)
     }
 
@@ -107,17 +112,29 @@ impl Links {
     /// # Errors
     /// When the system does not list its interfaces.
     pub(crate) fn look(&mut self, now: Instant, watch: &Watch) -> anyhow::Result<Vec<Change>> {
-        let places = places(&self.gateway).context("list of interfaces")?;
+        let places = places().context("list of interfaces")?;
         let mut changes = Vec::new();
         for link in &mut self.all {
-            match link.step(now, places.get(&link.name).copied()) {
+            let place = places.get(&link.name);
+            let leads = place.map_or_else(Vec::new, |place| leads(&place.own, &self.gateway));
+            match link.step(now, place, &leads) {
                 Step::Stay => {}
                 Step::Leave => {
                     tracing::warn!(link = link.name, "the interface is gone");
                     link.socket = None;
                     changes.push(Change::Went(link.id));
                 }
-                Step::Bind(place) => changes.extend(link.bind(now, place, watch)),
+                Step::Bind(turn) => {
+                    // Without a place there are no leads, and nothing to be bound.
+                    let Some(place) = place else { continue };
+                    let came = link.bind(now, place, turn, watch).unwrap_or_else(|error| {
+                        link.complain(turn, &error);
+                        // The kernel knows no way to this one; perhaps it does to another.
+                        link.next = turn.next(&leads, true);
+                        false
+                    });
+                    changes.extend(came.then(|| Change::Came(link.id, link.name.clone())));
+                }
             }
         }
         Ok(changes)
@@ -133,7 +150,7 @@ impl Links {
         });
         result.unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::ConnectionRefused {
-                tracing::debug!(link = link.name, gateway = %bound.to, %error, "nothing can be received");
+                tracing::debug!(link = link.name, gateway = %bound.turn.to(), %error, "nothing can be received");
                 bound.broken = true;
             }
             false
@@ -170,14 +187,18 @@ impl Link {
         self.socket.is_some()
     }
 
-    fn step(&self, now: Instant, place: Option<Place>) -> Step {
-        match (&self.socket, place) {
+    fn step(&self, now: Instant, place: Option<&Place>, leads: &[SocketAddr]) -> Step {
+        let first = self.next.filter(|turn| leads.contains(&turn.address)).or_else(|| Turn::first(leads));
+        match (&self.socket, place.zip(first)) {
             (None, None) => Step::Stay,
             (Some(_), None) => Step::Leave,
-            (None, Some(place)) => Step::Bind(place),
-            (Some(bound), Some(place)) => {
-                if bound.place != place || bound.broken || bound.is_silent(now) {
-                    Step::Bind(place)
+            (None, Some((_, first))) => Step::Bind(first),
+            (Some(bound), Some((place, first))) => {
+                let stands = bound.index == place.index && place.own.contains(&bound.own);
+                if !stands || !leads.contains(&bound.turn.address) || self.next.is_some() {
+                    Step::Bind(first)
+                } else if bound.broken || bound.is_silent(now) {
+                    Step::Bind(bound.turn.next(leads, bound.answered || bound.broken).unwrap_or(first))
                 } else {
                     Step::Stay
                 }
@@ -185,38 +206,36 @@ impl Link {
         }
     }
 
-    fn bind(&mut self, now: Instant, place: Place, watch: &Watch) -> Option<Change> {
-        // Networks that let little pass mostly let QUIC's port pass. Where neither answers they are tried by turns.
-        if self.socket.as_ref().is_some_and(|bound| bound.place == place && bound.is_silent(now) && !bound.answered) {
-            self.beside = !self.beside;
-        }
-        let mut to = place.gateway;
-        if self.beside {
-            to.set_port(BESIDE);
-        }
-        let port = connect(&self.name, to, self.dscp);
-        let watched = port.and_then(|port| watch.add(&port, number_of(self.id)).map(|()| port));
-        let port = match watched {
-            Ok(port) => port,
-            Err(error) => {
-                // Kept as it was: a socket that may work is better than none.
-                let complaint = error.to_string();
-                if self.complaint != complaint {
-                    tracing::warn!(link = self.name, address = %place.address, gateway = %place.gateway, complaint, "no socket");
-                    self.complaint = complaint;
-                }
-                return None;
-            }
-        };
+    /// Whether it had no socket before. After an error it keeps the one that it has: it may work, which is better than none.
+    fn bind(&mut self, now: Instant, place: &Place, turn: Turn, watch: &Watch) -> io::Result<bool> {
+        let port = connect(&self.name, turn.to(), self.dscp)?;
+        watch.add(&port, number_of(self.id))?;
+        // The kernel chooses among several by its own rules.
+        let chosen = port.local_addr()?.ip();
+        let of_family = place.own.iter().find(|own| own.is_ipv4() == turn.address.is_ipv4());
+        let own = *place.own.iter().find(|own| **own == chosen).or(of_family).unwrap_or(&chosen);
         self.complaint.clear();
+        self.next = None;
         let fresh = self.socket.is_none();
         if fresh {
-            tracing::info!(link = self.name, address = %place.address, gateway = %to, "the interface is there");
+            tracing::info!(link = self.name, address = %own, gateway = %turn.to(), "the interface is there");
+        } else if self.socket.as_ref().is_some_and(|bound| bound.turn.to() != turn.to()) {
+            tracing::info!(link = self.name, address = %own, gateway = %turn.to(), "bound anew, for another address of the gateway");
         } else {
-            tracing::debug!(link = self.name, address = %place.address, gateway = %to, "bound anew");
+            tracing::debug!(link = self.name, address = %own, gateway = %turn.to(), "bound anew");
         }
-        self.socket = Some(Bound { port, place, to, answered: false, heard: now, asked: false, broken: false });
-        fresh.then(|| Change::Came(self.id, self.name.clone()))
+        let index = place.index;
+        self.socket = Some(Bound { port, index, own, turn, answered: false, heard: now, asked: false, broken: false });
+        Ok(fresh)
+    }
+
+    /// Says why it has no socket for this address, once.
+    fn complain(&mut self, turn: Turn, error: &io::Error) {
+        let complaint = format!("{}: {error}", turn.to());
+        if self.complaint != complaint {
+            tracing::warn!(link = self.name, gateway = %turn.to(), %error, "no socket");
+            self.complaint = complaint;
+        }
     }
 }
 
@@ -247,9 +266,6 @@ fn passes(error: &io::Error) -> bool {
 
 /// Largest datagram that a gateway sends, and then some.
 const LARGEST: usize = 2_048;
-
-/// The port of HTTP/3. A gateway that wants to be reached there has it redirected to its own.
-const BESIDE: u16 = 443;
 
 /// A modem that has lost its bearer behind our back swallows what an old socket sends.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -294,7 +310,7 @@ mod tests {
             let gateway: SocketAddr = gateway.parse().unwrap();
             links.set_gateway(vec![gateway]);
             assert_eq!(links.look(Instant::from_millis(2), &watch).unwrap().len(), came, "{gateway}");
-            assert_eq!(links.all[0].socket.as_ref().unwrap().place.gateway, gateway);
+            assert_eq!(links.all[0].socket.as_ref().unwrap().turn.address, gateway);
         }
     }
 
@@ -306,7 +322,7 @@ mod tests {
         for round in 0..6 {
             links.look(now, &watch).unwrap();
             let bound = links.all[0].socket.as_mut().unwrap();
-            tried.push(bound.to.port());
+            tried.push(bound.turn.to().port());
             (bound.asked, bound.answered) = (true, round == 3);
             now += SILENCE;
         }
@@ -315,23 +331,55 @@ mod tests {
     }
 
     #[test]
+    fn a_link_takes_the_other_family_where_the_first_does_not_answer_or_cannot_be_reached() {
+        let [six, four]: [SocketAddr; 2] = ["[::1]:7000", "127.0.0.1:7000"].map(|text| text.parse().unwrap());
+        let (mut links, watch) = (links(), Watch::new().unwrap());
+        let mut now = Instant::from_millis(1_000);
+        let look = |links: &mut Links, now| {
+            links.look(now, &watch).unwrap();
+            links.all[0].socket.as_ref().unwrap().turn.address
+        };
+        links.set_gateway(vec![six, four]);
+        assert_eq!(look(&mut links, now), six);
+        links.all[0].socket.as_mut().unwrap().asked = true;
+        now += SILENCE;
+        assert_eq!(look(&mut links, now), four);
+        let bound = links.all[0].socket.as_mut().unwrap();
+        (bound.asked, bound.answered) = (true, true);
+        assert_eq!(look(&mut links, now), four);
+        // What answers is not left for what comes first in the list.
+        links.set_gateway(vec![six, "127.0.0.1:7001".parse().unwrap(), four]);
+        assert_eq!(look(&mut links, now), four);
+        links.all[0].socket.as_mut().unwrap().broken = true;
+        assert_eq!(look(&mut links, now), six);
+        // No route leads from loopback to this one: the kernel says so at once.
+        links.set_gateway(vec!["[2001:db8::7]:7000".parse().unwrap(), four]);
+        assert_eq!(look(&mut links, now), six);
+        assert_eq!(look(&mut links, now), four);
+    }
+
+    #[test]
     fn a_link_is_bound_anew_for_a_new_address_an_error_and_silence_and_left_without_interface() {
         let (mut links, watch) = (links(), Watch::new().unwrap());
         let start = Instant::from_millis(1_000);
         links.look(start, &watch).unwrap();
+        let leads = links.gateway.clone();
         let link = &mut links.all[0];
-        let here = link.socket.as_ref().unwrap().place;
-        let moved = Place { address: "127.0.0.2".parse().unwrap(), ..here };
+        let bound = link.socket.as_ref().unwrap();
+        let (here, turn) = (Place { index: bound.index, own: vec![bound.own] }, bound.turn);
+        let more = Place { own: vec!["127.0.0.2".parse().unwrap(), bound.own], ..here.clone() };
+        let moved = Place { own: vec!["127.0.0.2".parse().unwrap()], ..here.clone() };
         let later = start + SILENCE;
-        assert_eq!(link.step(later, Some(here)), Step::Stay);
-        assert_eq!(link.step(later, Some(moved)), Step::Bind(moved));
-        assert_eq!(link.step(later, Some(Place { index: 77, ..here })), Step::Bind(Place { index: 77, ..here }));
-        assert_eq!(link.step(later, None), Step::Leave);
+        assert_eq!(link.step(later, Some(&here), &leads), Step::Stay);
+        assert_eq!(link.step(later, Some(&more), &leads), Step::Stay);
+        assert_eq!(link.step(later, Some(&moved), &leads), Step::Bind(turn));
+        assert_eq!(link.step(later, Some(&Place { index: 77, ..here.clone() }), &leads), Step::Bind(turn));
+        assert_eq!(link.step(later, None, &[]), Step::Leave);
         let bound = link.socket.as_mut().unwrap();
-        (bound.asked, bound.heard) = (true, start);
-        assert_eq!(link.step(later, Some(here)), Step::Bind(here));
-        assert_eq!(link.step(start, Some(here)), Step::Stay);
+        (bound.asked, bound.answered, bound.heard) = (true, true, start);
+        assert!(matches!(link.step(later, Some(&here), &leads), Step::Bind(again) if again.to() == turn.to()));
+        assert_eq!(link.step(start, Some(&here), &leads), Step::Stay);
         link.socket.as_mut().unwrap().broken = true;
-        assert_eq!(link.step(start, Some(here)), Step::Bind(here));
+        assert!(matches!(link.step(start, Some(&here), &leads), Step::Bind(again) if again.to() == turn.to()));
     }
 }

@@ -84,7 +84,7 @@ impl Uplink {
     /// # Errors
     /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
     pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
-        let gateway = Gateway::find(settings.gateway().context("gateway is no HOST:PORT")?);
+        let gateway = Gateway::find(settings.gateway().context("gateway is no list of HOST:PORT")?);
         let identity = keys::read(&settings.identity).context("private key (bondbox-uplink keygen makes one)")?;
         let config = SenderConfig {
             identity: Arc::new(identity),

@@ -12,7 +12,7 @@ use bondbox_daemon::settings::{Rules, Settings as Checked};
 use bondbox_units::Bitrate;
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::Endpoint;
+use crate::gateway::{self, Endpoint};
 
 pub use link::{BadLink, LinkSetting};
 
@@ -21,7 +21,7 @@ pub use link::{BadLink, LinkSetting};
 #[cfg_attr(test, derive(Serialize))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, or several of them, separated by commas.
     pub gateway: String,
     /// The gateway's public key.
     pub gateway_key: String,
@@ -82,7 +82,7 @@ pub enum Headroom {
 /// The same keys as flags.
 #[derive(Debug, Default, clap::Args, Serialize)]
 pub struct Flags {
-    /// HOST:PORT of the gateway: a name, ADDRESS or [ADDRESS].
+    /// HOST:PORT of the gateway: a name, ADDRESS or [ADDRESS]; or several of them, separated by commas.
     #[arg(long)]
     gateway: Option<String>,
     /// The gateway's public key, as `bondbox-gateway public-key` prints it.
@@ -154,11 +154,13 @@ impl Default for Settings {
 
 impl Checked for Settings {
     fn check(&self, rules: &mut Rules<'_>) {
-        let wrong = self.gateway.parse::<Endpoint>().err();
-        let must_be = wrong.map(|wrong| wrong.to_string()).unwrap_or_default();
-        given_and(rules, "gateway", &self.gateway, wrong.is_none(), &must_be);
+        rules.given("gateway", !self.gateway.is_empty());
+        if let Some((item, wrong)) = gateway::list(&self.gateway).err().filter(|_| !self.gateway.is_empty()) {
+            rules.holds("gateway", false, item, wrong);
+        }
         let is_key = self.gateway_key().is_some();
-        given_and(rules, "gateway_key", &self.gateway_key, is_key, "64 hexadecimal digits");
+        rules.given("gateway_key", !self.gateway_key.is_empty());
+        rules.holds("gateway_key", is_key || self.gateway_key.is_empty(), &self.gateway_key, "64 hexadecimal digits");
         let named = (1..=MAX_STREAM_NAME).contains(&self.stream.len());
         let must_be = format_args!("1 to {MAX_STREAM_NAME} bytes of printable text without slashes");
         rules.holds("stream", named && !self.stream.contains(unprintable), format!("{:?}", self.stream), must_be);
@@ -192,8 +194,8 @@ impl Checked for Settings {
 
 impl Settings {
     /// Where the gateway is; `None` where the settings were not checked.
-    pub fn gateway(&self) -> Option<Endpoint> {
-        self.gateway.parse().ok()
+    pub fn gateway(&self) -> Option<Vec<Endpoint>> {
+        gateway::list(&self.gateway).ok()
     }
 
     /// Who the gateway is; `None` where the settings were not checked.
@@ -253,11 +255,6 @@ pub(crate) fn is_link_name(name: &str) -> bool {
 /// Most links of one unit.
 pub(crate) const MAX_LINKS: usize = 16;
 
-fn given_and(rules: &mut Rules<'_>, key: &str, value: &str, ok: bool, must_be: &str) {
-    rules.given(key, !value.is_empty());
-    rules.holds(key, ok || value.is_empty(), value, must_be);
-}
-
 fn unprintable(character: char) -> bool {
     character.is_control() || character == '/'
 }
@@ -286,6 +283,7 @@ mod tests {
             ("gateway = \"10.0.0.1\"", "gateway is 10.0.0.1, must be HOST:PORT, and the port is missing"),
             ("gateway = \"a.b:0\"", "gateway is a.b:0, must be HOST:PORT with a port of 1 to 65535"),
             ("gateway = \"0.0.0.0:7000\"", "gateway is 0.0.0.0:7000, must be HOST:PORT, where the host is a name"),
+            ("gateway = \"a.b:1, [::1]\"", "gateway is [::1], must be HOST:PORT, and the port is missing"),
             ("gateway_key = \"12\"", "gateway_key is 12, must be 64 hexadecimal digits"),
             ("stream = \"a/b\"", "stream is \"a/b\", must be 1 to 64 bytes of printable text without slashes"),
             ("link = [\"a\", \"a,backup\"]", "link is \"a,backup\", must be names of interfaces, none twice"),
@@ -314,14 +312,15 @@ mod tests {
     #[test]
     fn flags_win_over_the_file() {
         let flags = Flags {
-            gateway: Some("[fd00::1]:7000".into()),
+            gateway: Some("[fd00::1]:7000, a.b:1".into()),
             gateway_key: Some(KEY.into()),
             link: vec!["wwan0".into(), "wwan1".into()],
             headroom: Some(Headroom::None),
             ..Flags::default()
         };
         let settings = bondbox_daemon::settings::load::<Settings>(None, &flags).unwrap();
-        assert_eq!(settings.gateway(), Some(Endpoint::Address("[fd00::1]:7000".parse().unwrap())));
+        let expected = [Endpoint::Address("[fd00::1]:7000".parse().unwrap()), Endpoint::Name("a.b".into(), 1)];
+        assert_eq!(settings.gateway().unwrap(), expected);
         assert_eq!(settings.gateway_key().unwrap().to_string(), KEY);
         assert_eq!(settings.link, ["wwan0", "wwan1"]);
         assert_eq!(settings.headroom(), sender::Headroom::None);
