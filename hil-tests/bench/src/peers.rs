@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bondbox_linksim::model::Family;
 use serde::Serialize;
 
 use crate::process::Program;
@@ -44,9 +45,12 @@ pub(crate) struct Task {
 /// A link as the unit sees it.
 pub(crate) struct UnitLink {
     pub(crate) name: String,
+    /// Of IPv4, which peers use.
     pub(crate) address: Ipv4Addr,
     /// The gateway's on this link.
     pub(crate) far_address: Ipv4Addr,
+    /// What it has addresses of.
+    pub(crate) families: Vec<Family>,
     /// From the unit, when nothing happens to it.
     pub(crate) rate_kbps: u64,
     /// Without load.

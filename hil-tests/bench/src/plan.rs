@@ -121,7 +121,7 @@ pub(crate) const CASES: [Case; 11] = [
 ];
 
 /// What `--check` claims of the bond. The rate of `clean` suits a build without optimisation.
-pub(crate) const CHECKED: [Case; 2] = [CLEAN, THREE_LTE];
+pub(crate) const CHECKED: [Case; 3] = [CLEAN, THREE_LTE, FAMILIES];
 
 const CLEAN: Case = Case {
     title: "two clean links",
@@ -144,6 +144,13 @@ const THREE_LTE: Case = Case {
     counted_s: 30,
     quick: true,
     subjects: &[BOND],
+};
+const FAMILIES: Case = Case {
+    title: "IPv4, IPv6, and both until IPv6 dies",
+    scenario: "families",
+    rate_kbps: 5_000,
+    best_link: "wwan0",
+    ..CLEAN
 };
 const THREE_LTE_BESIDE: Case = Case { subjects: &[BOND, SRT, RIST, SRTLA], ..THREE_LTE };
 
@@ -197,6 +204,7 @@ impl Subject {
             name: link.name.clone(),
             address: unit_address(place),
             far_address: gateway_link_address(place),
+            families: link.families.clone(),
             rate_kbps: link.up.rate.nominal().as_bps() / 1_000,
             round_trip: link.up.delay + link.down.delay,
         };

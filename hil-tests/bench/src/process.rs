@@ -54,9 +54,12 @@ impl Process {
     pub(crate) fn is_ready(&mut self) -> anyhow::Result<bool> {
         self.assert_running()?;
         // The list is that of the namespace the process is in.
-        let table = format!("/proc/{}/net/udp", self.child.id());
-        let table = std::fs::read_to_string(&table).with_context(|| table.clone())?;
-        Ok(has_port(&table, self.port))
+        let table = |name: &str| {
+            let path = format!("/proc/{}/net/{name}", self.child.id());
+            std::fs::read_to_string(&path).with_context(|| path.clone())
+        };
+        // A kernel without IPv6 has no list of its sockets.
+        Ok(has_port(&table("udp")?, self.port) || table("udp6").is_ok_and(|table| has_port(&table, self.port)))
     }
 
     /// # Errors

@@ -85,7 +85,9 @@ impl Run<'_> {
 
         let outcome = meter::outcome(&sent, &arrivals, window, self.case.budget());
         let status = client.status()?;
-        assert_lost(&status, &self.case.scenario()?)?;
+        let scenario = self.case.scenario()?;
+        assert_lost(&status, &scenario)?;
+        assert_went_on(&status, &scenario)?;
         assert_carried(status, &task.links)?;
         let in_calls_window = sent.at_us.iter().filter(|at| calls_window.contains(at)).count() as f64;
         let [unit_calls, gateway_calls] = calls.map(|calls| calls.map(|calls| calls as f64 / in_calls_window));
@@ -181,6 +183,23 @@ fn assert_lost(status: &Status, scenario: &Scenario) -> anyhow::Result<()> {
                 100.0 * loss.mean()
             );
         }
+    }
+    Ok(())
+}
+
+/// A link that lost one family has gone on with the other.
+fn assert_went_on(status: &Status, scenario: &Scenario) -> anyhow::Result<()> {
+    for event in &scenario.events {
+        let Event::BlackholeFamily(family) = event.event else { continue };
+        let LinkStatus { name, carried, swallowed, .. } = &status.links[event.link];
+        let went_on = *swallowed > 0 && carried.ipv4.min(carried.ipv6) >= LEAST_PACKETS;
+        anyhow::ensure!(
+            went_on,
+            "link {name} lost {family:?}: {swallowed} packets for that, {} of IPv4 and {} of IPv6 carried, must be \
+             {LEAST_PACKETS} of each",
+            carried.ipv4,
+            carried.ipv6
+        );
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_bond::PublicKey;
-use bondbox_linksim::emulator::GATEWAY_ADDRESS;
+use bondbox_linksim::emulator::{GATEWAY_ADDRESS, GATEWAY_ADDRESS_V6};
+use bondbox_linksim::model::Family;
 
 use super::{DELIVER_PORT, Ends, INGEST_PORT, Task};
 use crate::process::Program;
@@ -25,14 +26,21 @@ pub(super) fn ends(task: &Task) -> anyhow::Result<Ends> {
 
     let mut sender = Command::new(uplink);
     sender.arg("--run-dir").arg(task.folder.join("unit"));
-    sender.args(["--gateway", &format!("{GATEWAY_ADDRESS}:{PORT}"), "--gateway-key", &gateway_public]);
+    let mixed = task.links.iter().any(|link| link.families.contains(&Family::Ipv6));
+    let (at, listen) = if mixed {
+        // Where a link has both, the first is preferred.
+        (format!("[{GATEWAY_ADDRESS_V6}]:{PORT}, {GATEWAY_ADDRESS}:{PORT}"), "[::]")
+    } else {
+        (format!("{GATEWAY_ADDRESS}:{PORT}"), EVERYWHERE)
+    };
+    sender.args(["--gateway", &at, "--gateway-key", &gateway_public]);
     sender.arg("--identity").arg(unit_key);
     sender.args(["--latency-ms", &latency_ms, "--ingest", &format!("udp://127.0.0.1:{INGEST_PORT}")]);
     for link in &task.links {
         sender.args(["--link", &link.name]);
     }
 
-    let mut receiver = receiver(&gateway, &task.folder, &gateway_key, PORT, task.budget);
+    let mut receiver = receiver(&gateway, &task.folder, &gateway_key, (listen, PORT), task.budget);
     receiver.command.args(["--unit", &unit_public]);
     Ok(Ends { unit: vec![Program { command: sender, port: INGEST_PORT }], gateway: vec![receiver] })
 }
@@ -48,7 +56,7 @@ pub(crate) fn gateway(
     let own = folder.join("gateway.key");
     let _ = std::fs::remove_file(&own);
     let public = make_key(&program, &own)?.parse().ok().context("the gateway's key is none")?;
-    let mut receiver = receiver(&program, folder, &own, port, latency);
+    let mut receiver = receiver(&program, folder, &own, (EVERYWHERE, port), latency);
     for unit in units {
         receiver.command.args(["--unit", &unit.to_string()]);
     }
@@ -57,10 +65,10 @@ pub(crate) fn gateway(
     Ok((receiver, public))
 }
 
-fn receiver(program: &Path, folder: &Path, key: &Path, port: u16, latency: Duration) -> Program {
+fn receiver(program: &Path, folder: &Path, key: &Path, (host, port): (&str, u16), latency: Duration) -> Program {
     let mut command = Command::new(program);
     command.arg("--run-dir").arg(folder.join("gateway")).arg("--identity").arg(key);
-    command.args(["--listen", &format!("0.0.0.0:{port}"), "--latency-ms", &latency.as_millis().to_string()]);
+    command.args(["--listen", &format!("{host}:{port}"), "--latency-ms", &latency.as_millis().to_string()]);
     command.args(["--deliver", &format!("udp://127.0.0.1:{DELIVER_PORT}")]);
     Program { command, port }
 }
@@ -82,3 +90,4 @@ fn make_key(program: &Path, path: &Path) -> anyhow::Result<String> {
 }
 
 const PORT: u16 = 7_000;
+const EVERYWHERE: &str = "0.0.0.0";
