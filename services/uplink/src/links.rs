@@ -6,23 +6,24 @@
 mod place;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bondbox_daemon::bond::udp::{Inbox, Outbox, Port};
 use bondbox_daemon::bond::watch::Watch;
 use bondbox_units::{Instant, LinkId};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use place::{Place, leads, places};
+use place::leads;
+pub(crate) use place::{Place, places};
 use turn::Turn;
+
+use crate::gateway::Through;
 
 /// All links of the settings, whether their interfaces are there or not.
 pub(crate) struct Links {
-    /// Its addresses, the one to be preferred first.
-    gateway: Vec<SocketAddr>,
     all: Vec<Link>,
     inbox: Inbox,
     next_id: u8,
@@ -66,6 +67,8 @@ pub(crate) enum Change {
     Came(LinkId, String),
     /// It cannot any more.
     Went(LinkId),
+    /// Where it was told the gateway is, nobody answered.
+    Doubts(String),
 }
 
 /// What has to be done about a link.
@@ -77,13 +80,8 @@ enum Step {
 }
 
 impl Links {
-    pub(crate) fn new(gateway: Vec<SocketAddr>) -> Self {
-        Self { gateway, all: Vec::new(), inbox: Inbox::new(LARGEST), next_id: 0 }
-    }
-
-    /// The gateway is here from now on; the next look sees to it.
-    pub(crate) fn set_gateway(&mut self, addresses: Vec<SocketAddr>) {
-        self.gateway = addresses;
+    pub(crate) fn new() -> Self {
+        Self { all: Vec::new(), inbox: Inbox::new(LARGEST), next_id: 0 }
     }
 
     /// Waits for this interface from now on, and marks its packets; `None` when it is waited for already or there is no more room.
@@ -107,16 +105,28 @@ impl Links {
         &self.all
     }
 
-    /// Looks at all interfaces, binds what has to be bound, and has it watched under the link's id.
-    ///
-    /// # Errors
-    /// When the system does not list its interfaces.
-    pub(crate) fn look(&mut self, now: Instant, watch: &Watch) -> anyhow::Result<Vec<Change>> {
-        let places = places().context("list of interfaces")?;
+    /// Those whose interfaces are there, by which somebody can be asked.
+    pub(crate) fn there(&self, places: &BTreeMap<String, Place>) -> Vec<Through> {
+        let there = self.all.iter().filter_map(|link| {
+            let place = places.get(&link.name)?;
+            Some(Through { link: link.name.clone(), index: place.index })
+        });
+        there.collect()
+    }
+
+    /// Looks at the interfaces, binds what has to be bound, and has it watched under the link's id. `gateway` says where a
+    /// link may find the gateway, the most likely first.
+    pub(crate) fn look(
+        &mut self,
+        now: Instant,
+        places: &BTreeMap<String, Place>,
+        gateway: impl Fn(&str) -> Vec<SocketAddr>,
+        watch: &Watch,
+    ) -> Vec<Change> {
         let mut changes = Vec::new();
         for link in &mut self.all {
             let place = places.get(&link.name);
-            let leads = place.map_or_else(Vec::new, |place| leads(&place.own, &self.gateway));
+            let leads = place.map_or_else(Vec::new, |place| leads(&place.own, &gateway(&link.name)));
             match link.step(now, place, &leads) {
                 Step::Stay => {}
                 Step::Leave => {
@@ -127,6 +137,9 @@ impl Links {
                 Step::Bind(turn) => {
                     // Without a place there are no leads, and nothing to be bound.
                     let Some(place) = place else { continue };
+                    if link.socket.as_ref().is_some_and(|bound| bound.is_silent(now) && !bound.answered) {
+                        changes.push(Change::Doubts(link.name.clone()));
+                    }
                     let came = link.bind(now, place, turn, watch).unwrap_or_else(|error| {
                         link.complain(turn, &error);
                         // The kernel knows no way to this one; perhaps it does to another.
@@ -137,7 +150,7 @@ impl Links {
                 }
             }
         }
-        Ok(changes)
+        changes
     }
 
     /// Hands on what came over a link, and when it did. Whether more may wait.
@@ -274,15 +287,43 @@ const SILENCE: Duration = Duration::from_secs(3);
 mod tests {
     use super::*;
 
-    fn links() -> Links {
-        let mut links = Links::new(vec!["127.0.0.1:7000".parse().unwrap()]);
-        links.add("lo", Some(46)).unwrap();
-        links
+    /// A link over loopback, and a gateway that is where a test says.
+    struct Bench {
+        links: Links,
+        watch: Watch,
+        gateway: Vec<SocketAddr>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut bench = Self { links: Links::new(), watch: Watch::new().unwrap(), gateway: vec![] };
+            bench.links.add("lo", Some(46)).unwrap();
+            bench.gateway_is(&["127.0.0.1:7000"]);
+            bench
+        }
+
+        fn gateway_is(&mut self, addresses: &[&str]) {
+            self.gateway = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        }
+
+        fn look(&mut self, now: Instant) -> Vec<Change> {
+            self.links.look(now, &places().unwrap(), |_| self.gateway.clone(), &self.watch)
+        }
+
+        fn bound(&mut self) -> &mut Bound {
+            self.links.all[0].socket.as_mut().unwrap()
+        }
+
+        /// Where it sends to after a look.
+        fn sends_to(&mut self, now: Instant) -> String {
+            self.look(now);
+            self.bound().turn.to().to_string()
+        }
     }
 
     #[test]
     fn a_link_keeps_its_id_and_no_other_gets_it() {
-        let mut links = links();
+        let mut links = Bench::new().links;
         assert_eq!(links.add("lo", None), None);
         assert_eq!(links.add("wwan0", None), Some(LinkId(1)));
         assert_eq!(links.remove("wwan0"), Some(LinkId(1)));
@@ -292,79 +333,74 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_there_is_bound_and_one_that_is_not_is_waited_for() {
-        let (mut links, watch) = (links(), Watch::new().unwrap());
-        links.add("never-there", None).unwrap();
-        let changes = links.look(Instant::from_millis(1), &watch).unwrap();
-        assert_eq!(changes, [Change::Came(LinkId(0), "lo".into())]);
-        assert_eq!(links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(links.look(Instant::from_millis(1_001), &watch).unwrap(), []);
+        let mut bench = Bench::new();
+        bench.links.add("never-there", None).unwrap();
+        let there = bench.links.there(&places().unwrap());
+        assert_eq!(there.iter().map(|through| &through.link).collect::<Vec<_>>(), ["lo"]);
+        assert_eq!(bench.look(Instant::from_millis(1)), [Change::Came(LinkId(0), "lo".into())]);
+        assert_eq!(bench.links.all().iter().map(Link::is_bound).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(bench.look(Instant::from_millis(1_001)), []);
     }
 
     #[test]
     fn a_link_waits_for_the_gateways_address_and_follows_it() {
-        let (mut links, watch) = (links(), Watch::new().unwrap());
-        links.set_gateway(Vec::new());
-        assert_eq!(links.look(Instant::from_millis(1), &watch).unwrap(), []);
-        let moves = [("127.0.0.1:7000", 1), ("127.0.0.1:7001", 0), ("[::1]:7001", 0)];
-        for (gateway, came) in moves {
-            let gateway: SocketAddr = gateway.parse().unwrap();
-            links.set_gateway(vec![gateway]);
-            assert_eq!(links.look(Instant::from_millis(2), &watch).unwrap().len(), came, "{gateway}");
-            assert_eq!(links.all[0].socket.as_ref().unwrap().turn.address, gateway);
+        let mut bench = Bench::new();
+        bench.gateway_is(&[]);
+        assert_eq!(bench.look(Instant::from_millis(1)), []);
+        for (gateway, came) in [("127.0.0.1:7000", 1), ("127.0.0.1:7001", 0), ("[::1]:7001", 0)] {
+            bench.gateway_is(&[gateway]);
+            assert_eq!(bench.look(Instant::from_millis(2)).len(), came, "{gateway}");
+            assert_eq!(bench.bound().turn.address.to_string(), gateway);
         }
     }
 
     #[test]
-    fn where_the_gateway_does_not_answer_its_port_and_that_of_quic_are_tried_by_turns() {
-        let (mut links, watch) = (links(), Watch::new().unwrap());
+    fn where_the_gateway_does_not_answer_its_port_and_that_of_quic_are_tried_by_turns_and_its_address_is_doubted() {
+        let mut bench = Bench::new();
         let mut now = Instant::from_millis(1_000);
-        let mut tried = vec![];
+        let (mut tried, mut doubts) = (vec![], vec![]);
         for round in 0..6 {
-            links.look(now, &watch).unwrap();
-            let bound = links.all[0].socket.as_mut().unwrap();
+            doubts.push(bench.look(now).contains(&Change::Doubts("lo".into())));
+            let bound = bench.bound();
             tried.push(bound.turn.to().port());
             (bound.asked, bound.answered) = (true, round == 3);
             now += SILENCE;
         }
         // One that has answered is tried again where it did.
         assert_eq!(tried, [7_000, 443, 7_000, 443, 443, 7_000]);
+        assert_eq!(doubts, [false, true, true, true, false, true]);
     }
 
     #[test]
     fn a_link_takes_the_other_family_where_the_first_does_not_answer_or_cannot_be_reached() {
-        let [six, four]: [SocketAddr; 2] = ["[::1]:7000", "127.0.0.1:7000"].map(|text| text.parse().unwrap());
-        let (mut links, watch) = (links(), Watch::new().unwrap());
+        let (six, four) = ("[::1]:7000", "127.0.0.1:7000");
+        let mut bench = Bench::new();
         let mut now = Instant::from_millis(1_000);
-        let look = |links: &mut Links, now| {
-            links.look(now, &watch).unwrap();
-            links.all[0].socket.as_ref().unwrap().turn.address
-        };
-        links.set_gateway(vec![six, four]);
-        assert_eq!(look(&mut links, now), six);
-        links.all[0].socket.as_mut().unwrap().asked = true;
+        bench.gateway_is(&[six, four]);
+        assert_eq!(bench.sends_to(now), six);
+        bench.bound().asked = true;
         now += SILENCE;
-        assert_eq!(look(&mut links, now), four);
-        let bound = links.all[0].socket.as_mut().unwrap();
-        (bound.asked, bound.answered) = (true, true);
-        assert_eq!(look(&mut links, now), four);
+        assert_eq!(bench.sends_to(now), four);
+        (bench.bound().asked, bench.bound().answered) = (true, true);
+        assert_eq!(bench.sends_to(now), four);
         // What answers is not left for what comes first in the list.
-        links.set_gateway(vec![six, "127.0.0.1:7001".parse().unwrap(), four]);
-        assert_eq!(look(&mut links, now), four);
-        links.all[0].socket.as_mut().unwrap().broken = true;
-        assert_eq!(look(&mut links, now), six);
+        bench.gateway_is(&[six, "127.0.0.1:7001", four]);
+        assert_eq!(bench.sends_to(now), four);
+        bench.bound().broken = true;
+        assert_eq!(bench.sends_to(now), six);
         // No route leads from loopback to this one: the kernel says so at once.
-        links.set_gateway(vec!["[2001:db8::7]:7000".parse().unwrap(), four]);
-        assert_eq!(look(&mut links, now), six);
-        assert_eq!(look(&mut links, now), four);
+        bench.gateway_is(&["[2001:db8::7]:7000", four]);
+        assert_eq!(bench.sends_to(now), six);
+        assert_eq!(bench.sends_to(now), four);
     }
 
     #[test]
     fn a_link_is_bound_anew_for_a_new_address_an_error_and_silence_and_left_without_interface() {
-        let (mut links, watch) = (links(), Watch::new().unwrap());
+        let mut bench = Bench::new();
         let start = Instant::from_millis(1_000);
-        links.look(start, &watch).unwrap();
-        let leads = links.gateway.clone();
-        let link = &mut links.all[0];
+        bench.look(start);
+        let leads = bench.gateway.clone();
+        let link = &mut bench.links.all[0];
         let bound = link.socket.as_ref().unwrap();
         let (here, turn) = (Place { index: bound.index, own: vec![bound.own] }, bound.turn);
         let more = Place { own: vec!["127.0.0.2".parse().unwrap(), bound.own], ..here.clone() };

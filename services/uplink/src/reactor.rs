@@ -18,13 +18,14 @@ use bondbox_daemon::ipc::{Commands, Peers, Responder, Server};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::Refusal;
 use bondbox_ipc::uplink::{self as protocol, Command, Done};
+use bondbox_resolver::Resolved;
 use bondbox_units::{Instant, LinkId};
 use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::LinkState;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::gateway::Gateway;
-use crate::links::{Change, Links, number_of};
+use crate::links::{Change, Links, number_of, places};
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
@@ -46,7 +47,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
 pub struct Uplink {
     /// As set, for those who watch.
     gateway_name: String,
-    gateway: Gateway,
+    gateway: Gateway<Resolved>,
     /// Since when no session is open, or the gateway's address was last doubted for that.
     without_session: Option<Instant>,
     sender: Sender,
@@ -84,7 +85,8 @@ impl Uplink {
     /// # Errors
     /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
     pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
-        let gateway = Gateway::find(settings.gateway().context("gateway is no list of HOST:PORT")?);
+        let endpoints = settings.gateway().context("gateway is no list of HOST:PORT")?;
+        let gateway = Gateway::find(endpoints, Resolved::default());
         let identity = keys::read(&settings.identity).context("private key (bondbox-uplink keygen makes one)")?;
         let config = SenderConfig {
             identity: Arc::new(identity),
@@ -99,7 +101,7 @@ impl Uplink {
             features: bondbox_bond::sender::Features::ALL,
         };
         let mut sender = Sender::new(clock::now(), config, seed());
-        let mut links = Links::new(gateway.addresses());
+        let mut links = Links::new();
         for link in settings.links() {
             if let Some(id) = links.add(&link.name, link.dscp) {
                 sender.set_link_use(id, link.usage);
@@ -160,10 +162,7 @@ impl Uplink {
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("sockets")?,
                 event = self.source.event() => self.source.handle(clock::now(), event, &mut self.sender),
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
-                () = self.gateway.moved() => {
-                    self.links.set_gateway(self.gateway.addresses());
-                    self.look_around()?;
-                }
+                () = self.gateway.moved() => self.look_around()?,
                 _ = look.tick() => {
                     self.doubt_gateway();
                     self.look_around()?;
@@ -283,8 +282,11 @@ impl Uplink {
 
     fn look_around(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
-        for change in self.links.look(now, &self.watch)? {
+        let places = places().context("list of interfaces")?;
+        self.gateway.ask_through(self.links.there(&places));
+        for change in self.links.look(now, &places, |link| self.gateway.addresses(link), &self.watch) {
             match change {
+                Change::Doubts(link) => self.gateway.doubt_through(&link),
                 Change::Came(link, name) => self.sender.add_link(now, link, &name),
                 Change::Went(link) => self.leave(now, link),
             }

@@ -8,15 +8,15 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 /// Where a link is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Linux gives a new one when a device comes back.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// Not empty.
     pub(super) own: Vec<IpAddr>,
 }
 
 /// All interfaces that are up and have an address, by name.
-pub(super) fn places() -> nix::Result<BTreeMap<String, Place>> {
+pub(crate) fn places() -> nix::Result<BTreeMap<String, Place>> {
     let mut addresses = BTreeMap::<String, Vec<IpAddr>>::new();
     for interface in getifaddrs()? {
         if let Some(address) = usable(&interface) {
