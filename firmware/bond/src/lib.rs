@@ -49,6 +49,8 @@
 //!
 //! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
 //! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
+//! - A keyframe is asked for when a picture is missing, at most once a second, and not while one is on its way or due within a
+//!   second.
 //! - The map of the clocks is a line that the sender draws from all paths' delays there and back (`sender::clock` says how,
 //!   and why there) and states in CLOCK frames; the receiver follows it by 1 ms/s. No link that comes, goes or moves steps it.
 //! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.

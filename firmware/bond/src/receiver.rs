@@ -5,6 +5,7 @@
 mod ack;
 mod assembly;
 mod clock;
+mod keyframes;
 mod missed;
 mod playout;
 mod pool;
@@ -116,7 +117,7 @@ impl Receiver {
         self.tracks.values().filter_map(|track| track.deadline(now, &self.clock, self.latency)).min()
     }
 
-    /// A track whose picture is damaged until the next keyframe, at most once a second.
+    /// A track whose picture is damaged until a keyframe that nothing promises, at most once a second.
     pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<TrackId> {
         self.tracks.iter_mut().find_map(|(id, track)| track.keyframe_wanted(now).then_some(*id))
     }

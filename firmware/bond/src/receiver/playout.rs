@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::assembly::{Assembly, OVERHEAD};
 use super::clock::ClockMap;
+use super::keyframes::Keyframes;
 use super::missed::Missed;
 use super::pool::Pool;
 use super::{Delivered, OutOfBounds};
@@ -49,9 +50,10 @@ pub(crate) struct Playout {
     headed: BinaryHeap<Reverse<u64>>,
     missed: Missed,
     held: usize,
-    damaged: bool,
+    /// The last unit that is missing, until a keyframe comes out behind it.
+    broken: Option<u64>,
+    keyframes: Keyframes,
     gap: bool,
-    asked_at: Option<Instant>,
     last_due: Option<Instant>,
 }
 
@@ -109,8 +111,11 @@ impl Playout {
         let headed = assembly.header.is_some();
         let result = assembly.insert(media, room, pool);
         self.held = self.held + assembly.held() - before;
-        if !headed && assembly.header.is_some() {
+        if let Some(header) = assembly.header.filter(|_| !headed) {
             self.headed.push(Reverse(unit));
+            if header.keyframe {
+                self.keyframes.on_keyframe(unit, clock.map(now, header.ingest_low));
+            }
         }
         result
     }
@@ -168,12 +173,7 @@ impl Playout {
 
     /// Whether to ask for a keyframe now.
     pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> bool {
-        let due = self.asked_at.is_none_or(|at| now - at >= ASK_INTERVAL);
-        let ask = self.damaged && due;
-        if ask {
-            self.asked_at = Some(now);
-        }
-        ask
+        self.broken.is_some_and(|broken| self.keyframes.wanted(now, broken))
     }
 
     fn deliver(&mut self, track: TrackId, unit: u32, due: Instant, header: &UnitHeader, payload: Bytes) -> Delivered {
@@ -182,7 +182,7 @@ impl Playout {
         if let Some(last) = self.last_due.replace(due).filter(|_| gap) {
             self.counters.longest_gap = self.counters.longest_gap.max(due - last);
         }
-        self.damaged &= !header.keyframe;
+        self.broken = self.broken.filter(|_| !header.keyframe);
         let pts = due.offset_micros(header.pts_offset.into());
         self.counters.bytes += payload.len() as u64;
         Delivered {
@@ -212,15 +212,14 @@ impl Playout {
     }
 
     fn miss(&mut self, now: Instant, units: Range<u64>, pool: &mut Pool) {
+        self.broken = units.end.checked_sub(1);
         self.counters.lost += self.missed.miss(now, units, pool);
-        (self.damaged, self.gap) = (true, true);
+        self.gap = true;
     }
 }
 
 /// A unit is never due later than this after one latency from now, nor this long ago when it comes.
 const MAX_SKEW: Duration = Duration::from_secs(10);
-/// A keyframe every second is as much repair as an encoder can bear.
-const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
