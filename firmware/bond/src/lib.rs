@@ -33,7 +33,8 @@
 //!   begins, and now and then goes on, by doubling, with padding where media does not fill it.
 //! - *Capacity* is what was delivered over at least 100 ms and 20 packets. Samples of a path that had too little to send
 //!   only raise it; unproven, it decays to half within a minute.
-//! - *Delay* above the least seen is the standing queue. The least rises only after a stretch of calm.
+//! - *Delay* above the least seen is the standing queue. The least rises only after a stretch of calm in which it falls no more;
+//!   where a queue stands though less goes in than comes out, calm is made (`sender::drain`).
 //! - *Liveness* is the time since proof of delivery: *suspect* takes no new media, *silent* has what it holds sent elsewhere.
 //!   Both are asked now and then, and are back at the first proof. What is in flight on a link in doubt goes out elsewhere
 //!   when that is the last moment to be in time, for at most 5 % of the media.

@@ -6,6 +6,7 @@
 
 mod clock;
 mod delay;
+mod drain;
 mod encoder;
 mod features;
 mod link;

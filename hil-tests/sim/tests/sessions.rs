@@ -129,6 +129,20 @@ fn a_minute_of_darkness_is_survived_by_the_same_stream() {
 }
 
 #[test]
+fn two_seconds_of_darkness_do_not_end_a_session() {
+    let mut run = Run::new(|_| {});
+    run.until(5_000);
+    (0..3).for_each(|link| run.world.apply(link, Way::Both, Event::Blackhole));
+    run.until(7_000);
+    (0..3).for_each(|link| run.world.apply(link, Way::Both, Event::Restore));
+    run.until(10_000);
+    let told: Vec<_> =
+        run.sender_events.iter().filter(|e| matches!(e, SenderEvent::SessionDark | SenderEvent::SessionBack)).collect();
+    assert_eq!(told, [&SenderEvent::SessionDark, &SenderEvent::SessionBack]);
+    assert_eq!(run.opened(), 1);
+}
+
+#[test]
 fn links_that_join_and_leave_lose_nothing() {
     let mut run = Run::new(|_| {});
     run.until(4_000);

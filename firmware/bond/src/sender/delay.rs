@@ -20,22 +20,21 @@ pub(crate) struct Delay {
     /// When the newest sample arrived, on the receiver's clock.
     newest: Instant,
     quiet: Option<Quiet>,
-    busy_since: Option<Instant>,
-    drain_until: Option<Instant>,
 }
 
 /// A stretch in which the path was paced so low that its queue must have drained.
 #[derive(Debug)]
 struct Quiet {
     since: Instant,
-    least: i64,
+    /// The least delay in its first half, and in its second.
+    least: [i64; 2],
     round_trip: Option<Duration>,
     round_trips: usize,
 }
 
 impl Quiet {
     const fn new(since: Instant) -> Self {
-        Self { since, least: i64::MAX, round_trip: None, round_trips: 0 }
+        Self { since, least: [i64::MAX; 2], round_trip: None, round_trips: 0 }
     }
 }
 
@@ -62,8 +61,10 @@ impl Delay {
             self.recent.pop_front();
         }
         self.last = now;
+        let length = self.calm_for();
         if let Some(quiet) = &mut self.quiet {
-            quiet.least = quiet.least.min(relative);
+            let half = &mut quiet.least[usize::from(now - quiet.since >= length / 2)];
+            *half = relative.min(*half);
         }
     }
 
@@ -84,8 +85,8 @@ impl Delay {
 
     /// Tells whether the path is paced at no more than 0.6 of what it delivers.
     ///
-    /// Base and round trip fall at once but rise only here: after a round trip and 100 ms of such calm the queue is gone, and
-    /// what delay is left is the path's own, as after a handover to a farther cell.
+    /// Base and round trip fall at once but rise only here: after a round trip and 100 ms of such calm in which the delay fell
+    /// no more, the queue is gone, and what is left is the path's own, as after a handover to a farther cell.
     pub(crate) fn on_calm(&mut self, now: Instant, calm: bool) {
         if !calm {
             self.quiet = None;
@@ -93,11 +94,13 @@ impl Delay {
         }
         match &self.quiet {
             None => self.quiet = Some(Quiet::new(now)),
-            Some(quiet) if now - quiet.since >= self.round_trip() + CALM => {
-                if quiet.least != i64::MAX {
-                    self.base = self.base.map(|base| base.max(quiet.least));
+            Some(quiet) if now - quiet.since >= self.calm_for() => {
+                let [before, after] = quiet.least;
+                let gone = before != i64::MAX && after >= before.saturating_sub(FLAT);
+                if gone {
+                    self.base = self.base.map(|base| base.max(before.min(after)));
                 }
-                if quiet.round_trips >= PROVEN {
+                if gone && quiet.round_trips >= PROVEN {
                     self.round_trip = self.round_trip.max(quiet.round_trip);
                 }
                 self.quiet = Some(Quiet::new(now));
@@ -106,23 +109,8 @@ impl Delay {
         }
     }
 
-    /// Whether to drain on purpose: a queue above half the target for 8 s may be no queue but a base that rose.
-    pub(crate) fn wants_drain(&mut self, now: Instant) -> bool {
-        if let Some(until) = self.drain_until {
-            if now < until {
-                return true;
-            }
-            (self.drain_until, self.busy_since) = (None, None);
-        }
-        if self.standing() <= TARGET / 2 {
-            self.busy_since = None;
-            return false;
-        }
-        let since = *self.busy_since.get_or_insert(now);
-        if now - since >= DRAIN_AFTER {
-            self.drain_until = Some(now + self.round_trip() + CALM * 2);
-        }
-        self.drain_until.is_some()
+    fn calm_for(&self) -> Duration {
+        self.round_trip() + CALM
     }
 
     /// The least delay seen, clocks' difference included.
@@ -177,8 +165,8 @@ const CALM: Duration = Duration::from_millis(100);
 /// The first round trips after a modem held packets tell how long it held them; the base falls again at once, but what the
 /// round trip rose by is believed until one is shorter.
 const PROVEN: usize = 5;
-/// A queue that keeps to the target stands for seconds; one for so long is rather the path's own delay.
-const DRAIN_AFTER: Duration = Duration::from_secs(8);
+/// Two measurements of the same queue, in microseconds.
+const FLAT: i64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +215,7 @@ mod tests {
         delay.on_round_trip(Duration::from_millis(900));
         delay.on_calm(Instant::from_millis(1_150), true);
         assert_eq!(delay.round_trip(), Duration::from_millis(50), "one packet tells how long a modem held it");
+        feed(&mut delay, 1_150, 1_300, 0);
         [180, 190, 170, 185, 200].into_iter().for_each(|ms| delay.on_round_trip(Duration::from_millis(ms)));
         delay.on_calm(Instant::from_millis(1_300), true);
         assert_eq!(delay.round_trip(), Duration::from_millis(170));
@@ -235,13 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_of_8_seconds_asks_for_a_drain_that_ends() {
+    fn what_still_falls_is_a_queue() {
         let mut delay = Delay::default();
+        delay.on_round_trip(Duration::from_millis(50));
         feed(&mut delay, 0, 100, 0);
-        feed(&mut delay, 100, 200, 60_000);
-        assert!(!delay.wants_drain(Instant::from_millis(200)));
-        assert!(delay.wants_drain(Instant::from_millis(8_300)));
-        assert!(delay.wants_drain(Instant::from_millis(8_400)));
-        assert!(!delay.wants_drain(Instant::from_millis(8_600)));
+        let calm = |delay: &mut Delay, ms| delay.on_calm(Instant::from_millis(ms), true);
+        calm(&mut delay, 100);
+        (0..30).for_each(|i| sample(&mut delay, 100 + 5 * i, 300_000 - 2_000 * 5 * i as i64));
+        calm(&mut delay, 250);
+        assert_eq!(delay.base(), Some(0));
+        feed(&mut delay, 250, 400, 30_000);
+        calm(&mut delay, 400);
+        assert_eq!(delay.base(), Some(30_000));
     }
 }

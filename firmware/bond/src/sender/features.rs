@@ -43,8 +43,10 @@
 //! | probing | handover_steps @600 | **+0.002** ± 0.000 | -0.05 ± 0.33 |
 //! | probing | tunnel @600 | +0.038 ± 0.165 | **+0.22** ± 0.19 |
 //! | draining | all | +0.001 ± 0.001 | -0.00 ± 0.00 |
+//! | draining | moved_away @600 (`--seeds 500..508`) | **+17.887** ± 12.765 | **+17.96** ± 12.89 |
 //!
-//! Rescue, repair and the look-ahead carry the engine; coding wins where it acts. The others show nothing in these cases.
+//! Rescue, repair and the look-ahead carry the engine; coding wins where it acts, and draining where a path that is nearly full
+//! becomes longer for good. The others show nothing in these cases.
 //! Shedding takes units that would have come: it is kept for what this does not count, pictures that hang together, and owes that
 //! proof. No stream of the suite has critical units, so duplicates have nothing to copy.
 

@@ -9,6 +9,7 @@ use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
 use super::clock::PathClock;
 use super::delay::{Delay, TARGET, relative_delay};
+use super::drain::Drain;
 use super::liveness::{Health, Liveness};
 use super::loss::Loss;
 use super::mtu::Mtu;
@@ -83,6 +84,7 @@ pub(crate) struct Path {
     pub(crate) replay: ReplayWindow,
     pub(crate) delay: Delay,
     pub(crate) clock: PathClock,
+    drain: Drain,
     pub(crate) capacity: Capacity,
     pub(crate) liveness: Liveness,
     pub(crate) mtu: Mtu,
@@ -123,6 +125,7 @@ impl Path {
             replay: ReplayWindow::new(),
             delay: Delay::default(),
             clock: PathClock::default(),
+            drain: Drain::default(),
             capacity: Capacity::new(now, guess),
             liveness: Liveness::new(now),
             mtu: Mtu::default(),
@@ -299,8 +302,9 @@ impl Path {
     /// Looks at the clock; gives the health when it got worse.
     pub(crate) fn on_time(&mut self, now: Instant, may_drain: bool) -> Option<Health> {
         let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
-        self.delay.on_calm(now, calm);
-        self.pacing.draining = may_drain && self.delay.wants_drain(now);
+        let (standing, round_trip) = (self.delay.standing(), self.round_trip());
+        self.pacing.draining = may_drain && self.drain.on_time(now, standing, round_trip);
+        self.delay.on_calm(now, calm || self.drain.is_dry(now));
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);
         self.give_up_old(now);

@@ -306,7 +306,10 @@ impl Sender {
 
     fn watch_darkness(&mut self, now: Instant) {
         let Some(session) = &self.session else { return };
-        let dark = now - session.progress >= DARK_AFTER;
+        self.tell_darkness(now - session.progress >= DARK_AFTER);
+    }
+
+    fn tell_darkness(&mut self, dark: bool) {
         if dark != self.dark {
             self.dark = dark;
             self.events.push_back(if dark { SenderEvent::SessionDark } else { SenderEvent::SessionBack });

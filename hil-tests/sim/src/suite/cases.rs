@@ -38,6 +38,7 @@ pub const CASES: &[Case] = &[
     case("shared_cell", "shared_cell", Constant, 8_000, 600, bar(99.9, 99.8).costs(1.05)),
     case("handover_steps", "handover_steps", Constant, 8_000, 600, ALL.costs(1.015)).lasting(120),
     case("handover_steps", "handover_steps", Constant, 8_000, 400, NEARLY_ALL.costs(1.015)).lasting(120),
+    case("moved_away", "moved_away", Constant, 6_500, 600, bar(99.8, 99.0).costs(1.03)),
     case("tunnel", "tunnel", Constant, 6_000, 600, bar(0.0, 0.0).back_after(22.0)),
     case("stadium_frames", "stadium", Frames, 4_000, 1_000, bar(0.0, 0.0).back_after(48.0))
         .following(6_000)

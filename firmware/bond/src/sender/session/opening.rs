@@ -84,6 +84,8 @@ impl Sender {
         if self.dark && matches!(&self.opening, Opening::Attempt(_) | Opening::Waiting { .. }) {
             self.opening = Opening::Idle;
         }
+        // Were it still taken for dark, the next tick would begin another.
+        self.tell_darkness(false);
     }
 
     /// The gateway does not know a path of ours.
