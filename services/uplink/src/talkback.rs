@@ -1,9 +1,10 @@
 //! What the gateway sends back, as datagrams for another program: a headset, a monitor.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use bondbox_bond::receiver::Delivered;
+use bondbox_daemon::bond::listen::connect;
 
 /// Sends, and never waits.
 pub(crate) struct Talkback {
@@ -16,11 +17,7 @@ impl Talkback {
     /// # Errors
     /// When the system has no socket.
     pub(crate) fn open(to: SocketAddr) -> io::Result<Self> {
-        let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(to)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, complaint: None })
+        Ok(Self { socket: connect(to)?, complaint: None })
     }
 
     /// Sends a unit as it came in at the gateway.

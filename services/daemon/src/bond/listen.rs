@@ -1,7 +1,7 @@
-//! Sockets for datagrams of other programs.
+//! Sockets for datagrams from and to other programs.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -24,6 +24,18 @@ pub fn listen(address: SocketAddr) -> io::Result<(Port, SocketAddr)> {
     }
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok((Port::new(socket)?, bound))
+}
+
+/// A socket that sends to `address`, and never waits.
+///
+/// # Errors
+/// When the system refuses.
+pub fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// UDP carries no more.

@@ -1,8 +1,9 @@
 //! A stream as UDP datagrams.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
+use bondbox_daemon::bond::listen::connect;
 use bondbox_daemon::bond::udp::Sending;
 use bondbox_media::ts::PACKET_LEN;
 use bytes::{Bytes, BytesMut};
@@ -20,12 +21,8 @@ pub(super) struct Datagrams {
 
 impl Datagrams {
     pub(super) fn open(to: SocketAddr) -> io::Result<Self> {
-        let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(to)?;
-        socket.set_nonblocking(true)?;
         Ok(Self {
-            socket,
+            socket: connect(to)?,
             sending: Sending::default(),
             waiting: Vec::with_capacity(TOGETHER),
             rest: BytesMut::with_capacity(DATAGRAM),
