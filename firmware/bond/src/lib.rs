@@ -93,8 +93,23 @@
 //! # What is not there yet
 //!
 //! Several outputs of one session; tracks from the gateway to the unit; links that share a bottleneck are not told apart, and
-//! the suite's case of three in one cell holds without that. While nothing at all comes back, on any link, no media is sent: a
-//! stream whose ways back die for seconds stops, though its ways there may work.
+//! the suite's case of three in one cell holds without that.
+//!
+//! While nothing at all comes back, on any link, no media is sent: a stream whose ways back die for seconds stops, though its
+//! ways there may work. Sending on at the rates last proven was tried, with what happens then kept out of all measurements
+//! (constant streams, 600 ms, seeds 1..4; one driving link, 2.5 Mbit/s, 1..7):
+//!
+//! | on time, % | stopping | sending on |
+//! |---|---|---|
+//! | only the ways back of all three LTE links dead, twice 4 s in a minute | 86.2 | 99.4 |
+//! | `tunnel`: dark both ways for 2 s | 96.3 | 97.1 |
+//! | all three hold everything for 3 s | 94.6 | 93.3 |
+//! | one driving link | 96.4 | 95.6 |
+//!
+//! What modems have held and let go of late keeps the new waiting. Nothing tells a lost way back from that while it lasts. A bound
+//! on what is sent makes it worse: what is old fills the queue, and what would still be in time is not behind it. On 111 drawn
+//! networks of one link, a bound of what a link takes in one latency, and nothing once it was seen to hold, lost 0.29 ± 0.29 points
+//! more than stopping; sending on without bound lost 0.23 ± 0.60 less.
 #![forbid(unsafe_code)]
 
 pub mod channel;
