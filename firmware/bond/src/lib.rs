@@ -57,7 +57,7 @@
 //! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.
 //! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
 //! - A newer session of a stream replaces the older one when its first link has joined, not before, and goes on with what
-//!   the older one has; what a unit said before it was started anew comes out first.
+//!   the older one has; what a unit said before it was started anew comes out first. One that its unit closes puts out what it has.
 //!
 //! # Beside the media
 //!
@@ -88,7 +88,6 @@
 //! - The target of the standing queue is 40 ms, whatever a path's jitter: see `sender::delay`.
 //! - Only critical units get duplicates.
 //! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.
-//! - When a session is closed by its unit, what it still waits to put out goes with it.
 //!
 //! # What is not there yet
 //!

@@ -161,15 +161,20 @@ fn links_that_join_and_leave_lose_nothing() {
 }
 
 #[test]
-fn a_unit_that_closes_is_gone_at_once_and_opens_no_other_session() {
+fn a_unit_that_closes_is_gone_when_all_that_came_is_out_and_opens_no_other_session() {
     let mut run = Run::new(|_| {});
     run.until(4_000).world.sender.close();
+    let closed = |run: &Run| {
+        let by_unit =
+            |event: &GatewayEvent| matches!(event, GatewayEvent::SessionClosed { reason: CloseReason::ByUnit, .. });
+        run.gateway_events.iter().any(by_unit)
+    };
     run.until(4_300);
-    let closed = run
-        .gateway_events
-        .iter()
-        .any(|event| matches!(event, GatewayEvent::SessionClosed { reason: CloseReason::ByUnit, .. }));
-    assert!(closed, "{:?}", run.gateway_events);
+    assert!(!closed(&run) && run.world.gateway.status(run.world.gateway_now())[0].ending);
+    run.until(4_700);
+    assert!(closed(&run), "{:?}", run.gateway_events);
+    let (last, _) = *run.out.last().unwrap();
+    assert!(last >= Instant::from_millis(4_500), "the last came out at {last:?}, 600 ms after it went in");
     run.until(8_000);
     assert_eq!(run.opened(), 1);
 }

@@ -45,7 +45,7 @@ pub(crate) fn headline(now: Instant, session: &SessionStatus) -> Headline {
 /// A stream now; `None` before its session was looked at once.
 pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
     let last = stream.last.as_ref()?;
-    let session = if stream.is_over() { Session::Ended } else { state(now, last) };
+    let session = if stream.is_over() || last.ending { Session::Ended } else { state(now, last) };
     let live = session == Session::Open;
     let pictures = last.tracks.iter().any(|track| kind(track) == Kind::Video);
     let encode_ms = last.encoder.map_or(0.0, |encoder| millis(encoder.encode_delay));
@@ -206,6 +206,7 @@ mod tests {
             session: SessionId(1),
             stream: StreamKey { unit, name: "live".into() },
             opened: Instant::ZERO,
+            ending: false,
             last_arrival: Instant::from_millis(5_000),
             latency: Duration::from_millis(600),
             tracks: vec![],

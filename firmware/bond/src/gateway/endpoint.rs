@@ -165,7 +165,7 @@ impl Gateway {
         }
         self.lend(id);
         if closed {
-            self.close(id, CloseReason::ByUnit);
+            self.end(id);
         }
     }
 

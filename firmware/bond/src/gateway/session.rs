@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) after: Option<SessionId>,
     /// Another replaces it.
     pub(super) outgone: Option<Outgone>,
+    /// The unit has closed it: it puts out what it has.
+    pub(super) ending: bool,
     /// It replaces one of another life: its tracks do not go on where they were.
     pub(super) broken: bool,
     /// Tracks of which something came out.
@@ -158,6 +160,7 @@ impl Session {
             life: params.life,
             after: None,
             outgone: None,
+            ending: false,
             broken: false,
             begun: BTreeSet::new(),
             paths: BTreeMap::new(),

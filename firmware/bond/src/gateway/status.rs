@@ -20,6 +20,8 @@ pub struct SessionStatus {
     pub stream: StreamKey,
     /// When it opened.
     pub opened: Instant,
+    /// Its unit has closed it, and it puts out what it has.
+    pub ending: bool,
     /// When the last datagram came.
     pub last_arrival: Instant,
     /// From the unit's ingest to our output.
@@ -106,6 +108,7 @@ impl Gateway {
                 session: *id,
                 stream: session.stream.clone(),
                 opened: session.opened,
+                ending: session.ending,
                 last_arrival: session.last_arrival(),
                 latency: session.latency,
                 tracks: session

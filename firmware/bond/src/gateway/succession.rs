@@ -82,15 +82,25 @@ impl Gateway {
         }
     }
 
+    /// The unit has closed the session: it ends when it has put out what it has.
+    pub(super) fn end(&mut self, id: SessionId) {
+        match self.sessions.get_mut(&id) {
+            Some(session) if session.announced => session.ending = true,
+            _ => self.close(id, CloseReason::ByUnit),
+        }
+    }
+
     /// Ends sessions that have nothing left to hand on or to put out.
     pub(super) fn settle(&mut self, now: Instant) {
         let over = |session: &Session| match session.outgone {
-            Some(Outgone::To { until, .. }) => now >= until,
-            Some(Outgone::Drains { until }) => now >= until || session.receiver.deadline(now).is_none(),
-            None => false,
+            Some(Outgone::To { until, .. }) => (now >= until).then_some(CloseReason::Replaced),
+            Some(Outgone::Drains { until }) => {
+                (now >= until || session.receiver.deadline(now).is_none()).then_some(CloseReason::Replaced)
+            }
+            None => (session.ending && session.receiver.deadline(now).is_none()).then_some(CloseReason::ByUnit),
         };
-        let over: Vec<_> = self.sessions.iter().filter(|(_, session)| over(session)).map(|(id, _)| *id).collect();
-        over.into_iter().for_each(|id| self.close(id, CloseReason::Replaced));
+        let over: Vec<_> = self.sessions.iter().filter_map(|(id, session)| Some((*id, over(session)?))).collect();
+        over.into_iter().for_each(|(id, reason)| self.close(id, reason));
     }
 
     /// A session is gone: who waited for it begins.

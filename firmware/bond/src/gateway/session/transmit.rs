@@ -34,6 +34,10 @@ impl Session {
             buffer[..datagram.len()].copy_from_slice(&datagram);
             return Some((route, datagram.len()));
         }
+        if self.ending {
+            // Nobody listens any more.
+            return None;
+        }
         self.ask_for_keyframe(now);
         while let Some((path, outgoing)) = self.outbox.pop_front() {
             let sent = self.transmit(now, path, buffer, |own_index, writer| {
@@ -59,11 +63,14 @@ impl Session {
 
     /// When to poll again: a unit or an acknowledgement is due.
     pub(in super::super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let media = if self.announced { self.receiver.deadline(now) } else { None };
+        if self.ending {
+            return media.into_iter().chain((!self.copies.is_empty()).then_some(now)).min();
+        }
         let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
         let outbox = (!self.outbox.is_empty() || !self.copies.is_empty()).then_some(now);
         let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
         let messages = self.freshest(None).and_then(|_| self.channels.deadline(now)).map(|at| at.max(self.messages_at));
-        let media = if self.announced { self.receiver.deadline(now) } else { None };
         let returned = self.returned.deadline();
         [acks, outbox, pings, messages, returned, media].into_iter().flatten().min()
     }
