@@ -19,13 +19,17 @@ struct Answer {
 }
 
 impl Book {
-    /// Whether that is other than what was known. What a link was told before is forgotten.
+    /// Whether that is other than what was known. What a link was told before is forgotten; the same addresses in another
+    /// order, as name servers give them each time, are no news.
     pub(super) fn learn(&mut self, name: &str, link: Option<&str>, addresses: &[IpAddr]) -> bool {
         let same = |answer: &Answer| answer.name == name && answer.link.as_deref() == link;
         let old = self.answers.iter().position(same).map(|place| self.answers.remove(place));
-        let changed = old.is_none_or(|old| old.addresses != addresses);
-        let answer = Answer { name: name.into(), link: link.map(str::to_owned), addresses: addresses.to_vec() };
-        self.answers.insert(0, answer);
+        let all_in = |some: &[IpAddr], others: &[IpAddr]| some.iter().all(|address| others.contains(address));
+        let known = old.filter(|old| all_in(&old.addresses, addresses) && all_in(addresses, &old.addresses));
+        let changed = known.is_none();
+        let link = link.map(str::to_owned);
+        let new = || Answer { name: name.into(), link, addresses: addresses.to_vec() };
+        self.answers.insert(0, known.unwrap_or_else(new));
         self.answers.truncate(MOST_ANSWERS);
         changed
     }
@@ -92,8 +96,11 @@ mod tests {
         let mut book = Book::default();
         assert!(book.learn("a.b", Some("wwan0"), &list("10.0.0.1")));
         assert!(!book.learn("a.b", Some("wwan0"), &list("10.0.0.1")));
-        assert!(book.learn("a.b", Some("wwan0"), &list("10.0.0.2")));
-        assert_eq!(known(&book, "a.b:1", "wwan0"), ["10.0.0.2:1"]);
+        assert!(book.learn("a.b", Some("wwan0"), &list("10.0.0.2 fd00::2")));
+        assert!(!book.learn("a.b", Some("wwan0"), &list("fd00::2 10.0.0.2")));
+        assert_eq!(known(&book, "a.b:1", "wwan0"), ["10.0.0.2:1", "[fd00::2]:1"]);
+        assert!(book.learn("a.b", Some("wwan0"), &list("fd00::2")));
+        assert_eq!(known(&book, "a.b:1", "wwan0"), ["[fd00::2]:1"]);
     }
 
     #[test]
