@@ -191,7 +191,8 @@ impl Gateway {
         }
     }
 
-    /// Looks at the clock: lets units out, ends what has timed out.
+    /// Looks at the clock: lets units out, ends what has timed out. Of a session with very many that are due only some leave
+    /// at a time, and [`Gateway::deadline`] is past until the last of them has: other sessions' do not wait for all of these.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.admission.expire(now);
         let patience = |session: &Session| if session.announced { SESSION_SILENCE } else { JOIN_WITHIN };
@@ -200,7 +201,8 @@ impl Gateway {
         silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
         self.expire_kept(now);
         for (id, session) in self.sessions.iter_mut().filter(|(_, session)| session.announced) {
-            while let Some(mut unit) = session.receiver.poll(now) {
+            let mut turn = UNITS_A_TURN;
+            while let Some(mut unit) = session.receiver.poll(now, &mut turn) {
                 unit.discontinuity |= session.broken && session.begun.insert(unit.track);
                 let (track, number, lateness) = (unit.track, unit.unit, now - unit.due);
                 let traced = TraceEvent::Unit { track, unit: number, fate: Fate::Delivered, lateness };
@@ -289,6 +291,8 @@ impl Gateway {
     }
 }
 
+/// What a session of 20 Mbit/s brings in a tenth of a second, and half a millisecond of work.
+const UNITS_A_TURN: usize = 256;
 /// A session survives a tunnel of a minute.
 const SESSION_SILENCE: Duration = Duration::from_secs(60);
 /// A unit gives up a session that none of its links could join sooner than this.

@@ -5,6 +5,7 @@ mod anything;
 mod elsewhere;
 mod frames;
 mod gateway_side;
+mod hoard;
 mod replaced;
 mod strangers;
 mod symbols;

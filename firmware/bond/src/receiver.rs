@@ -97,13 +97,13 @@ impl Receiver {
         result
     }
 
-    /// The next unit that is due.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Delivered> {
+    /// The next unit that is due, as long as `turn` lasts: each that is looked at, missed ones included, takes one of it.
+    pub(crate) fn poll(&mut self, now: Instant, turn: &mut usize) -> Option<Delivered> {
         self.clock.slew(now);
         // Tracks share no queue: each unit leaves at its own instant.
         for (id, track) in &mut self.tracks {
             let before = track.held();
-            let delivered = track.poll(now, *id, &self.clock, self.latency, &mut self.pool);
+            let delivered = track.poll(now, *id, &self.clock, self.latency, turn, &mut self.pool);
             self.held = self.held + track.held() - before;
             if delivered.is_some() {
                 return delivered;

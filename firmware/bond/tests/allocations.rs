@@ -83,14 +83,17 @@ struct Counts {
     delivered: u64,
     /// From the beginning.
     repaired: u64,
+    /// Packets, likewise.
+    recovered: u64,
 }
 
 /// What is on its way, and when it arrives.
 type Wire<T> = VecDeque<(Instant, T, Vec<u8>)>;
 
 /// Eighteen megabits a second, of datagrams, frames and sound, over three links that lose one packet in ten, there
-/// and back, in the first third of the time, and one in forty in the others, of which the last is counted.
-fn play(time: Duration, latency: Duration) -> Counts {
+/// and back, in the first third of the time, and one in forty in the others, of which the last is counted. All ways are `longer`
+/// by so much.
+fn play(time: Duration, latency: Duration, longer: Duration) -> Counts {
     let [unit, own] = [(); 2].map(|()| Arc::new(Identity::generate()));
     let (start, rate) = (Instant::from_millis(1_000), Bitrate::from_kbps(20_000));
     let config = SenderConfig {
@@ -147,14 +150,14 @@ fn play(time: Duration, latency: Duration) -> Counts {
         while let Some(sent) = counted(&mut count.sender, || sender.poll_transmit(now, &mut buffer)) {
             if !lost(one_in) {
                 let wire = usize::from(sent.link.0);
-                up[wire].push_back((now + ONE_WAY[wire], (), buffer[..sent.len].to_vec()));
+                up[wire].push_back((now + ONE_WAY[wire] + longer, (), buffer[..sent.len].to_vec()));
             }
         }
         while counted(&mut count.sender, || sender.poll_event()).is_some() {}
         counted(&mut count.gateway, || gateway.handle_timeout(now));
         while let Some((route, len)) = counted(&mut count.gateway, || gateway.poll_transmit(now, &mut buffer)) {
             if !lost(one_in) {
-                down.push_back((now + ONE_WAY[0], route, buffer[..len].to_vec()));
+                down.push_back((now + ONE_WAY[0] + longer, route, buffer[..len].to_vec()));
             }
         }
         while let Some(event) = counted(&mut count.gateway, || gateway.poll_event()) {
@@ -164,6 +167,7 @@ fn play(time: Duration, latency: Duration) -> Counts {
     }
     let status = gateway.status(now);
     counts.repaired = status[0].tracks.iter().map(|track| track.counters.repaired).sum();
+    counts.recovered = status[0].coding.recovered;
     counts
 }
 
@@ -209,7 +213,7 @@ impl Source {
 
 #[test]
 fn no_packet_asks_the_allocator_once_a_stream_with_losses_has_run_for_a_while() {
-    let counts = play(Duration::from_secs(60), Duration::from_millis(300));
+    let counts = play(Duration::from_secs(60), Duration::from_millis(300), Duration::ZERO);
     assert!(counts.units > 19_000 && counts.delivered > 19_000, "{} in, {} out", counts.units, counts.delivered);
     assert!(counts.repaired > 300, "{} repaired", counts.repaired);
     println!("allocations: sender {}, gateway {}", counts.sender, counts.gateway);
@@ -217,9 +221,17 @@ fn no_packet_asks_the_allocator_once_a_stream_with_losses_has_run_for_a_while() 
 }
 
 #[test]
+fn coded_repair_asks_the_allocator_for_nothing_either() {
+    let counts = play(Duration::from_secs(60), Duration::from_millis(200), Duration::from_millis(110));
+    assert!(counts.recovered > 1_000, "{} worked out", counts.recovered);
+    println!("allocations: sender {}, gateway {}", counts.sender, counts.gateway);
+    assert_eq!((counts.sender, counts.gateway), (0, 0));
+}
+
+#[test]
 fn both_ends_of_18_megabits_a_second_hold_little_at_2_seconds() {
     let before = HELD.get().0;
-    let counts = play(Duration::from_secs(12), Duration::from_secs(2));
+    let counts = play(Duration::from_secs(12), Duration::from_secs(2), Duration::ZERO);
     assert!(counts.delivered > 4_000, "{} out", counts.delivered);
     let held = (HELD.get().1 - before) as f64 / f64::from(1 << 20);
     println!("both ends hold {held:.1} MiB at most");

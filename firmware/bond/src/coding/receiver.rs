@@ -12,9 +12,10 @@ use std::time::Duration;
 use bondbox_gf256::{inverse, mul, mul_add, scale};
 use bondbox_units::Instant;
 use bondbox_wire::MAX_DATAGRAM;
-use bondbox_wire::frame::{Repair, coefficient};
+use bondbox_wire::frame::{MAX_SOURCES, Repair, coefficient};
 
 use super::LENGTH;
+use crate::ordered::Ordered;
 
 /// A packet: its path, and its number there.
 type Key = (u32, u64);
@@ -37,7 +38,7 @@ pub struct CodingCounters {
 pub(crate) struct CodingReceiver {
     /// When a symbol came last: without any nothing is kept.
     heard: Option<Instant>,
-    known: BTreeMap<Key, Vec<u8>>,
+    known: BTreeMap<u32, Ordered<Vec<u8>>>,
     /// The known, oldest first.
     order: VecDeque<Key>,
     /// On each path, the number before which a packet that is not known may have arrived all the same.
@@ -85,7 +86,7 @@ impl CodingReceiver {
             self.floors.pop_first();
         }
         let key = (path, pn);
-        if self.known.contains_key(&key) {
+        if self.known(key).is_some() {
             return;
         }
         if let Some(index) = self.index(key) {
@@ -118,7 +119,7 @@ impl CodingReceiver {
             row.factors[index] = coefficient(repair.id, key.0, key.1);
         }
         for (path, pn) in repair.sources() {
-            if let Some(plain) = self.known.get(&(path, pn)) {
+            if let Some(plain) = self.known((path, pn)) {
                 add_plain(&mut row.bytes, plain, coefficient(repair.id, path, pn));
             }
         }
@@ -143,7 +144,14 @@ impl CodingReceiver {
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         let rows = self.rows.iter().map(|row| &row.bytes);
-        self.known.values().chain(rows).chain(&self.recovered).chain(&self.spare).map(Vec::capacity).sum()
+        self.known
+            .values()
+            .flat_map(Ordered::values)
+            .chain(rows)
+            .chain(&self.recovered)
+            .chain(&self.spare)
+            .map(Vec::capacity)
+            .sum()
     }
 
     /// Multiplications that may still be done.
@@ -154,14 +162,16 @@ impl CodingReceiver {
 
     /// The packets of a symbol that are not there; `None` when one of them may have been and was forgotten, or when looking
     /// for them exceeds the credit.
-    fn missing(&mut self, repair: &Repair<'_>) -> Option<Vec<Key>> {
+    fn missing(&mut self, repair: &Repair<'_>) -> Option<heapless::Vec<Key, MAX_SOURCES>> {
         let sources = repair.sources().count();
         if !self.pay(sources.div_ceil(LOOK_UPS)) {
             return None;
         }
-        let mut missing: Vec<_> = repair.sources().filter(|key| !self.known.contains_key(key)).collect();
+        let absent = repair.sources().filter(|key| self.known(*key).is_none());
+        let mut missing: heapless::Vec<_, MAX_SOURCES> = absent.take(MAX_SOURCES).collect();
         missing.sort_unstable();
-        missing.dedup();
+        let mut before = None;
+        missing.retain(|key| before.replace(*key) != Some(*key));
         let may_be_forgotten = |key: &Key| self.floors.get(&key.0).is_some_and(|floor| key.1 < *floor);
         (!missing.iter().any(may_be_forgotten)).then_some(missing)
     }
@@ -170,6 +180,10 @@ impl CodingReceiver {
         let left = self.credit.checked_sub(multiplications as u32);
         self.credit = left.unwrap_or(self.credit);
         left.is_some()
+    }
+
+    fn known(&self, (path, pn): Key) -> Option<&Vec<u8>> {
+        self.known.get(&path)?.get(pn)
     }
 
     fn index(&self, key: Key) -> Option<usize> {
@@ -267,13 +281,18 @@ impl CodingReceiver {
             let Some(oldest) = self.order.pop_front() else { break };
             let floor = self.floors.entry(oldest.0).or_default();
             *floor = (*floor).max(oldest.1.saturating_add(1));
-            if let Some(buffer) = self.known.remove(&oldest) {
-                self.recycle(buffer);
+            if let Some(path) = self.known.get_mut(&oldest.0) {
+                let buffer = path.remove(oldest.1);
+                if path.first().is_none() {
+                    self.known.remove(&oldest.0);
+                }
+                buffer.into_iter().for_each(|buffer| self.recycle(buffer));
             }
         }
         let mut buffer = self.buffer();
         buffer.extend_from_slice(plain);
-        self.known.insert(key, buffer);
+        let kept = self.known.entry(key.0).or_default().get_or_insert_with(key.1, || buffer);
+        debug_assert!(kept.is_some(), "so few are never far from both ends");
         self.order.push_back(key);
     }
 

@@ -127,13 +127,14 @@ impl Playout {
         expand(low.into(), u32::BITS, near.unwrap_or((1 << u32::BITS) + u64::from(low)))
     }
 
-    /// The next unit that is due. Those before it whose time has passed are missed.
+    /// The next unit that is due, as long as `turn` lasts. Those before it whose time has passed are missed.
     pub(crate) fn poll(
         &mut self,
         now: Instant,
         track: TrackId,
         clock: &ClockMap,
         latency: Duration,
+        turn: &mut usize,
         pool: &mut Pool,
     ) -> Option<Delivered> {
         self.counters.lost += self.missed.settle(now, pool);
@@ -144,6 +145,7 @@ impl Playout {
             if due > now {
                 return None;
             }
+            *turn = turn.checked_sub(1)?;
             self.miss_up_to(unit, now, pool);
             self.headed.pop();
             let mut assembly = self.waiting.remove(unit)?;
@@ -264,7 +266,10 @@ mod tests {
 
         fn out(&mut self, now: Instant) -> Vec<u32> {
             let Self { playout, clock, pool } = self;
-            std::iter::from_fn(|| playout.poll(now, TRACK, clock, LATENCY, pool)).map(|unit| unit.unit).collect()
+            let mut turn = usize::MAX;
+            std::iter::from_fn(|| playout.poll(now, TRACK, clock, LATENCY, &mut turn, pool))
+                .map(|unit| unit.unit)
+                .collect()
         }
     }
 

@@ -41,7 +41,8 @@ impl ReturnReceiver {
 
     /// The next unit that is due.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Delivered> {
-        self.receiver.poll(now)
+        let mut turn = usize::MAX;
+        self.receiver.poll(now, &mut turn)
     }
 
     /// When to poll, or to tell.

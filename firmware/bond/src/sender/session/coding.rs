@@ -12,7 +12,7 @@ use super::super::delay::{TARGET, delay_of};
 use super::super::path::{Content, Path};
 use super::super::store::Store;
 use super::super::{Feature, Sender, Transmit};
-use super::Session;
+use super::{MAX_LINKS, Session};
 use crate::coding::{Channel, CodingSender, Plan, Source, Window};
 use crate::packet::ENVELOPE;
 use crate::window::WindowSum;
@@ -23,7 +23,7 @@ pub(super) struct Coding {
     coder: CodingSender,
     plan: Plan,
     /// Links on which a request would be late.
-    links: Vec<LinkId>,
+    links: heapless::Vec<LinkId, MAX_LINKS>,
     /// Packets that went over these.
     sources: WindowSum<10>,
     /// Packets of their units, in the mean.
@@ -139,8 +139,8 @@ impl Sender {
         let coding = &session.coding;
         // What has begun goes on while it is a close thing.
         let limit = |link: &LinkId| if coding.covers(*link) { session.latency.mul_f64(0.9) } else { session.latency };
-        let links: Vec<_> =
-            usable().filter(|(link, path)| again_at(path) > limit(link)).map(|(link, _)| *link).collect();
+        let late = usable().filter(|(link, path)| again_at(path) > limit(link)).map(|(link, _)| *link);
+        let links: heapless::Vec<_, MAX_LINKS> = late.take(MAX_LINKS).collect();
         if links.is_empty() {
             session.coding.stop();
             return;
