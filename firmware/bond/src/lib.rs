@@ -63,6 +63,7 @@
 //!
 //! - *Messages* ([`channel`]) go both ways, reliable, in order and each once, within 2 % of what the links proved. They and
 //!   their order outlive sessions.
+//! - *Return tracks* ([`return_track`]) go from the gateway to the unit: talkback, a programme's sound.
 //! - *Traces* ([`trace`]): each end keeps what happened to it lately.
 //!
 //! # What a peer cannot do
@@ -91,8 +92,8 @@
 //!
 //! # What is not there yet
 //!
-//! Several outputs of one session; tracks from the gateway to the unit; links that share a bottleneck are not told apart, and
-//! the suite's case of three in one cell holds without that.
+//! Several outputs of one session; links that share a bottleneck are not told apart, and the suite's case of three in one cell
+//! holds without that.
 //!
 //! While nothing at all comes back, on any link, no media is sent: a stream whose ways back die for seconds stops, though its
 //! ways there may work. Sending on at the rates last proven was tried, with what happens then kept out of all measurements
