@@ -14,17 +14,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bondbox_units::Instant;
+use bondbox_units::{Instant, TrackId};
 use bondbox_wire::envelope::Envelope;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-pub use status::{PathStatus, SessionStatus, TrackStatus, UnitReport};
+pub use status::{OutputStatus, PathStatus, SessionStatus, TrackStatus, UnitReport};
 
 use crate::channel::ChannelEvent;
 use crate::counters::Rejected;
 use crate::crypto::{GatewayTls, Identity, PublicKey};
-use crate::receiver::Delivered;
+use crate::handshake::MAX_LATENCY;
+use crate::receiver::{Delivered, OnDamage, OutputId, Outputs};
 use crate::sender::TrackInfo;
 use crate::trace::{Fate, TraceEvent};
 use admission::Admission;
@@ -38,8 +39,10 @@ pub struct GatewayConfig {
     pub identity: Arc<Identity>,
     /// Units that may open sessions.
     pub units: Vec<PublicKey>,
-    /// From a unit's ingest to our output; `None` leaves it to the unit.
+    /// From a unit's ingest to our live output; `None` leaves it to the unit.
     pub latency: Option<Duration>,
+    /// What each session puts out.
+    pub outputs: Outputs,
 }
 
 /// The way a datagram came, and its answer goes.
@@ -77,7 +80,7 @@ pub enum GatewayEvent {
         replaces: Option<SessionId>,
         /// Units and clock of that session go on: there is nothing to begin anew.
         continues: bool,
-        /// From the unit's ingest to our output.
+        /// From the unit's ingest to our live output.
         latency: Duration,
     },
     /// The unit said what a track is.
@@ -91,6 +94,8 @@ pub enum GatewayEvent {
     Unit {
         /// The session.
         session: SessionId,
+        /// At this output; each gets its own.
+        output: OutputId,
         /// The unit.
         unit: Delivered,
     },
@@ -140,6 +145,8 @@ pub struct Gateway {
     rejected: Rejected,
     /// What our messages are known by.
     origin: u32,
+    /// Of streams that were told another than the settings say.
+    latencies: BTreeMap<StreamKey, Duration>,
     /// Of streams that have ended, the oldest first.
     kept: VecDeque<(StreamKey, Kept)>,
 }
@@ -164,6 +171,7 @@ impl Gateway {
             resets_left: 0,
             rejected: Rejected::default(),
             origin,
+            latencies: BTreeMap::new(),
             kept: VecDeque::new(),
         }
     }
@@ -175,6 +183,27 @@ impl Gateway {
         let revoked: Vec<_> = revoked.map(|(id, _)| *id).collect();
         self.config.units = units;
         revoked.into_iter().for_each(|id| self.close(id, CloseReason::Revoked));
+    }
+
+    /// Sets how long the units of a stream wait for the live output, in this session and the next ones, up to 30 s. It gets
+    /// there by 50 ms a second, and the unit is told. `false` when there is no such stream.
+    pub fn set_latency(&mut self, stream: &StreamKey, latency: Duration) -> bool {
+        let mut known = false;
+        for session in self.sessions.values_mut().filter(|session| session.stream == *stream) {
+            session.receiver.set_latency(latency);
+            known |= session.announced;
+        }
+        if known {
+            self.latencies.insert(stream.clone(), latency.min(MAX_LATENCY));
+        }
+        known
+    }
+
+    /// Sets what is done with damaged units of a track of a session, and of those that go on with it.
+    pub fn set_on_damage(&mut self, session: SessionId, track: TrackId, on_damage: OnDamage) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.receiver.set_on_damage(track, on_damage);
+        }
     }
 
     /// Takes in a datagram; it is opened in place.
@@ -202,12 +231,14 @@ impl Gateway {
         self.expire_kept(now);
         for (id, session) in self.sessions.iter_mut().filter(|(_, session)| session.announced) {
             let mut turn = UNITS_A_TURN;
-            while let Some(mut unit) = session.receiver.poll(now, &mut turn) {
-                unit.discontinuity |= session.broken && session.begun.insert(unit.track);
-                let (track, number, lateness) = (unit.track, unit.unit, now - unit.due);
-                let traced = TraceEvent::Unit { track, unit: number, fate: Fate::Delivered, lateness };
-                session.trace.record(now, &traced);
-                self.events.push_back(GatewayEvent::Unit { session: *id, unit });
+            while let Some((output, mut unit)) = session.receiver.poll(now, &mut turn) {
+                unit.discontinuity |= session.broken && session.begun.insert((output, unit.track));
+                if output == OutputId::LIVE {
+                    let (track, number, lateness) = (unit.track, unit.unit, now - unit.due);
+                    let traced = TraceEvent::Unit { track, unit: number, fate: Fate::Delivered, lateness };
+                    session.trace.record(now, &traced);
+                }
+                self.events.push_back(GatewayEvent::Unit { session: *id, output, unit });
             }
             session.sample(now);
             session.channels.handle_timeout(now);
@@ -277,8 +308,8 @@ impl Gateway {
         let Some(mut session) = self.sessions.remove(&id) else { return };
         self.indices.retain(|_, (session, _)| *session != id);
         // Who is revoked is told, so that it stops; a unit that went silent or moved on needs no word.
-        let announced = session.announced;
-        if announced {
+        let (announced, behind) = (session.announced, session.behind);
+        if announced && !session.kept {
             self.keep(&mut session);
         }
         if reason == CloseReason::Revoked {
@@ -287,7 +318,7 @@ impl Gateway {
         if announced {
             self.events.push_back(GatewayEvent::SessionClosed { session: id, reason });
         }
-        self.release(id);
+        self.release(id, behind);
     }
 }
 

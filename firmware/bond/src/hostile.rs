@@ -21,6 +21,7 @@ use bytes::Bytes;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::gateway::{GatewayConfig, GatewayEvent, Route};
+use crate::receiver::Outputs;
 use crate::sender::{Headroom, SenderConfig, Unit};
 use crate::{Gateway, Identity, Sender};
 
@@ -33,7 +34,7 @@ pub(crate) fn identities() -> &'static [Arc<Identity>; 3] {
 pub(crate) fn gateway(now: Instant) -> Gateway {
     let [unit, other, gateway] = identities();
     let units = vec![unit.public(), other.public()];
-    Gateway::new(now, GatewayConfig { identity: gateway.clone(), units, latency: None }, 1)
+    Gateway::new(now, GatewayConfig { identity: gateway.clone(), units, latency: None, outputs: Outputs::default() }, 1)
 }
 
 pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sender {

@@ -49,15 +49,21 @@
 //! # The rules of receiving
 //!
 //! - A unit is due at its ingest time on our clock plus the latency. It leaves then, in order, whole, or not at all.
-//! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, late or lost.
-//! - A keyframe is asked for when a picture is missing, at most once a second, and not while one is on its way or due within a
-//!   second.
+//! - Complete later than that is *late*, and never is *lost*: each unit is counted once, as delivered, damaged, late or lost.
+//!   *Damaged* are only units with holes that go out all the same, on tracks where that is asked for.
+//! - What builds on a picture that is missing is flagged, up to the next keyframe; it is repaired all the same. A keyframe is asked
+//!   for at most once a second, and not while one is on its way or due within a second.
 //! - The map of the clocks is a line that the sender draws from all paths' delays there and back (`sender::clock` says how,
 //!   and why there) and states in CLOCK frames; the receiver follows it by 1 ms/s. No link that comes, goes or moves steps it.
 //! - Acknowledgements repeat what arrived in the last 120 ms, so that a lost one costs nothing.
 //! - A path is answered where its newest packet came from; who does not answer a PING there is left again.
 //! - A newer session of a stream replaces the older one when its first link has joined, not before, and goes on with what
-//!   the older one has; what a unit said before it was started anew comes out first. One that its unit closes puts out what it has.
+//!   the older one has; what a unit said before it was started anew comes out first. A session that its unit closes puts out
+//!   what it has.
+//! - The latency changes while units flow, by 50 ms/s, when the gateway is told to; it says so in LATENCY frames.
+//! - A session can have further *outputs* that wait longer, such as a recording. They share what arrives, and each puts out
+//!   whole units, in order, once. The sender goes on with what the live output will not have, from what is to spare, and in the
+//!   place of padding (`sender::session::late`).
 //!
 //! # Beside the media
 //!
@@ -92,8 +98,7 @@
 //!
 //! # What is not there yet
 //!
-//! Several outputs of one session; links that share a bottleneck are not told apart, and the suite's case of three in one cell
-//! holds without that.
+//! Links that share a bottleneck are not told apart, and the suite's case of three in one cell holds without that.
 //!
 //! While nothing at all comes back, on any link, no media is sent: a stream whose ways back die for seconds stops, though its
 //! ways there may work. Sending on at the rates last proven was tried, with what happens then kept out of all measurements

@@ -33,6 +33,11 @@ impl<V> Ordered<V> {
         Some(&self.entries.get(self.place(key).ok()?)?.1)
     }
 
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut V> {
+        let at = self.place(key).ok()?;
+        self.entries.get_mut(at).map(|(_, value)| value)
+    }
+
     /// The value of `key`, made if it is not there; `None` where that is so far from both ends that making room for it would
     /// take long.
     pub(crate) fn get_or_insert_with(&mut self, key: u64, make: impl FnOnce() -> V) -> Option<&mut V> {

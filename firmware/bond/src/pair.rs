@@ -27,6 +27,7 @@ pub(crate) fn plain_header() -> UnitHeader {
         ingest_low: 0,
         pts_offset: 0,
         dts_offset: 0,
+        skips: 0,
     }
 }
 

@@ -133,6 +133,7 @@ impl Unit {
             ingest_low: now.as_micros() as u32,
             pts_offset: offset(self.pts, now),
             dts_offset: self.pts.map_or(0, |pts| offset(self.dts, pts)),
+            skips: 0,
         }
     }
 }
@@ -143,6 +144,11 @@ pub enum SenderEvent {
     /// Media can flow; units wait this long at the gateway.
     SessionOpened {
         /// The latency that holds.
+        latency: Duration,
+    },
+    /// Units will wait this long at the gateway, which gets there by 50 ms a second.
+    LatencyChanged {
+        /// The latency that will hold.
         latency: Duration,
     },
     /// Nothing was acknowledged on any link for a second.
@@ -209,6 +215,8 @@ pub struct Sender {
     reset_at: Option<Instant>,
     /// When a keyframe was asked for last.
     keyframes: BTreeMap<TrackId, Instant>,
+    /// Units that nothing builds on since the last one that something does, of each track.
+    disposable: BTreeMap<TrackId, u16>,
     channels: Channels,
     trace: Trace,
     sampled: Instant,
@@ -252,6 +260,7 @@ impl Sender {
             dark: false,
             reset_at: None,
             keyframes: BTreeMap::new(),
+            disposable: BTreeMap::new(),
             trace: Trace::new(now, Side::Unit, trace::UNIT_BYTES),
             sampled: now,
         }
@@ -314,11 +323,22 @@ impl Sender {
 
     /// Takes a unit in: it is due at the gateway's output one latency from now.
     pub fn push(&mut self, now: Instant, unit: Unit) {
-        let header = unit.header(now);
+        let header = UnitHeader { skips: self.skips(&unit), ..unit.header(now) };
         self.units_in += 1;
         self.produced.add(now, unit.payload.len() as u64);
         let deadline = now + self.latency();
-        self.store.push(unit.track, header, unit.payload, deadline);
+        self.store.push(now, unit.track, header, unit.payload, deadline);
+    }
+
+    /// Units of the track right before `unit` that nothing builds on.
+    fn skips(&mut self, unit: &Unit) -> u16 {
+        if unit.pts.is_none() {
+            return 0;
+        }
+        let run = self.disposable.entry(unit.track).or_default();
+        let skips = if unit.keyframe { 0 } else { *run };
+        *run = if unit.priority == Priority::Disposable { run.saturating_add(1) } else { 0 };
+        skips
     }
 
     /// Takes in a datagram that came over `link`; it is opened in place.

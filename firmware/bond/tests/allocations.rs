@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
+use bondbox_bond::receiver::{OutputId, Outputs};
 use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, TrackInfo, Unit};
 use bondbox_bond::{Gateway, Identity, Sender};
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
@@ -81,6 +82,7 @@ struct Counts {
     gateway: u64,
     units: u64,
     delivered: u64,
+    recorded: u64,
     /// From the beginning.
     repaired: u64,
     /// Packets, likewise.
@@ -93,7 +95,7 @@ type Wire<T> = VecDeque<(Instant, T, Vec<u8>)>;
 /// Eighteen megabits a second, of datagrams, frames and sound, over three links that lose one packet in ten, there
 /// and back, in the first third of the time, and one in forty in the others, of which the last is counted. All ways are `longer`
 /// by so much.
-fn play(time: Duration, latency: Duration, longer: Duration) -> Counts {
+fn play(time: Duration, latency: Duration, longer: Duration, recording: Option<Duration>) -> Counts {
     let [unit, own] = [(); 2].map(|()| Arc::new(Identity::generate()));
     let (start, rate) = (Instant::from_millis(1_000), Bitrate::from_kbps(20_000));
     let config = SenderConfig {
@@ -109,8 +111,9 @@ fn play(time: Duration, latency: Duration, longer: Duration) -> Counts {
         features: Features::ALL,
     };
     let mut sender = Sender::new(start, config, 1);
-    let mut gateway =
-        Gateway::new(start, GatewayConfig { identity: own, units: vec![unit.public()], latency: None }, 2);
+    let outputs = Outputs { longer: recording.into_iter().collect(), ..Outputs::default() };
+    let config = GatewayConfig { identity: own, units: vec![unit.public()], latency: None, outputs };
+    let mut gateway = Gateway::new(start, config, 2);
     for (track, kind) in [(OPAQUE, TrackKind::Opaque), (PICTURE, TrackKind::H264), (SOUND, TrackKind::Aac)] {
         sender.set_track(TrackInfo { track, kind, width: 0, height: 0, rate: 0, channels: 0, label: String::new() });
     }
@@ -161,7 +164,11 @@ fn play(time: Duration, latency: Duration, longer: Duration) -> Counts {
             }
         }
         while let Some(event) = counted(&mut count.gateway, || gateway.poll_event()) {
-            count.delivered += u64::from(matches!(event, GatewayEvent::Unit { .. }));
+            match event {
+                GatewayEvent::Unit { output: OutputId::LIVE, .. } => count.delivered += 1,
+                GatewayEvent::Unit { .. } => count.recorded += 1,
+                _ => {}
+            }
         }
         now += TURN;
     }
@@ -213,7 +220,7 @@ impl Source {
 
 #[test]
 fn no_packet_asks_the_allocator_once_a_stream_with_losses_has_run_for_a_while() {
-    let counts = play(Duration::from_secs(60), Duration::from_millis(300), Duration::ZERO);
+    let counts = play(Duration::from_secs(60), Duration::from_millis(300), Duration::ZERO, None);
     assert!(counts.units > 19_000 && counts.delivered > 19_000, "{} in, {} out", counts.units, counts.delivered);
     assert!(counts.repaired > 300, "{} repaired", counts.repaired);
     println!("allocations: sender {}, gateway {}", counts.sender, counts.gateway);
@@ -222,16 +229,25 @@ fn no_packet_asks_the_allocator_once_a_stream_with_losses_has_run_for_a_while() 
 
 #[test]
 fn coded_repair_asks_the_allocator_for_nothing_either() {
-    let counts = play(Duration::from_secs(60), Duration::from_millis(200), Duration::from_millis(110));
+    let counts = play(Duration::from_secs(60), Duration::from_millis(200), Duration::from_millis(110), None);
     assert!(counts.recovered > 1_000, "{} worked out", counts.recovered);
     println!("allocations: sender {}, gateway {}", counts.sender, counts.gateway);
     assert_eq!((counts.sender, counts.gateway), (0, 0));
 }
 
 #[test]
+fn a_recording_beside_it_costs_the_gateway_nothing_more_and_the_unit_next_to_nothing() {
+    let recording = Some(Duration::from_secs(3));
+    let counts = play(Duration::from_secs(60), Duration::from_millis(300), Duration::ZERO, recording);
+    assert!(counts.recorded > 19_000, "{} recorded", counts.recorded);
+    println!("allocations with a recording: sender {}, gateway {}", counts.sender, counts.gateway);
+    assert!(counts.gateway == 0 && counts.sender < counts.units / 100, "{} {}", counts.sender, counts.gateway);
+}
+
+#[test]
 fn both_ends_of_18_megabits_a_second_hold_little_at_2_seconds() {
     let before = HELD.get().0;
-    let counts = play(Duration::from_secs(12), Duration::from_secs(2), Duration::ZERO);
+    let counts = play(Duration::from_secs(12), Duration::from_secs(2), Duration::ZERO, None);
     assert!(counts.delivered > 4_000, "{} out", counts.delivered);
     let held = (HELD.get().1 - before) as f64 / f64::from(1 << 20);
     println!("both ends hold {held:.1} MiB at most");

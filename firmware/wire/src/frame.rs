@@ -8,7 +8,7 @@ mod repair;
 
 pub use ack::{Ack, AckBuilder, Acked, TIME_UNIT_MICROS};
 pub use control::{
-    Bitrate, Clock, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_LABEL, MAX_LINK_NAME, Track, TrackKind,
+    Bitrate, Clock, Latency, LinkAccept, LinkJoin, LinkReport, LinkState, MAX_LABEL, MAX_LINK_NAME, Track, TrackKind,
 };
 pub use media::{Media, UnitHeader};
 pub use message::{Channel, MAX_MESSAGE, Message, MessageAck, UnitsAck};
@@ -65,6 +65,8 @@ pub enum Frame<'a> {
     },
     /// How the sender's clock maps to the receiver's.
     Clock(Clock),
+    /// How long units wait at the gateway.
+    Latency(Latency),
     /// What a track is.
     Track(Track<'a>),
     /// Bytes of a message.
@@ -191,6 +193,7 @@ impl Frame<'_> {
             }
             Self::Keyframe { track } => writer.u8(track.0).map(|()| kind::KEYFRAME),
             Self::Clock(clock) => clock.encode(&mut writer).map(|()| kind::CLOCK),
+            Self::Latency(latency) => latency.encode(&mut writer).map(|()| kind::LATENCY),
             Self::Track(track) => track.encode(&mut writer).map(|()| kind::TRACK),
         }?;
         let len = writer.len();
@@ -219,6 +222,7 @@ fn decode_body<'a>(first: u8, body: &mut Reader<'a>) -> Result<Frame<'a>, BodyEr
         kind::HORIZON => Frame::Horizon { track: TrackId(body.u8()?), unit: body.u32()? },
         kind::KEYFRAME => Frame::Keyframe { track: TrackId(body.u8()?) },
         kind::CLOCK => Frame::Clock(Clock::decode(body)?),
+        kind::LATENCY => Frame::Latency(Latency::decode(body)?),
         kind::TRACK => Frame::Track(Track::decode(body)?),
         kind::TELEMETRY => Frame::Message(Message::decode(Channel::Telemetry, body)?),
         kind::COMMAND => Frame::Message(Message::decode(Channel::Command, body)?),
@@ -266,6 +270,7 @@ mod kind {
     pub(super) const COMMAND: u8 = 0x12;
     pub(super) const MESSAGE_ACK: u8 = 0x13;
     pub(super) const UNITS_ACK: u8 = 0x14;
+    pub(super) const LATENCY: u8 = 0x15;
 }
 
 /// Longest body of a control frame: a track with its label.

@@ -3,7 +3,7 @@
 use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::envelope::{Address, Envelope, encode_header};
 use bondbox_wire::frame::{
-    AckBuilder, Acked, Bitrate, Channel, Clock, Frame, Frames, LinkAccept, LinkJoin, LinkReport, LinkState,
+    AckBuilder, Acked, Bitrate, Channel, Clock, Frame, Frames, Latency, LinkAccept, LinkJoin, LinkReport, LinkState,
     MAX_SOURCES, Media, Message, MessageAck, Repair, Run, Track, TrackKind, UnitHeader, UnitsAck,
 };
 use bondbox_wire::handshake::Handshake;
@@ -22,16 +22,17 @@ fn written(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 fn header() -> impl Strategy<Value = UnitHeader> {
-    (0..4_u8, any::<(bool, bool, u32, i32, i32)>()).prop_map(|(code, (keyframe, discontinuity, ingest, pts, dts))| {
-        UnitHeader {
+    (0..4_u8, any::<(bool, bool, u32, i32, i32, u16)>()).prop_map(
+        |(code, (keyframe, discontinuity, ingest, pts, dts, skips))| UnitHeader {
             priority: Priority::from_code(code),
             keyframe,
             discontinuity,
             ingest_low: ingest,
             pts_offset: pts,
             dts_offset: dts,
-        }
-    })
+            skips,
+        },
+    )
 }
 
 /// Every kind of control frame from a handful of numbers.
@@ -67,6 +68,7 @@ fn control_frames<'a>(v: &[u64; 9], small: (u8, u8, u16, u16, u32), text: &'a st
         Frame::Close { reason: v[3] },
         Frame::Horizon { track: TrackId(a), unit: e },
         Frame::Keyframe { track: TrackId(b) },
+        Frame::Latency(Latency { now_ms: e, target_ms: c.into(), longest_ms: d.into() }),
         Frame::Clock(Clock {
             sender: Instant::from_micros(v[4]),
             receiver: Instant::from_micros(v[5]),
@@ -242,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn an_unknown_kind_is_skipped_by_its_length(kind in 0x15_u8..0x20, body in vec(any::<u8>(), 0..60)) {
+    fn an_unknown_kind_is_skipped_by_its_length(kind in 0x16_u8..0x20, body in vec(any::<u8>(), 0..60)) {
         let mut bytes = vec![kind, body.len() as u8];
         bytes.extend(body);
         bytes.extend(written(&Frame::Ping(9)));

@@ -47,6 +47,9 @@ struct Arguments {
     /// From the camera's unit to the gateway's output.
     #[arg(long, default_value_t = 1_000)]
     latency_ms: u32,
+    /// Record into this folder what comes within 5 s, beside the live picture.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// What the encoder leaves free: `survive_one` for the loss of the largest link, or `none`.
     #[arg(long, default_value = "survive_one")]
     headroom: String,

@@ -90,6 +90,10 @@ impl Plan {
         receiver.pair("--latency-ms", arguments.latency_ms.to_string());
         receiver.pair("--http", PAGE.to_string()).pair("--demo", &self.linksim_control);
 
+        if let Some(folder) = &arguments.record {
+            receiver.pair("--record", std::path::absolute(folder)?);
+        }
+
         let unit = |name, program, flags: Flags| ServicePlan {
             name,
             program,

@@ -3,7 +3,9 @@
 //! [`check`] draws links, faults, joins, leaves and restarts from a seed, plays ten seconds of a stream through them, closes the
 //! session, and lets a minute pass. In all of it
 //!
-//! - nothing comes out twice, out of order, altered, or later than the latency allows;
+//! - nothing comes out twice, out of order, altered, or later than the latency allows, of the live output and of a recording
+//!   that every other network has;
+//! - the recording has what the live output has;
 //! - each unit is counted once, at both ends, and what each link was given it has delivered, dropped, or holds;
 //! - what is kept, sent and sent back is bounded, and nobody spins;
 //! - two seconds after the last fault the stream is back;
@@ -17,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bondbox_bond::gateway::GatewayEvent;
+use bondbox_bond::receiver::OutputId;
 use bondbox_linksim::model::{Direction, Event};
 use bondbox_linksim::{Scenario, Way};
 use bondbox_units::{Bitrate, Instant, LinkId};
@@ -136,7 +139,7 @@ fn play(seed: u64, sabotage: Option<Sabotage>) -> Result<(), String> {
     });
     let touched: Vec<LinkId> = touched.collect();
     let mut acts = acts.into_iter().peekable();
-    let config = Config {
+    let mut config = Config {
         seed,
         latency: Duration::from_millis([300, 600, 1_200][draw.within(0, 3) as usize]),
         rate: Bitrate::from_kbps(draw.within(200, 1_000)),
@@ -144,17 +147,18 @@ fn play(seed: u64, sabotage: Option<Sabotage>) -> Result<(), String> {
     };
     let clocks = Clocks { offset_us: draw.within(0, 1 << 40) as i64, drift_ppm: draw.within(0, 400) as i64 - 200 };
     let shape = if draw.one_in(2) { Shape::Constant } else { Shape::Frames };
+    config.recording = draw.one_in(2).then(|| Duration::from_millis(draw.within(1_500, 5_000)));
     let (sender, gateway) = config.ends();
     let mut source = Source::new(Instant::ZERO, shape, config.rate);
     let mut run = Run {
         world: World::new(&scenario, seed, sender, gateway, clocks),
         pushed: vec![],
-        last_out: None,
-        calm_out: 0,
-        delivered: 0,
+        last_out: [None; 2],
+        calm_out: [0; 2],
+        delivered: [0; 2],
         sessions: 0,
         open: 0,
-        latency: config.latency,
+        latencies: [config.latency, config.recording.unwrap_or_default()],
         saboteur: sabotage.map(|sabotage| Saboteur { sabotage, seen: 0, held: VecDeque::new() }),
     };
     let (mut second, mut steps) = (0, 0);
@@ -189,7 +193,7 @@ fn play(seed: u64, sabotage: Option<Sabotage>) -> Result<(), String> {
     let calm = run.pushed.iter().filter(|at| **at >= CALM_FROM).count();
     // At 300 ms a lost packet of a far link cannot be repaired: what such links lose is lost.
     let least = if config.latency < Duration::from_millis(600) { calm / 2 } else { calm * 95 / 100 };
-    hold!(run.calm_out >= least, "not back: {} of {calm} units came out after all faults", run.calm_out);
+    hold!(run.calm_out[0] >= least, "not back: {} of {calm} units came out after all faults", run.calm_out[0]);
     run.spent()?;
     run.end()
 }
@@ -198,15 +202,16 @@ struct Run {
     world: World,
     /// When each unit went in.
     pushed: Vec<Instant>,
-    last_out: Option<u32>,
+    /// Of the live output and the recording, as what follows.
+    last_out: [Option<u32>; 2],
     /// Units out that went in from [`CALM_FROM`] on.
-    calm_out: usize,
+    calm_out: [usize; 2],
     /// In this session, and in those that it goes on with.
-    delivered: u64,
+    delivered: [u64; 2],
     sessions: usize,
     /// Sessions that opened, and of which nobody said that they are over.
     open: usize,
-    latency: Duration,
+    latencies: [Duration; 2],
     saboteur: Option<Saboteur>,
 }
 
@@ -225,19 +230,20 @@ impl Run {
             GatewayEvent::SessionOpened { continues, .. } => {
                 self.sessions += 1;
                 self.open += 1;
-                self.delivered = if continues { self.delivered } else { 0 };
+                self.delivered = if continues { self.delivered } else { [0; 2] };
             }
             GatewayEvent::SessionClosed { .. } => self.open -= 1,
-            GatewayEvent::Unit { unit, .. } => {
+            GatewayEvent::Unit { output, unit, .. } => {
+                let at = usize::from(output.0);
                 let out = number(&unit.payload).ok_or("a unit came out altered")?;
                 let pushed = *self.pushed.get(out as usize).ok_or("a unit came out that never went in")?;
-                hold!(self.last_out != Some(out), "unit {out} came out twice");
-                hold!(self.last_out.is_none_or(|last| last < out), "unit {out} came out after {:?}", self.last_out);
-                self.last_out = Some(out);
+                let last = self.last_out[at].replace(out);
+                hold!(last != Some(out), "unit {out} came out twice");
+                hold!(last.is_none_or(|last| last < out), "unit {out} came out after {last:?}");
                 let delay = self.world.now() - pushed;
-                hold!(delay <= self.latency + MAP_ERROR, "unit {out} came out late: {delay:?} after it went in");
-                self.delivered += 1;
-                self.calm_out += usize::from(pushed >= CALM_FROM);
+                hold!(delay <= self.latencies[at] + MAP_ERROR, "unit {out} came out late: {delay:?} after it went in");
+                self.delivered[at] += 1;
+                self.calm_out[at] += usize::from(pushed >= CALM_FROM);
             }
             _ => {}
         }
@@ -251,9 +257,12 @@ impl Run {
         hold!(status.units_in == counted, "units are not conserved: {status:?}");
         hold!(status.units_waiting <= 1_000 && status.backlog <= 1 << 20, "holds too much: {status:?}");
         for session in self.world.gateway.status(self.world.gateway_now()) {
-            for track in session.tracks {
-                let counters = track.counters;
-                hold!(counters.delivered == self.delivered, "{} came out, counted {counters:?}", self.delivered);
+            let live = session.tracks.iter().map(|track| (OutputId::LIVE, track.counters));
+            let longer =
+                session.longer.iter().flat_map(|of| of.tracks.iter().map(|(_, counters)| (of.output, *counters)));
+            for (output, counters) in live.chain(longer) {
+                let delivered = self.delivered[usize::from(output.0)];
+                hold!(counters.delivered == delivered, "{delivered} came out, counted {counters:?} at {output:?}");
                 let counted = counters.delivered + counters.late + counters.lost;
                 hold!(counted <= self.pushed.len() as u64, "{counters:?} of {}", self.pushed.len());
             }
@@ -302,6 +311,8 @@ impl Run {
                 hold!(*sent.get_or_insert_with(total) == total(), "sends after the end");
             }
         }
+        let [live, recorded] = self.calm_out;
+        hold!(self.latencies[1].is_zero() || recorded >= live, "{live} came out, and {recorded} were recorded");
         hold!(self.open == 0, "{} sessions were not said to be over", self.open);
         hold!(self.world.gateway.status(self.world.gateway_now()).is_empty(), "the gateway still has a session");
         Ok(())
@@ -341,20 +352,21 @@ impl Saboteur {
             if matches!(event, GatewayEvent::SessionClosed { .. }) && self.sabotage == Sabotage::Linger {
                 continue;
             }
-            let GatewayEvent::Unit { session, mut unit } = event else {
+            let GatewayEvent::Unit { session, output: OutputId::LIVE, mut unit } = event else {
                 out.push(event);
                 continue;
             };
+            let output = OutputId::LIVE;
             self.seen = self.seen.saturating_add(1);
             let its_turn = self.seen.is_multiple_of(EVERY);
             match self.sabotage {
-                Sabotage::Repeat if its_turn => out.push(GatewayEvent::Unit { session, unit: unit.clone() }),
+                Sabotage::Repeat if its_turn => out.push(GatewayEvent::Unit { session, output, unit: unit.clone() }),
                 Sabotage::Swap if its_turn => {
-                    self.held.push_back((now, GatewayEvent::Unit { session, unit }));
+                    self.held.push_back((now, GatewayEvent::Unit { session, output, unit }));
                     continue;
                 }
                 Sabotage::Delay if now >= HALF => {
-                    self.held.push_back((now + HALF_SECOND, GatewayEvent::Unit { session, unit }));
+                    self.held.push_back((now + HALF_SECOND, GatewayEvent::Unit { session, output, unit }));
                     out.extend(self.held.pop_front_if(|(until, _)| *until <= now).map(|(_, event)| event));
                     continue;
                 }
@@ -367,7 +379,7 @@ impl Saboteur {
                 Sabotage::Swallow if its_turn => continue,
                 _ => {}
             }
-            out.push(GatewayEvent::Unit { session, unit });
+            out.push(GatewayEvent::Unit { session, output, unit });
             out.extend(self.held.pop_front_if(|(until, _)| *until <= now).map(|(_, event)| event));
         }
         out

@@ -61,6 +61,8 @@ pub struct Outcome {
     pub last_damage: Option<Instant>,
     /// References that did not come out on time, among [`Self::units`].
     pub references_missed: u64,
+    /// Units that did not come out of the recording in its time, among [`Self::units`], where there is one.
+    pub not_recorded: u64,
     /// Encoder targets, and since when each holds.
     pub targets: Vec<(Instant, Bitrate)>,
     /// Bytes on the wire that sending the stream over these links takes at least.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
+use bondbox_bond::receiver::{OutputId, Outputs};
 use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, SenderConfig, SenderEvent};
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant, LinkId};
@@ -41,6 +42,8 @@ pub struct Config {
     pub features: Features,
     /// What modems tell of their radio; nothing if absent.
     pub radio: Option<Radio>,
+    /// There is a recording beside the live output, from in to which it is so long.
+    pub recording: Option<Duration>,
 }
 
 impl Default for Config {
@@ -59,6 +62,7 @@ impl Default for Config {
             uses: vec![],
             features: Features::ALL,
             radio: None,
+            recording: None,
         }
     }
 }
@@ -80,7 +84,8 @@ impl Config {
             policy: self.policy,
             features: self.features,
         };
-        let gateway = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None };
+        let outputs = Outputs { longer: self.recording.into_iter().collect(), ..Outputs::default() };
+        let gateway = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None, outputs };
         (sender, gateway)
     }
 }
@@ -98,13 +103,14 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         world.sender.set_link_use(LinkId(link), *usage);
     }
     let mut source = Source::new(Instant::ZERO, config.shape, config.rate);
-    let mut meter = Meter::default();
+    let (mut meter, mut recorded) = (Meter::default(), config.recording.map(|_| Meter::default()));
+    let over = config.duration + (config.latency * 2).max(config.recording.unwrap_or_default() + config.latency);
     let (measure_from, end) = (Instant::ZERO + config.warm_up, Instant::ZERO + config.duration);
     let mut wire_before = None;
     let (mut opened, mut targets) = (None, vec![]);
     let mut watch_at = Instant::ZERO;
     let mut modems = config.radio.map(Modems::new);
-    while world.now() < end + config.latency * 2 {
+    while world.now() < Instant::ZERO + over {
         if world.now() >= measure_from && wire_before.is_none() {
             wire_before = Some((world.wire.clone(), lost(&world)));
         }
@@ -113,7 +119,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
             watch_at += WATCH_INTERVAL;
             watch(&world);
         }
-        let mut until = if streaming { source.deadline() } else { end + config.latency * 2 };
+        let mut until = if streaming { source.deadline() } else { Instant::ZERO + over };
         if wire_before.is_none() {
             until = until.min(measure_from);
         }
@@ -136,12 +142,17 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
             }
         }
         for event in gateway_events {
-            if let GatewayEvent::Unit { unit, .. } = event {
-                meter.on_out(world.now(), &unit.payload);
+            let GatewayEvent::Unit { output, unit, .. } = event else { continue };
+            match &mut recorded {
+                Some(recorded) if output != OutputId::LIVE => recorded.on_out(world.now(), &unit.payload),
+                _ => meter.on_out(world.now(), &unit.payload),
             }
         }
         while let Some(unit) = source.poll(world.now()).filter(|_| streaming) {
             meter.on_push(world.now(), &unit);
+            if let Some(recorded) = &mut recorded {
+                recorded.on_push(world.now(), &unit);
+            }
             world.push(unit);
         }
     }
@@ -151,6 +162,8 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let kept = 1.0 - (dropped - lost_before[0]) as f64 / (offered - lost_before[1]).max(1) as f64;
     let links = scenario.links.iter().zip(world.wire.iter().zip(before));
     let mtu = largest_mtu(scenario);
+    let outcome = meter.outcome(measure_from, config.latency);
+    let recorded = recorded.zip(config.recording).map(|(meter, latency)| meter.outcome(measure_from, latency));
     Outcome {
         floor_bytes: meter.wire_bytes(measure_from, |size| wire_size(size, mtu)) as f64 / kept.max(f64::MIN_POSITIVE),
         links: links
@@ -159,7 +172,9 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         opened,
         sessions: status.sessions,
         targets,
-        ..meter.outcome(measure_from, config.latency)
+        wrong: outcome.wrong + recorded.as_ref().map_or(0, |recorded| recorded.wrong),
+        not_recorded: recorded.map_or(0, |recorded| recorded.units - recorded.on_time),
+        ..outcome
     }
 }
 

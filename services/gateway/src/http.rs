@@ -36,13 +36,15 @@ pub(crate) struct WebServer {
 struct Shared {
     reports: watch::Receiver<Option<Arc<Report>>>,
     directory: Arc<Directory>,
-    traces: mpsc::Sender<TraceRequest>,
+    requests: mpsc::Sender<Request>,
 }
 
-/// Somebody wants the trace of a stream, and where it goes; `None` when there is no such stream.
-pub(crate) struct TraceRequest {
-    pub(crate) stream: String,
-    pub(crate) answer: oneshot::Sender<Option<Vec<u8>>>,
+/// What somebody wants of the packet path, and where the answer goes.
+pub(crate) enum Request {
+    /// The trace of a stream; `None` when there is no such stream.
+    Trace { stream: String, answer: oneshot::Sender<Option<Vec<u8>>> },
+    /// Units of a stream are to wait so long; `false` when there is no such stream.
+    SetLatency { stream: String, latency: Duration, answer: oneshot::Sender<bool> },
 }
 
 impl WebServer {
@@ -54,7 +56,7 @@ impl WebServer {
         address: SocketAddr,
         directory: Arc<Directory>,
         reports: watch::Receiver<Option<Arc<Report>>>,
-        traces: mpsc::Sender<TraceRequest>,
+        requests: mpsc::Sender<Request>,
         demo: Option<PathBuf>,
         beats: Option<Heartbeat>,
     ) -> io::Result<Self> {
@@ -64,7 +66,7 @@ impl WebServer {
         let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = Shutdown::manual();
         let ended = end.clone();
-        let router = router(Shared { reports, directory, traces }, demo);
+        let router = router(Shared { reports, directory, requests }, demo);
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
             let beating = beats.is_some();
             reactor.block_on(async {
@@ -106,6 +108,7 @@ fn router(shared: Shared, demo: Option<PathBuf>) -> Router {
         .route("/api/events", get(api::events))
         .route("/api/streams/{name}/telemetry", get(streams::telemetry))
         .route("/api/streams/{name}/trace", get(streams::trace))
+        .route("/api/streams/{name}/latency", post(streams::set_latency))
         .route("/metrics", get(metrics::metrics))
         .route("/live/{file}", get(live::live))
         .with_state(shared);

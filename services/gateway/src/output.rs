@@ -5,36 +5,39 @@ mod directory;
 mod inside;
 mod live;
 mod programme;
+mod reader;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use bondbox_bond::gateway::SessionId;
 use bondbox_bond::receiver::Delivered;
 use bondbox_bond::sender::TrackInfo;
 use bondbox_units::{Instant, TrackId};
-use bondbox_wire::frame::TrackKind;
 
 pub(crate) use directory::Directory;
 pub(crate) use live::Live;
 
 use datagrams::Datagrams;
-use inside::{Found, Inside};
-use programme::Programme;
+use live::Piece;
+use reader::Reader;
 use recorder::Recorder;
 
 /// The outputs of one stream, from its first session to its last.
 pub(crate) struct Outputs {
-    programme: Programme,
     live: Arc<Live>,
+    live_reader: Reader,
     datagrams: Option<Datagrams>,
     recorder: Option<Recorder>,
-    opaque: Vec<TrackId>,
-    /// There are tracks of units.
-    typed: bool,
-    /// Reads the first opaque track, where all are opaque.
-    inside: Inside,
+    /// The recording has its units from an output of the engine that waits longer: more of them, and later.
+    record_reader: Reader,
+    /// The session that is being recorded.
+    recorded: Option<SessionId>,
+    /// Tracks of sessions that nothing was recorded of yet: the one before may still be at it.
+    to_record: BTreeMap<SessionId, Vec<TrackInfo>>,
     counters: Counters,
 }
 
@@ -49,10 +52,29 @@ pub(crate) struct Counters {
     pub(crate) datagrams_dropped: u64,
     /// Pieces that the disk was too slow for.
     pub(crate) recording_dropped: u64,
+    /// Units that are missing in the recording because they cannot be written as a transport stream.
+    pub(crate) recording_unwritable: u64,
     /// Times a viewer was too slow and skipped to a keyframe.
     pub(crate) viewers_skipped: u64,
     /// Viewers now.
     pub(crate) viewers: u64,
+}
+
+impl Counters {
+    /// A piece of the live stream, or why there is none.
+    fn take(&mut self, piece: Result<Option<Piece>, programme::Error>) -> Option<Piece> {
+        match piece {
+            Ok(Some(piece)) => return Some(piece),
+            Ok(None) => self.before_keyframe += 1,
+            Err(error) => {
+                if self.unwritable == 0 {
+                    tracing::warn!(%error, "a unit is not written, nor may others be");
+                }
+                self.unwritable += 1;
+            }
+        }
+        None
+    }
 }
 
 impl Outputs {
@@ -66,13 +88,13 @@ impl Outputs {
                 .ok()
         });
         Self {
-            programme: Programme::default(),
             live: Arc::default(),
+            live_reader: Reader::default(),
             datagrams,
             recorder,
-            opaque: Vec::new(),
-            typed: false,
-            inside: Inside::default(),
+            record_reader: Reader::default(),
+            recorded: None,
+            to_record: BTreeMap::new(),
             counters: Counters::default(),
         }
     }
@@ -82,50 +104,56 @@ impl Outputs {
     }
 
     /// Another session goes on with the stream, on a clock of its own.
-    pub(crate) fn new_session(&mut self) {
-        self.programme.new_session();
-        self.opaque.clear();
-        self.typed = false;
-        self.inside = Inside::default();
+    pub(crate) fn new_session(&mut self, session: SessionId) {
+        self.live_reader.new_session();
+        self.to_record.insert(session, Vec::new());
     }
 
-    pub(crate) fn set_track(&mut self, info: &TrackInfo) {
-        if info.kind == TrackKind::Opaque {
-            if !self.opaque.contains(&info.track) {
-                self.opaque.push(info.track);
-            }
-        } else {
-            if !self.typed {
-                // Tracks that come as units have the programme to themselves.
-                self.programme.set_tracks(Vec::new());
-                self.typed = true;
-            }
-            self.programme.set_track(info);
+    /// A session has put everything out.
+    pub(crate) fn session_over(&mut self, session: SessionId) {
+        self.to_record.remove(&session);
+    }
+
+    pub(crate) fn set_track(&mut self, session: SessionId, info: &TrackInfo) {
+        self.live_reader.set_track(info);
+        match self.to_record.get_mut(&session) {
+            Some(tracks) => tracks.push(info.clone()),
+            None => self.record_reader.set_track(info),
         }
     }
 
     /// Puts a unit out, now.
-    pub(crate) fn unit(&mut self, now: Instant, unit: &Delivered) {
-        if !self.opaque.contains(&unit.track) {
-            self.write(now, unit);
-            return;
-        }
-        if let Some(datagrams) = &mut self.datagrams {
+    pub(crate) fn live_unit(&mut self, now: Instant, unit: &Delivered) {
+        let Self { live, live_reader, datagrams, counters, .. } = self;
+        let opaque = live_reader.is_opaque(unit.track);
+        if let Some(datagrams) = datagrams.as_mut().filter(|_| opaque) {
             datagrams.send(unit.payload.clone());
         }
-        if self.opaque.first() == Some(&unit.track) && !self.typed {
-            let mut inside = std::mem::take(&mut self.inside);
-            inside.read(unit, |found| match found {
-                Found::Tracks(tracks) => self.programme.set_tracks(tracks),
-                Found::Unit { unit, broken } => {
-                    if broken {
-                        self.programme.new_clock();
-                    }
-                    self.write(now, &unit);
-                }
-            });
-            self.inside = inside;
+        // The datagrams of an opaque track are whole as they are; a programme beside it would break them.
+        let stream = !live_reader.has_opaque();
+        live_reader.read(unit, |piece| {
+            let Some(piece) = counters.take(piece) else { return };
+            if let Some(datagrams) = datagrams.as_mut().filter(|_| stream) {
+                datagrams.stream(&piece.bytes);
+            }
+            live.push(now, piece);
+        });
+    }
+
+    /// Records a unit.
+    pub(crate) fn recorded_unit(&mut self, session: SessionId, unit: &Delivered) {
+        if self.recorded.replace(session) != Some(session)
+            && let Some(tracks) = self.to_record.remove(&session)
+        {
+            self.record_reader.new_session();
+            tracks.iter().for_each(|info| self.record_reader.set_track(info));
         }
+        let Self { recorder: Some(recorder), record_reader, counters, .. } = self else { return };
+        record_reader.read(unit, |piece| match piece {
+            Ok(Some(piece)) => recorder.write(piece.bytes),
+            Ok(None) => {}
+            Err(_) => counters.recording_unwritable += 1,
+        });
     }
 
     /// What waited to leave together with more leaves.
@@ -137,35 +165,7 @@ impl Outputs {
 
     /// What is inside this opaque track, as far as it is known.
     pub(crate) fn inside(&self, track: TrackId) -> Option<String> {
-        if self.opaque.first() == Some(&track) { self.inside.label() } else { None }
-    }
-
-    /// Writes an access unit into the transport stream.
-    fn write(&mut self, now: Instant, unit: &Delivered) {
-        let piece = match self.programme.write(unit) {
-            Ok(Some(piece)) => piece,
-            Ok(None) => {
-                self.counters.before_keyframe += 1;
-                return;
-            }
-            Err(error) => {
-                if self.counters.unwritable == 0 {
-                    tracing::warn!(track = unit.track.0, %error, "a unit is not written, nor may others be");
-                }
-                self.counters.unwritable += 1;
-                return;
-            }
-        };
-        // The datagrams of an opaque track are whole as they are; a programme beside it would break them.
-        if self.opaque.is_empty()
-            && let Some(datagrams) = &mut self.datagrams
-        {
-            datagrams.stream(&piece.bytes);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.write(piece.bytes.clone());
-        }
-        self.live.push(now, piece);
+        self.live_reader.inside(track)
     }
 
     pub(crate) fn counters(&self) -> Counters {

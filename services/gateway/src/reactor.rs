@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
+use bondbox_bond::receiver::OutputId;
 use bondbox_bond::trace::Trace;
 use bondbox_daemon::bond::beat::{self, Beat};
 use bondbox_daemon::bond::keys;
@@ -24,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::http::{TraceRequest, WebServer};
+use crate::http::{Request, WebServer};
 use crate::output::Directory;
 use crate::report::Report;
 use crate::report::status::{self, About, Status};
@@ -56,7 +57,7 @@ pub struct Gateway {
     streams: Streams,
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
-    traces: mpsc::Receiver<TraceRequest>,
+    requests: mpsc::Receiver<Request>,
     started: Instant,
     reported: Instant,
     unsent: u64,
@@ -71,8 +72,12 @@ impl Gateway {
     pub fn open(settings: &Settings, web_beats: Option<Heartbeat>) -> anyhow::Result<Self> {
         let started = clock::now();
         let identity = keys::read(&settings.identity).context("private key (bondbox-gateway keygen makes one)")?;
-        let config =
-            GatewayConfig { identity: Arc::new(identity), units: settings.allowed()?, latency: settings.latency() };
+        let config = GatewayConfig {
+            identity: Arc::new(identity),
+            units: settings.allowed()?,
+            latency: settings.latency(),
+            outputs: settings.outputs(),
+        };
         let engine = bondbox_bond::Gateway::new(started, config, RandomState::new().hash_one(0));
         let listen = settings.listen().context("listen is no address")?;
         let port = open_port(listen).with_context(|| format!("listen {listen}"))?;
@@ -87,7 +92,7 @@ impl Gateway {
         let reports = watch::Sender::new(None);
         let http = settings.http().context("http is no address")?;
         let demo = settings.demo().map(Into::into);
-        let (wanted, traces) = mpsc::channel(MAX_TRACES);
+        let (wanted, requests) = mpsc::channel(MAX_REQUESTS);
         let web = WebServer::start(http, directory.clone(), reports.subscribe(), wanted, demo, web_beats)
             .with_context(|| format!("http {http}"))?;
         Ok(Self {
@@ -103,7 +108,7 @@ impl Gateway {
             timer: Timer::new()?,
             web,
             reports,
-            traces,
+            requests,
             started,
             reported: Instant::ZERO,
             unsent: 0,
@@ -136,12 +141,15 @@ impl Gateway {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = shutdown.wait() => return Ok(()),
+                () = shutdown.wait() => {
+                    self.finish_recordings();
+                    return Ok(());
+                }
                 fired = self.timer.fired() => fired.context("timer")?,
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
                 _ = hangup.recv() => self.read_units(),
                 _ = ticks.tick() => self.report(),
-                Some(wanted) = self.traces.recv() => self.trace(wanted),
+                Some(wanted) = self.requests.recv() => self.answer(wanted),
             }
             self.turn().context("listen")?;
         }
@@ -181,11 +189,32 @@ impl Gateway {
         self.timer.set(if more { now } else { self.beat.next(now, deadline) })
     }
 
-    fn trace(&mut self, wanted: TraceRequest) {
-        let key = self.streams.key_of(&wanted.stream);
-        let trace = key.and_then(|key| self.engine.trace(key)).map(Trace::save);
+    /// What recordings still wait for does not come any more: they end with what is there.
+    fn finish_recordings(&mut self) {
+        let now = clock::now();
+        self.engine.handle_timeout(now + LONGEST_WAIT);
+        while let Some(event) = self.engine.poll_event() {
+            if !matches!(event, GatewayEvent::Unit { output: OutputId::LIVE, .. }) {
+                self.streams.handle(now, event);
+            }
+        }
+    }
+
+    fn answer(&mut self, wanted: Request) {
         // Whoever asked may have gone.
-        let _ = wanted.answer.send(trace);
+        match wanted {
+            Request::Trace { stream, answer } => {
+                let key = self.streams.key_of(&stream);
+                let _ = answer.send(key.and_then(|key| self.engine.trace(key)).map(Trace::save));
+            }
+            Request::SetLatency { stream, latency, answer } => {
+                let set = self.streams.key_of(&stream).is_some_and(|key| self.engine.set_latency(key, latency));
+                if set {
+                    tracing::info!(stream, latency_ms = latency.as_millis() as u64, "latency set");
+                }
+                let _ = answer.send(set);
+            }
+        }
     }
 
     fn read_units(&mut self) {
@@ -239,8 +268,10 @@ fn open_port(address: SocketAddr) -> io::Result<Port> {
     Port::new(socket)
 }
 
-/// Traces that are wanted at a time: each takes a millisecond.
-const MAX_TRACES: usize = 2;
+/// Requests that wait at a time: a trace takes a millisecond.
+const MAX_REQUESTS: usize = 2;
+/// No output waits longer than 30 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(31);
 /// How often the page is told when nothing changes.
 const REPORT: Duration = Duration::from_millis(250);
 /// How soon it is told of a change.

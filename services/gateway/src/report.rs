@@ -4,7 +4,7 @@ pub mod status;
 
 use std::time::Duration;
 
-use bondbox_bond::gateway::{PathStatus, SessionStatus, TrackStatus};
+use bondbox_bond::gateway::{OutputStatus, PathStatus, SessionStatus, TrackStatus};
 use bondbox_bond::receiver::TrackCounters;
 use bondbox_units::Instant;
 use bondbox_wire::frame::{self, TrackKind};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::output::Counters;
 use crate::streams::Stream;
-use status::{Delay, Encoder, Kind, Link, LinkState, Session, Talkback, Totals, Track, Wire};
+use status::{Delay, Encoder, Kind, Link, LinkState, Recording, Session, Talkback, Totals, Track, Wire};
 
 /// One look at everything.
 pub(crate) struct Report {
@@ -56,8 +56,10 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
         session,
         uptime_s: now.since(last.opened).as_secs_f64(),
         latency_ms: millis(last.latency),
+        latency_target_ms: millis(last.latency_target),
         tracks: last.tracks.iter().map(|status| track(status, stream.outputs.inside(status.track))).collect(),
-        totals: totals(last),
+        totals: totals(last.tracks.iter().map(|track| &track.counters)),
+        recording: last.longer.first().map(recording),
         encoder: last.encoder.filter(|_| pictures).map(|encoder| Encoder {
             target_bps: if live { encoder.target.as_bps() } else { 0 },
             actual_bps: if live { encoder.actual.as_bps() } else { 0 },
@@ -120,13 +122,18 @@ fn kind(track: &TrackStatus) -> Kind {
     }
 }
 
-fn totals(session: &SessionStatus) -> Totals {
-    session.tracks.iter().fold(Totals::default(), |sum, track| Totals {
-        delivered: sum.delivered + track.counters.delivered,
-        late: sum.late + track.counters.late,
-        repaired: sum.repaired + track.counters.repaired,
-        lost: sum.lost + track.counters.lost,
+fn totals<'a>(tracks: impl Iterator<Item = &'a TrackCounters>) -> Totals {
+    tracks.fold(Totals::default(), |sum, counters| Totals {
+        delivered: sum.delivered + counters.delivered,
+        late: sum.late + counters.late,
+        repaired: sum.repaired + counters.repaired,
+        lost: sum.lost + counters.lost,
     })
+}
+
+fn recording(output: &OutputStatus) -> Recording {
+    let Totals { delivered, late, repaired, lost } = totals(output.tracks.iter().map(|(_, counters)| counters));
+    Recording { latency_ms: millis(output.latency), delivered, late, repaired, lost }
 }
 
 /// A link whose unit has not spoken of it for a second has left, or is silent with all the others: its figures are
@@ -206,9 +213,11 @@ mod tests {
             session: SessionId(1),
             stream: StreamKey { unit, name: "live".into() },
             opened: Instant::ZERO,
-            ending: false,
             last_arrival: Instant::from_millis(5_000),
+            ending: false,
             latency: Duration::from_millis(600),
+            latency_target: Duration::from_millis(600),
+            longer: vec![],
             tracks: vec![],
             links,
             encoder: None,

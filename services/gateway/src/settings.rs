@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bondbox_bond::PublicKey;
+use bondbox_bond::receiver::{OnDamage, Outputs};
 use bondbox_daemon::settings::{Rules, Settings as Checked};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,10 @@ pub struct Settings {
     pub deliver: String,
     /// A folder, or empty.
     pub record: PathBuf,
+    /// From a unit's ingest to the recording.
+    pub record_latency_ms: u32,
+    /// `drop` or `deliver`.
+    pub on_damage: String,
     /// Where datagrams come in that go back to a unit, each `STREAM=udp://ADDRESS:PORT`.
     pub talkback: Vec<String>,
     /// The emulator's control socket, or empty.
@@ -64,6 +69,12 @@ pub struct Flags {
     /// Record all streams into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// From a unit's ingest to the recording: what comes too late for the live output is in it.
+    #[arg(long)]
+    record_latency_ms: Option<u32>,
+    /// drop or deliver units with holes.
+    #[arg(long, value_name = "WHAT")]
+    on_damage: Option<String>,
     /// Send the datagrams that come in back to a stream's unit, once for each: STREAM=udp://ADDRESS:PORT.
     #[arg(long, value_name = "STREAM=URL")]
     talkback: Vec<String>,
@@ -83,6 +94,8 @@ impl Default for Settings {
             http: "127.0.0.1:8080".into(),
             deliver: String::new(),
             record: PathBuf::new(),
+            record_latency_ms: 5_000,
+            on_damage: "drop".into(),
             talkback: Vec::new(),
             demo: PathBuf::new(),
         }
@@ -100,6 +113,8 @@ impl Checked for Settings {
         rules.holds("http", self.http().is_some(), &self.http, "ADDRESS:PORT or [ADDRESS]:PORT");
         let known = self.deliver.is_empty() || self.deliver().is_some();
         rules.holds("deliver", known, &self.deliver, "udp://ADDRESS:PORT");
+        rules.range("record_latency_ms", self.record_latency_ms, 100..=30_000);
+        rules.holds("on_damage", self.on_damage().is_some(), &self.on_damage, "drop or deliver");
         for text in &self.talkback {
             let ok = text.parse::<TalkbackSetting>().is_ok();
             rules.holds("talkback", ok, text, "STREAM=udp://ADDRESS:PORT each");
@@ -132,6 +147,20 @@ impl Settings {
 
     pub(crate) fn latency(&self) -> Option<Duration> {
         (self.latency_ms > 0).then(|| Duration::from_millis(self.latency_ms.into()))
+    }
+
+    /// What the engine puts out of each session.
+    pub(crate) fn outputs(&self) -> Outputs {
+        let record = self.record().map(|_| Duration::from_millis(self.record_latency_ms.into()));
+        Outputs { longer: record.into_iter().collect(), on_damage: self.on_damage().unwrap_or_default() }
+    }
+
+    fn on_damage(&self) -> Option<OnDamage> {
+        match self.on_damage.as_str() {
+            "drop" => Some(OnDamage::Drop),
+            "deliver" => Some(OnDamage::Deliver),
+            _ => None,
+        }
     }
 
     pub(crate) fn record(&self) -> Option<&Path> {
@@ -186,6 +215,8 @@ mod tests {
             ("latency_ms = 50", "latency_ms is 50, must be 100 to 10000, or 0 for what the unit asks"),
             ("http = \"\"", "http is , must be ADDRESS:PORT or [ADDRESS]:PORT"),
             ("deliver = \"127.0.0.1:9001\"", "deliver is 127.0.0.1:9001, must be udp://ADDRESS:PORT"),
+            ("record_latency_ms = 50", "record_latency_ms is 50, must be 100 to 30000"),
+            ("on_damage = \"mend\"", "on_damage is mend, must be drop or deliver"),
             ("talkback = [\"live\"]", "talkback is live, must be STREAM=udp://ADDRESS:PORT each"),
             ("port = 7000", "unknown field `port`"),
         ];

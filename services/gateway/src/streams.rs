@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bondbox_bond::channel::{Channel, ChannelEvent};
 use bondbox_bond::gateway::{CloseReason, GatewayEvent, SessionId, SessionStatus, StreamKey};
-use bondbox_bond::receiver::Delivered;
+use bondbox_bond::receiver::{Delivered, OutputId};
 use bondbox_units::Instant;
 use bytes::Bytes;
 
@@ -77,10 +77,10 @@ impl Streams {
             GatewayEvent::Track { session, info } => {
                 let Some(stream) = self.of(session) else { return };
                 tracing::info!(stream = stream.name, track = info.track.0, kind = ?info.kind, label = info.label, "track");
-                stream.outputs.set_track(&info);
+                stream.outputs.set_track(session, &info);
             }
             GatewayEvent::Channel { stream, event } => self.on_channel(&stream, event),
-            GatewayEvent::Unit { session, unit } => self.unit(now, session, &unit),
+            GatewayEvent::Unit { session, output, unit } => self.unit(now, session, output, &unit),
             GatewayEvent::SessionClosed { session, reason } => self.close(now, session, reason),
         }
     }
@@ -159,7 +159,7 @@ impl Streams {
         }
         if let Some(stream) = self.by_key.get_mut(&key) {
             if !continues {
-                stream.outputs.new_session();
+                stream.outputs.new_session(session);
                 stream.history = History::default();
             }
             (stream.session, stream.ended) = (Some(session), None);
@@ -189,16 +189,20 @@ impl Streams {
         }
     }
 
-    fn unit(&mut self, now: Instant, session: SessionId, unit: &Delivered) {
-        if let Some(stream) = self.of(session) {
+    fn unit(&mut self, now: Instant, session: SessionId, output: OutputId, unit: &Delivered) {
+        let Some(stream) = self.of(session) else { return };
+        if output == OutputId::LIVE {
             stream.history.on_output(now.since(unit.due));
-            stream.outputs.unit(now, unit);
+            stream.outputs.live_unit(now, unit);
+        } else {
+            stream.outputs.recorded_unit(session, unit);
         }
     }
 
     fn close(&mut self, now: Instant, session: SessionId, reason: CloseReason) {
         let Some(stream) = self.of(session) else { return };
         tracing::info!(stream = stream.name, session = session.0, ?reason, "session closed");
+        stream.outputs.session_over(session);
         if stream.session == Some(session) {
             (stream.session, stream.ended) = (None, Some(now));
         }

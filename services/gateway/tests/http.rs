@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bondbox_linksim::control::{Carried, Reply, Request, Status, WayStatus};
 use bondbox_linksim::model::State;
-use common::{Events, Pair, PairSettings, get, in_time, request};
+use common::{Events, Pair, PairSettings, get, in_time, request, wait_for};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 
@@ -45,6 +45,26 @@ async fn events_go_on_for_as_long_as_somebody_listens() {
             assert!(status.gateway.uptime_s > last, "{} after {last}", status.gateway.uptime_s);
             last = status.gateway.uptime_s;
         }
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
+async fn the_latency_of_a_stream_is_changed_by_a_command_and_goes_there_slowly() {
+    let pair = Pair::open(PairSettings { record: true, ..PairSettings::default() });
+    let http = pair.http;
+    let test = async {
+        let status = wait_for(http, |status| !status.streams.is_empty()).await;
+        let stream = &status.streams[0];
+        assert_eq!((stream.latency_ms, stream.latency_target_ms), (200.0, 200.0));
+        assert_eq!(stream.recording.map(|recording| recording.latency_ms), Some(5_000.0));
+        let path = format!("/api/streams/{}/latency", stream.name);
+        assert_eq!(request(http, "POST", &format!("{path}?ms=50")).await.0, 400);
+        assert_eq!(request(http, "POST", "/api/streams/never/latency?ms=500").await.0, 404);
+        assert_eq!(request(http, "POST", &format!("{path}?ms=230")).await.0, 204);
+        let status = wait_for(http, |status| status.streams[0].latency_target_ms == 230.0).await;
+        assert!(status.streams[0].latency_ms <= 230.0);
+        wait_for(http, |status| status.streams[0].latency_ms == 230.0).await;
     };
     pair.run_during(test).await;
 }

@@ -244,6 +244,9 @@ impl Uplink {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "session open");
                 self.complaint.clear();
             }
+            SenderEvent::LatencyChanged { latency } => {
+                tracing::info!(latency_ms = latency.as_millis() as u64, "latency changes");
+            }
             SenderEvent::SessionDark => tracing::warn!("nothing is acknowledged on any link"),
             SenderEvent::SessionBack => tracing::info!("acknowledged again"),
             SenderEvent::HandshakeFailed { reason } => {

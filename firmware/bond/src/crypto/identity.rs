@@ -175,10 +175,16 @@ mod tests {
     fn no_text_about_anything_public_shows_a_private_key() {
         use crate::gateway::GatewayConfig;
         use crate::hostile::identities;
+        use crate::receiver::Outputs;
 
         let mut pair = crate::pair::Pair::open();
         let [unit, other, gateway] = identities();
-        let config = GatewayConfig { identity: gateway.clone(), units: vec![unit.public()], latency: None };
+        let config = GatewayConfig {
+            identity: gateway.clone(),
+            units: vec![unit.public()],
+            latency: None,
+            outputs: Outputs::default(),
+        };
         let sender = crate::hostile::config(other);
         pair.run(10);
         let texts = [

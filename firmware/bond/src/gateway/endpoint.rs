@@ -5,7 +5,7 @@ use std::time::Duration;
 use bondbox_units::Instant;
 use bondbox_wire::Writer;
 use bondbox_wire::envelope::{Sealed, encode_reset};
-use bondbox_wire::frame::{Frame, Frames};
+use bondbox_wire::frame::{Clock, Frame, Frames};
 use bondbox_wire::handshake::Handshake;
 use rand_chacha::rand_core::Rng;
 
@@ -13,6 +13,7 @@ use super::admission::{Admit, ask};
 use super::session::{Arrival, Session};
 use super::{CloseReason, Gateway, GatewayEvent, Route, SessionId, StreamKey};
 use crate::handshake::{Accepted, GatewayHandshake, GatewayParams, HandshakeRefused, MAX_LATENCY};
+use crate::receiver::Receiver;
 
 impl Gateway {
     pub(super) fn on_handshake(&mut self, now: Instant, route: Route, len: usize, piece: &Handshake<'_>) {
@@ -76,9 +77,16 @@ impl Gateway {
         self.make_room(&stream);
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let latency = self.config.latency.unwrap_or(accepted.params.latency).min(MAX_LATENCY);
+        let told = self.latencies.get(&stream).copied();
+        let latency = told.or(self.config.latency).unwrap_or(accepted.params.latency).min(MAX_LATENCY);
+        let clock = Clock { sender: now, receiver: now, drift_ppb: 0 };
+        let mut receiver = Receiver::new(now, latency, &self.config.outputs, clock);
+        if told.is_some() {
+            // The handshake could not say so.
+            receiver.set_latency(latency);
+        }
         self.indices.insert(index, (id, 0));
-        self.sessions.insert(id, Session::new(now, index, self.origin, stream, latency, accepted));
+        self.sessions.insert(id, Session::new(now, index, self.origin, stream, receiver, accepted));
     }
 
     /// A unit may hold so many sessions. Beyond that each new one ends the oldest that no link has joined, or else that of

@@ -21,7 +21,7 @@ pub(super) struct Kept {
 impl Gateway {
     /// What happened to a stream lately, if it is there or ended not long ago.
     pub fn trace(&self, stream: &StreamKey) -> Option<&Trace> {
-        let open = self.sessions.values().find(|session| session.announced && session.stream == *stream);
+        let open = self.sessions.values().rev().find(|session| session.announced && session.stream == *stream);
         let ended = || self.kept.iter().find(|(ended, _)| ended == stream).map(|(_, kept)| &kept.trace);
         open.map(|session| &session.trace).or_else(ended)
     }
@@ -39,7 +39,7 @@ impl Gateway {
         body: Bytes,
         expiry: Duration,
     ) -> Result<MessageId, Refused> {
-        let open = self.sessions.values_mut().find(|session| session.announced && session.stream == *stream);
+        let open = self.sessions.values_mut().rev().find(|session| session.announced && session.stream == *stream);
         let ended = self.kept.iter_mut().find(|(ended, _)| ended == stream).map(|(_, kept)| &mut kept.channels);
         let channels = open.map(|session| &mut session.channels).or(ended).ok_or(Refused::NoStream)?;
         channels.send(now, channel, body, expiry)
@@ -58,6 +58,7 @@ impl Gateway {
 
     /// A session is over; its stream may go on in another.
     pub(super) fn keep(&mut self, session: &mut Session) {
+        session.kept = true;
         let mut trace = std::mem::replace(&mut session.trace, Trace::new(Instant::ZERO, Side::Gateway, 0));
         trace.record_then(&TraceEvent::SessionClosed);
         let channels = std::mem::replace(&mut session.channels, Channels::new(Instant::ZERO, self.origin));
@@ -80,7 +81,9 @@ impl Gateway {
             (session.trace, session.channels) = (trace, channels);
         }
         session.channels.begin_session();
-        session.trace.record(now, &TraceEvent::SessionOpened { session: session.index, latency: session.latency });
+        session
+            .trace
+            .record(now, &TraceEvent::SessionOpened { session: session.index, latency: session.receiver.latency() });
     }
 
     /// Messages to streams that are over expire like any others.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::ReplayWindow;
 use bondbox_wire::envelope::Sealed;
-use bondbox_wire::frame::{Bitrate, Clock, Frame, Frames, LinkJoin, LinkReport, LinkState, Media};
+use bondbox_wire::frame::{Bitrate, Clock, Frame, Frames, LinkJoin, LinkReport, LinkState, Media, TrackKind};
 
 use super::succession::Outgone;
 use super::{GatewayEvent, Route, SessionId, StreamKey};
@@ -18,7 +18,7 @@ use crate::coding::CodingReceiver;
 use crate::counters::Rejected;
 use crate::crypto::{SessionKeys, Tokens};
 use crate::handshake::Accepted;
-use crate::receiver::{AckState, Receiver, TrackCounters};
+use crate::receiver::{AckState, OutputId, Receiver, TrackCounters};
 use crate::return_track::ReturnSender;
 use crate::sender::{LinkName, TrackInfo};
 use crate::trace::{self, Side, Trace, TraceEvent, TracedPath};
@@ -29,7 +29,6 @@ use ways::Ways;
 pub(super) struct Session {
     keys: SessionKeys,
     pub(super) stream: StreamKey,
-    pub(super) latency: Duration,
     pub(super) opened: Instant,
     /// It has been told to those who drain events.
     pub(super) announced: bool,
@@ -37,14 +36,18 @@ pub(super) struct Session {
     pub(super) life: [u8; 8],
     /// It has joined, and begins when this one is over.
     pub(super) after: Option<SessionId>,
+    /// It has begun; its outputs beside the live one go on when this one is over.
+    pub(super) behind: Option<SessionId>,
     /// Another replaces it.
     pub(super) outgone: Option<Outgone>,
     /// The unit has closed it: it puts out what it has.
     pub(super) ending: bool,
+    /// Its trace and messages are with the stream already.
+    pub(super) kept: bool,
     /// It replaces one of another life: its tracks do not go on where they were.
     pub(super) broken: bool,
-    /// Tracks of which something came out.
-    pub(super) begun: BTreeSet<TrackId>,
+    /// Tracks of which something came out, at each output.
+    pub(super) begun: BTreeSet<(OutputId, TrackId)>,
     pub(super) paths: BTreeMap<u32, Path>,
     /// Path ids that were opened: a second life would start packet numbers anew under the same keys.
     used_paths: ReplayWindow,
@@ -148,24 +151,25 @@ impl Session {
         index: u32,
         origin: u32,
         stream: StreamKey,
-        latency: Duration,
+        receiver: Receiver,
         Accepted { params, keys, .. }: Accepted,
     ) -> Self {
         Self {
             keys,
             stream,
-            latency,
             opened: now,
             announced: false,
             life: params.life,
             after: None,
+            behind: None,
             outgone: None,
             ending: false,
+            kept: false,
             broken: false,
             begun: BTreeSet::new(),
             paths: BTreeMap::new(),
             used_paths: ReplayWindow::new(),
-            receiver: Receiver::new(now, latency, Clock { sender: now, receiver: now, drift_ppb: 0 }),
+            receiver,
             coding: CodingReceiver::default(),
             reports: BTreeMap::new(),
             encoder: None,
@@ -380,7 +384,7 @@ impl Session {
             return;
         }
         self.sampled = now;
-        for (track, counters) in self.receiver.counters() {
+        for (track, counters) in self.receiver.counters(OutputId::LIVE) {
             let TrackCounters { delivered, late, lost, latest, .. } = counters;
             self.trace.record(now, &TraceEvent::Track { track, delivered, late, lost, latest });
         }
@@ -413,6 +417,9 @@ impl Session {
             || (self.tracks.len() >= MAX_TRACKS && !self.tracks.contains_key(&info.track))
         {
             return Arrival::Taken;
+        }
+        if matches!(info.kind, TrackKind::H264 | TrackKind::H265) {
+            self.receiver.set_pictures(info.track);
         }
         self.tracks.insert(info.track, info.clone());
         Arrival::Track(info)

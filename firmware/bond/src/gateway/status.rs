@@ -7,7 +7,7 @@ use bondbox_wire::frame::LinkState;
 
 use super::{Gateway, SessionId, StreamKey};
 use crate::coding::CodingCounters;
-use crate::receiver::TrackCounters;
+use crate::receiver::{OutputId, TrackCounters};
 use crate::return_track::ReturnCounters;
 use crate::sender::TrackInfo;
 
@@ -20,12 +20,16 @@ pub struct SessionStatus {
     pub stream: StreamKey,
     /// When it opened.
     pub opened: Instant,
-    /// Its unit has closed it, and it puts out what it has.
-    pub ending: bool,
     /// When the last datagram came.
     pub last_arrival: Instant,
-    /// From the unit's ingest to our output.
+    /// The unit has closed it, or it is replaced: it puts out what it has.
+    pub ending: bool,
+    /// From the unit's ingest to our live output.
     pub latency: Duration,
+    /// Where that goes.
+    pub latency_target: Duration,
+    /// Outputs that wait longer.
+    pub longer: Vec<OutputStatus>,
     /// Its tracks.
     pub tracks: Vec<TrackStatus>,
     /// Its links, by the unit's ids.
@@ -44,6 +48,17 @@ pub struct SessionStatus {
     pub returned: ReturnCounters,
 }
 
+/// An output beside the live one.
+#[derive(Clone, Debug)]
+pub struct OutputStatus {
+    /// Its id.
+    pub output: OutputId,
+    /// From the unit's ingest to it.
+    pub latency: Duration,
+    /// What became of the units of each track at it.
+    pub tracks: Vec<(TrackId, TrackCounters)>,
+}
+
 /// A track now.
 #[derive(Clone, Debug)]
 pub struct TrackStatus {
@@ -51,7 +66,7 @@ pub struct TrackStatus {
     pub track: TrackId,
     /// What the unit said it is, if it has.
     pub info: Option<TrackInfo>,
-    /// What became of its units.
+    /// What became of its units at the live output.
     pub counters: TrackCounters,
 }
 
@@ -108,12 +123,21 @@ impl Gateway {
                 session: *id,
                 stream: session.stream.clone(),
                 opened: session.opened,
-                ending: session.ending,
                 last_arrival: session.last_arrival(),
-                latency: session.latency,
+                ending: session.ending || session.outgone.is_some(),
+                latency: session.receiver.latency(),
+                latency_target: session.receiver.latency_target(),
+                longer: session
+                    .receiver
+                    .longer()
+                    .map(|(output, latency)| {
+                        let tracks = session.receiver.counters(output).collect();
+                        OutputStatus { output, latency, tracks }
+                    })
+                    .collect(),
                 tracks: session
                     .receiver
-                    .counters()
+                    .counters(OutputId::LIVE)
                     .map(|(track, counters)| TrackStatus { track, info: session.tracks.get(&track).cloned(), counters })
                     .collect(),
                 links: session

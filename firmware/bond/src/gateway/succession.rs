@@ -6,7 +6,10 @@
 //! what still comes in it, for the unit may not know yet that the new one is open.
 //!
 //! A unit that was started anew counts from the start, on another clock. Then the old session puts out what it has, and the
-//! new one waits for that; its first units are marked as a discontinuity.
+//! new one waits for that, output by output: the live one begins when the old live output is through, however much the old
+//! session still has for a recording. The first units at each are marked as a discontinuity.
+//!
+//! A session that its unit has closed puts out what it has, too.
 
 use std::time::Duration;
 
@@ -60,7 +63,8 @@ impl Gateway {
             new.inherit(&mut old);
             // One that is itself waiting hands its turn on.
             new.after = after;
-            if announced {
+            new.behind = old.behind.take();
+            if announced && !old.kept {
                 self.keep(&mut old);
             }
             (old.announced, old.outgone) = (false, Some(Outgone::To { heir: id, until: now + HANDS_ON_FOR }));
@@ -90,24 +94,37 @@ impl Gateway {
         }
     }
 
-    /// Ends sessions that have nothing left to hand on or to put out.
+    /// Ends sessions that have nothing left to hand on or to put out, and lets those begin that waited for them.
     pub(super) fn settle(&mut self, now: Instant) {
         let over = |session: &Session| match session.outgone {
             Some(Outgone::To { until, .. }) => (now >= until).then_some(CloseReason::Replaced),
             Some(Outgone::Drains { until }) => {
-                (now >= until || session.receiver.deadline(now).is_none()).then_some(CloseReason::Replaced)
+                (now >= until || !session.receiver.is_waiting()).then_some(CloseReason::Replaced)
             }
-            None => (session.ending && session.receiver.deadline(now).is_none()).then_some(CloseReason::ByUnit),
+            None => (session.ending && !session.receiver.is_waiting()).then_some(CloseReason::ByUnit),
         };
         let over: Vec<_> = self.sessions.iter().filter_map(|(id, session)| Some((*id, over(session)?))).collect();
         over.into_iter().for_each(|(id, reason)| self.close(id, reason));
+        let waits = self.sessions.iter().filter_map(|(id, session)| Some((*id, session.after?)));
+        let through = |id: &SessionId| {
+            let old = self.sessions.get(id);
+            old.is_none_or(|old| old.outgone.is_some() && old.announced && !old.receiver.is_live_waiting())
+        };
+        let begin: Vec<_> = waits.filter(|(_, old)| through(old)).collect();
+        for (id, old) in begin {
+            self.tell(id, Some(old), false);
+        }
     }
 
-    /// A session is gone: who waited for it begins.
-    pub(super) fn release(&mut self, gone: SessionId) {
+    /// A session is gone: who waited for it begins, or goes on with its other outputs.
+    pub(super) fn release(&mut self, gone: SessionId, behind: Option<SessionId>) {
         let waits = self.sessions.iter().find(|(_, session)| session.after == Some(gone)).map(|(id, _)| *id);
         if let Some(id) = waits {
             self.tell(id, Some(gone), false);
+        }
+        for session in self.sessions.values_mut().filter(|session| session.behind == Some(gone)) {
+            session.behind = behind;
+            session.receiver.hold_back(behind.is_some());
         }
     }
 
@@ -115,7 +132,19 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         (session.announced, session.after) = (true, None);
         session.broken = replaces.is_some() && !continues;
-        let (stream, latency, now) = (session.stream.clone(), session.latency, session.last_arrival());
+        if !continues && let Some(mut old) = replaces.and_then(|old| self.sessions.remove(&old)) {
+            // It still has something for an output that waits longer.
+            if !old.kept {
+                self.keep(&mut old);
+            }
+            self.sessions.extend(replaces.map(|id| (id, old)));
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.behind = replaces;
+                session.receiver.hold_back(true);
+            }
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let (stream, latency, now) = (session.stream.clone(), session.receiver.latency(), session.last_arrival());
         self.resume(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         self.events.push_back(GatewayEvent::SessionOpened { session: id, stream, replaces, continues, latency });

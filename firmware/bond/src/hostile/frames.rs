@@ -30,9 +30,16 @@ fn number() -> impl Strategy<Value = u64> {
 fn media() -> impl Strategy<Value = Vec<u8>> {
     let unit = prop_oneof![4 => 0..40_u32, 1 => any::<u32>(), 1 => u32::MAX - 20..=u32::MAX];
     let offset = prop_oneof![3 => 0..3_000_u32, 1 => any::<u32>(), 1 => 8_380_000..8_390_000_u32];
-    let header = (any::<(u8, bool, bool, i32, i32)>(), 0..20_000_000_u32, any::<bool>());
+    let header = (any::<(u8, bool, bool, i32, i32, u16)>(), 0..20_000_000_u32, any::<bool>());
     (0..18_u8, unit, offset, header, any::<(bool, bool)>(), 0..300_usize).prop_map(
-        |(track, unit, offset, ((code, keyframe, discontinuity, pts, dts), ingest_low, first), (last, again), len)| {
+        |(
+            track,
+            unit,
+            offset,
+            ((code, keyframe, discontinuity, pts, dts, skips), ingest_low, first),
+            (last, again),
+            len,
+        )| {
             let header = first.then_some(UnitHeader {
                 priority: Priority::from_code(code),
                 keyframe,
@@ -40,6 +47,7 @@ fn media() -> impl Strategy<Value = Vec<u8>> {
                 ingest_low,
                 pts_offset: pts,
                 dts_offset: dts,
+                skips,
             });
             let (track, bytes) = (TrackId(track), [7; 300]);
             let offset = if first { 0 } else { offset };

@@ -24,6 +24,7 @@ fn hoard(now: Instant, gateway: &mut Gateway, rogue: &mut Rogue, index: u32, las
         ingest_low: now.as_micros() as u32,
         pts_offset: 0,
         dts_offset: 0,
+        skips: 0,
     };
     for unit in (0..HOARD).step_by(40) {
         let frames = (unit..unit + 40).map(|unit| {

@@ -1,5 +1,7 @@
 //! One unit as it arrives.
 
+use std::ops::Range;
+
 use bondbox_wire::frame::{Media, UnitHeader};
 use bytes::{Bytes, BytesMut};
 
@@ -14,6 +16,12 @@ pub(crate) struct Assembly {
     bytes: BytesMut,
     have: RangeSet,
     total: Option<u32>,
+    /// All of it was there.
+    complete: bool,
+    /// What all outputs share of a complete unit; `bytes` is the handle to it then.
+    shared: Option<Bytes>,
+    /// The capacity of its buffer.
+    shared_size: usize,
     /// Some of its bytes came only when they were sent again.
     pub(crate) repaired: bool,
 }
@@ -21,6 +29,9 @@ pub(crate) struct Assembly {
 impl Assembly {
     /// Takes in a range that may make the unit hold `room` more bytes.
     pub(super) fn insert(&mut self, media: &Media<'_>, room: usize, pool: &mut Pool) -> Result<(), OutOfBounds> {
+        if self.complete {
+            return Ok(());
+        }
         let end = media.offset as usize + media.bytes.len();
         let beyond = self.total.is_some_and(|total| end > total as usize);
         // A unit that ended once cannot end elsewhere.
@@ -43,36 +54,66 @@ impl Assembly {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        if self.have.contains(&range) && !range.is_empty() {
-            return Ok(());
+        if !self.have.contains(&range) || range.is_empty() {
+            self.bytes[media.offset as usize..end].copy_from_slice(media.bytes);
+            self.have.insert_with(range, &mut pool.ranges);
+            self.repaired |= media.again;
         }
-        self.bytes[media.offset as usize..end].copy_from_slice(media.bytes);
-        self.have.insert_with(range, &mut pool.ranges);
-        self.repaired |= media.again;
+        self.complete = self.header.is_some() && self.total.is_some_and(|total| self.have.contains(&(0..total)));
         Ok(())
     }
 
     /// Bytes held, with what it takes to keep track of them.
     pub(crate) fn held(&self) -> usize {
-        OVERHEAD + self.bytes.capacity() + PIECE * self.have.pieces()
+        let buffer = if self.shared.is_some() { self.shared_size } else { self.bytes.capacity() };
+        OVERHEAD + buffer + PIECE * self.have.pieces()
     }
 
-    /// Whether all of it is there.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.header.is_some() && self.total.is_some_and(|total| self.have.contains(&(0..total)))
+    /// Whether all of it is there, or was.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
     }
 
-    /// The unit's bytes, which it has no more.
-    pub(super) fn take_payload(&mut self, pool: &mut Pool) -> Bytes {
+    /// The bytes of a complete unit.
+    pub(super) fn payload(&mut self) -> Bytes {
         let total = self.total.unwrap_or(0) as usize;
-        if total == 0 { Bytes::new() } else { pool.lend(std::mem::take(&mut self.bytes), total) }
+        if total == 0 {
+            return Bytes::new();
+        }
+        let (bytes, size) = (&mut self.bytes, &mut self.shared_size);
+        let share = || {
+            *size = bytes.capacity();
+            bytes.split_to(total).freeze()
+        };
+        self.shared.get_or_insert_with(share).clone()
+    }
+
+    /// What is there, with zeros in the place of what is not, and which parts that are. The last reaches to the end of all
+    /// numbers where it is not known how long the unit is.
+    pub(super) fn damaged(&self) -> (Bytes, Vec<Range<u32>>) {
+        let len = self.total.unwrap_or(self.bytes.len() as u32);
+        let mut missing: Vec<_> = self.have.missing(0..len).collect();
+        if self.total.is_none() {
+            missing.push(len..u32::MAX);
+        }
+        (Bytes::copy_from_slice(&self.bytes), missing)
+    }
+
+    /// Keeps of a complete unit only that it was: parts of it that still come are not taken for a new one's.
+    pub(super) fn forget_bytes(&mut self, pool: &mut Pool) {
+        let (header, complete) = (self.header, self.complete);
+        self.clear(pool);
+        (self.header, self.complete) = (header, complete);
     }
 
     /// Makes it as new, but for the memory that it has.
     pub(super) fn clear(&mut self, pool: &mut Pool) {
-        let Self { bytes, have, .. } = std::mem::take(self);
+        let Self { bytes, have, shared, shared_size, .. } = std::mem::take(self);
         have.retire(&mut pool.ranges);
-        pool.take_back(bytes);
+        match shared {
+            Some(_) => pool.await_return(bytes, shared_size),
+            None => pool.take_back(bytes),
+        }
     }
 }
 
@@ -105,6 +146,17 @@ mod tests {
         insert(20, true, &[1; 10]).unwrap();
         assert_eq!(insert(25, true, &[1; 10]), Err(OutOfBounds));
         assert_eq!(insert(30, false, &[1]), Err(OutOfBounds));
+    }
+
+    #[test]
+    fn a_unit_with_holes_says_where_they_are_and_whether_its_end_is_known() {
+        let (mut unit, mut pool) = (Assembly::default(), Pool::default());
+        unit.insert(&piece(10, false, &[1; 10]), usize::MAX, &mut pool).unwrap();
+        let (bytes, missing) = unit.damaged();
+        assert_eq!((bytes.len(), missing), (20, vec![0..10, 20..u32::MAX]));
+        unit.insert(&piece(30, true, &[1; 5]), usize::MAX, &mut pool).unwrap();
+        let (bytes, missing) = unit.damaged();
+        assert_eq!((bytes.len(), missing), (35, vec![0..10, 20..30]));
     }
 
     #[test]

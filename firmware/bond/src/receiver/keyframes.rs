@@ -12,12 +12,20 @@ pub(super) struct Keyframes {
     /// Between the last few.
     intervals: [Duration; 4],
     next_interval: usize,
+    /// It is known to have pictures that build on each other.
+    pictures: bool,
     asked_at: Option<Instant>,
 }
 
 impl Keyframes {
+    /// The unit said that these are pictures.
+    pub(super) const fn set_pictures(&mut self) {
+        self.pictures = true;
+    }
+
     /// The head of a keyframe arrived.
     pub(super) fn on_keyframe(&mut self, unit: u64, ingest: Instant) {
+        self.pictures = true;
         match self.last {
             Some((last, _)) if last >= unit => return,
             Some((_, before)) => {
@@ -27,6 +35,11 @@ impl Keyframes {
             None => {}
         }
         self.last = Some((unit, ingest));
+    }
+
+    /// Whether units build on each other.
+    pub(super) const fn pictures(&self) -> bool {
+        self.pictures
     }
 
     /// Whether to ask for a keyframe now, `broken` being the last unit that is missing: not when one is on its way, nor when

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::assembly::Assembly;
 use crate::ranges::Spare;
@@ -65,16 +65,14 @@ impl Pool {
         }
     }
 
-    /// The first `len` bytes of a buffer for whoever wants them.
-    pub(super) fn lend(&mut self, mut buffer: BytesMut, len: usize) -> Bytes {
-        let (place, size) = place_of(buffer.capacity());
-        let bytes = buffer.split_to(len).freeze();
+    /// Takes the handle to a buffer of `size` bytes that others still read.
+    pub(super) fn await_return(&mut self, mut lent: BytesMut, size: usize) {
+        let (place, size) = place_of(size);
         if self.held + size <= MAX_HELD {
-            buffer.clear();
+            lent.clear();
             self.held += size;
-            self.buffers[place].push_back(buffer);
+            self.buffers[place].push_back(lent);
         }
-        bytes
     }
 }
 
@@ -107,7 +105,16 @@ const MAX_HELD: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
+    fn lend(pool: &mut Pool, mut buffer: BytesMut, len: usize) -> Bytes {
+        let size = buffer.capacity();
+        let bytes = buffer.split_to(len).freeze();
+        pool.await_return(buffer, size);
+        bytes
+    }
 
     #[test]
     fn sizes_reach_from_a_packet_to_the_largest_unit_and_waste_little() {
@@ -123,7 +130,7 @@ mod tests {
         let mut pool = Pool::default();
         let mut buffer = pool.buffer(1_316, 1_536).unwrap();
         buffer.extend_from_slice(&[7; 1_316]);
-        let unit = pool.lend(buffer, 1_316);
+        let unit = lend(&mut pool, buffer, 1_316);
         let mut other = pool.buffer(1_316, 1_536).unwrap();
         other.extend_from_slice(&[9; 1_536]);
         assert!(unit.iter().all(|byte| *byte == 7), "who still reads it is not disturbed");
@@ -141,7 +148,7 @@ mod tests {
             .map(|_| {
                 let mut buffer = pool.buffer(100_000, usize::MAX).unwrap();
                 buffer.resize(100_000, 0);
-                pool.lend(buffer, 100_000)
+                lend(&mut pool, buffer, 100_000)
             })
             .collect();
         drop(units);

@@ -6,7 +6,7 @@ use bondbox_units::{Instant, TrackId};
 use bondbox_wire::Writer;
 use bondbox_wire::frame::{Clock, Frame, Media, UnitsAck};
 
-use crate::receiver::{Delivered, OutOfBounds, Receiver, TrackCounters};
+use crate::receiver::{Delivered, OutOfBounds, OutputId, Outputs, Receiver, TrackCounters};
 
 /// Of one session.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(crate) struct ReturnReceiver {
 impl ReturnReceiver {
     /// Units are put out `latency` after the gateway took them in. `offset` is the gateway's clock less ours, in microseconds.
     pub(crate) fn new(now: Instant, latency: Duration, offset: i64, drift_ppb: i64) -> Self {
-        let receiver = Receiver::new(now, latency, clock(now, offset, drift_ppb)).holding(MAX_HELD);
+        let clock = clock(now, offset, drift_ppb);
+        let receiver = Receiver::new(now, latency, &Outputs::default(), clock).holding(MAX_HELD);
         Self { receiver, tell_at: None, clock_at: now }
     }
 
@@ -42,7 +43,7 @@ impl ReturnReceiver {
     /// The next unit that is due.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Delivered> {
         let mut turn = usize::MAX;
-        self.receiver.poll(now, &mut turn)
+        self.receiver.poll(now, &mut turn).map(|(_, unit)| unit)
     }
 
     /// When to poll, or to tell.
@@ -65,7 +66,7 @@ impl ReturnReceiver {
 
     /// What became of each track's units.
     pub(crate) fn counters(&self) -> impl Iterator<Item = (TrackId, TrackCounters)> {
-        self.receiver.counters()
+        self.receiver.counters(OutputId::LIVE)
     }
 
     /// Bytes held.

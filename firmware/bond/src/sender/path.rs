@@ -446,6 +446,11 @@ impl Path {
         self.delivered.rate(now)
     }
 
+    /// What leaves now.
+    pub(crate) fn outgoing_rate(&self, now: Instant) -> Bitrate {
+        self.outgoing_now.rate(now)
+    }
+
     /// Share of packets sent in the last 2 s that were lost.
     pub(crate) fn loss(&self, now: Instant) -> f64 {
         self.loss.recent(now)

@@ -218,7 +218,7 @@ mod tests {
 
     fn store(len: usize) -> Store {
         let mut store = Store::default();
-        store.push(TrackId(0), plain_header(), Bytes::from(vec![0; len]), Instant::from_millis(600));
+        store.push(Instant::ZERO, TrackId(0), plain_header(), Bytes::from(vec![0; len]), Instant::from_millis(600));
         store
     }
 

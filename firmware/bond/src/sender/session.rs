@@ -1,6 +1,7 @@
 //! Sessions of the sender: opening one, joining links to it, sending and receiving in it.
 
 mod coding;
+mod late;
 mod opening;
 mod receive;
 mod transmit;
@@ -36,6 +37,11 @@ pub(crate) struct Session {
     keys: SessionKeys,
     pub(super) index: u32,
     pub(super) latency: Duration,
+    latency_target: Duration,
+    /// The gateway has said how long units wait, after the handshake.
+    latency_told: bool,
+    /// For outputs that wait longer.
+    spare: late::Spare,
     pub(super) paths: BTreeMap<LinkId, Path>,
     joins: BTreeMap<LinkId, Join>,
     next_path: u32,
@@ -74,6 +80,9 @@ impl Session {
             keys,
             index: params.session_index,
             latency: params.latency.unwrap_or(wish),
+            latency_target: params.latency.unwrap_or(wish),
+            latency_told: false,
+            spare: late::Spare::new(now),
             paths: BTreeMap::new(),
             joins: BTreeMap::new(),
             next_path: 1,
@@ -218,7 +227,7 @@ impl Sender {
         }
         session.clocks.on_time(now, session.paths.values_mut().map(|path| &mut path.clock));
         let reach = session.least_delay().unwrap_or_default();
-        let before = self.store.expired;
+        let before = self.store.missed_live;
         self.store.expire(now + reach);
         trace_shed(&mut self.trace, &self.store, before, Why::Expired);
         if features.has(Feature::LateRescue) {
@@ -231,6 +240,7 @@ impl Sender {
             self.plan_coding(now);
         }
         self.start_probes(now);
+        self.reckon_spare(now);
         self.watch_darkness(now);
         self.tell_link_changes();
     }
@@ -273,7 +283,7 @@ impl Sender {
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
         if known && backlog > session.latency.mul_f64(SHED_ABOVE) && self.config.features.has(Feature::Shedding) {
-            let before = self.store.expired;
+            let before = self.store.missed_live;
             self.store.shed(sum.bytes_in(session.latency.mul_f64(SHED_TO)));
             trace_shed(&mut self.trace, &self.store, before, Why::Backlog);
         }

@@ -39,8 +39,12 @@ pub struct SenderStatus {
     pub units_in: u64,
     /// Units that the gateway has in full.
     pub units_acknowledged: u64,
-    /// Units given up.
+    /// Units given up, for all outputs.
     pub units_expired: u64,
+    /// Units given up for the live output; some of them may be in time for one that waits longer.
+    pub units_missed_live: u64,
+    /// From ingest to the gateway's live output.
+    pub latency: Duration,
     /// Units that are neither: pushed = acknowledged + expired + waiting.
     pub units_waiting: u64,
     /// Sessions opened.
@@ -96,6 +100,8 @@ impl Sender {
             units_in: self.units_in,
             units_acknowledged: self.store.acknowledged,
             units_expired: self.store.expired,
+            units_missed_live: self.store.missed_live,
+            latency: self.latency(),
             units_waiting: self.store.len() as u64,
             sessions: self.sessions,
             returned: self.returned_counters(),

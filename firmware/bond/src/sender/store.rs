@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId, Priority, TrackId};
 use bondbox_wire::expand;
@@ -9,6 +10,7 @@ use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
 
 use super::units::Units;
+use crate::handshake::MAX_LATENCY;
 use crate::ranges::{RangeSet, Spare};
 
 /// Bytes of one unit.
@@ -28,7 +30,11 @@ pub(crate) struct StoredUnit {
     pub(crate) payload: Bytes,
     /// When it must be there, on the sender's clock.
     pub(crate) deadline: Instant,
+    /// When it was pushed.
+    since: Instant,
     acknowledged: RangeSet,
+    /// The live output is past it, or will be: it goes on for those that wait longer.
+    late: bool,
 }
 
 impl StoredUnit {
@@ -68,6 +74,10 @@ pub(crate) struct Store {
     again: Vec<Repeat>,
     /// What is worth being sent over a second link too, oldest first.
     copies: VecDeque<Repeat>,
+    /// What is of use only to outputs that wait longer than the live one, the most urgent first.
+    late: VecDeque<(Instant, Chunk)>,
+    /// How much longer the last of them waits.
+    longer: Duration,
     /// What [`Store::send_again`] works with.
     wanted: Vec<Range<u32>>,
     spare: Spare,
@@ -75,20 +85,31 @@ pub(crate) struct Store {
     pub(crate) acknowledged: u64,
     /// Units given up before that.
     pub(crate) expired: u64,
+    /// Units given up for the live output, whatever became of them after that.
+    pub(crate) missed_live: u64,
 }
 
 impl Store {
     /// Adds a unit behind all others and gives its number on the track. When there are too many, the oldest is given up.
-    pub(crate) fn push(&mut self, track: TrackId, header: UnitHeader, payload: Bytes, deadline: Instant) -> u64 {
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        track: TrackId,
+        header: UnitHeader,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> u64 {
         self.bytes += payload.len();
         while self.bytes > MAX_BYTES || self.tracks.values().map(Units::span).sum::<usize>() >= MAX_UNITS {
             let front = |units: &&mut Units| units.front().map(|unit| unit.deadline);
             let with_oldest = self.tracks.values_mut().filter(|units| units.span() > 0).min_by_key(front);
             let Some(oldest) = with_oldest.and_then(Units::pop_front) else { break };
+            let live = u64::from(!oldest.late);
             self.forget(oldest);
-            self.give_up(1);
+            self.give_up(1, live);
         }
-        let stored = StoredUnit { header, payload, deadline, acknowledged: RangeSet::default() };
+        let stored =
+            StoredUnit { header, payload, deadline, since: now, acknowledged: RangeSet::default(), late: false };
         let range = 0..stored.len();
         let unit = self.tracks.entry(track).or_default().push(stored);
         self.first_bytes += u64::from(range.end);
@@ -143,6 +164,7 @@ impl Store {
             self.acknowledged += 1;
             let others = |waiting: &Chunk| (waiting.track, waiting.unit) != (chunk.track, chunk.unit);
             self.again.retain(|waiting| others(&waiting.chunk));
+            self.late.retain(|(_, waiting)| others(waiting));
             // A probe may have brought a copy of what still waits for its first turn.
             if !self.first.iter().all(others) {
                 self.keep_first(others);
@@ -153,6 +175,9 @@ impl Store {
     /// Queues bytes for a second time unless they arrived, wait already, or their unit is gone.
     pub(crate) fn send_again(&mut self, why: Again, lost_on: Option<LinkId>, chunk: &Chunk) {
         let Some(unit) = self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit)) else { return };
+        if unit.late {
+            return self.send_late(chunk);
+        }
         let mut wanted = std::mem::take(&mut self.wanted);
         // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
         let same = |waiting: &&Repeat| (waiting.chunk.track, waiting.chunk.unit) == (chunk.track, chunk.unit);
@@ -235,60 +260,177 @@ impl Store {
         }
     }
 
-    /// Gives up every unit whose deadline is before `now`.
+    /// Gives up every unit whose deadline is before `now`, at first for the live output, and then for all.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let before = self.len();
-        for units in self.tracks.values_mut() {
-            units.take_all(|unit| unit.deadline < now, |unit| forget(unit, &mut self.bytes, &mut self.spare));
+        self.give_up_live(|unit| unit.deadline < now);
+        if !self.longer.is_zero() {
+            let longer = self.longer;
+            // Whatever is said about latencies meanwhile, nothing is kept for longer than the longest that there can be.
+            self.give_up_late(|unit| unit.deadline + longer < now || unit.since + MAX_LATENCY < now);
         }
-        self.give_up(before - self.len());
+    }
+
+    /// How much longer than the live output the last of the others waits.
+    pub(crate) fn set_longer(&mut self, longer: Duration) {
+        let before = std::mem::replace(&mut self.longer, longer);
+        if longer.is_zero() && !before.is_zero() {
+            self.give_up_late(|_| true);
+        }
+    }
+
+    /// Whether something waits that only outputs have a use for that wait longer.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// The most urgent of these bytes that have not arrived.
+    pub(crate) fn next_late(&mut self) -> Option<Chunk> {
+        while let Some((_, chunk)) = self.late.front_mut() {
+            let unit = self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit));
+            let missing = unit.and_then(|unit| match chunk.range.is_empty() {
+                true => (unit.len() == 0).then_some(0..0),
+                false => unit.acknowledged.missing(chunk.range.clone()).next(),
+            });
+            if let Some(range) = missing {
+                chunk.range.start = range.start;
+                return Some(Chunk { range, ..chunk.clone() });
+            }
+            self.late.pop_front();
+        }
+        None
+    }
+
+    /// What [`Store::next_late`] gave leaves, up to the byte `end` of its unit.
+    pub(crate) fn take_late(&mut self, end: u32) {
+        if let Some((_, chunk)) = self.late.front_mut() {
+            chunk.range.start = end.min(chunk.range.end);
+            if chunk.range.is_empty() {
+                self.late.pop_front();
+            }
+        }
+    }
+
+    /// Queues bytes for the outputs that wait longer, if there are any, unless they arrived or wait already.
+    fn send_late(&mut self, chunk: &Chunk) {
+        let Some(unit) = self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit)) else { return };
+        if self.longer.is_zero() {
+            return;
+        }
+        let mut wanted = std::mem::take(&mut self.wanted);
+        let same = |waiting: &&(Instant, Chunk)| (waiting.1.track, waiting.1.unit) == (chunk.track, chunk.unit);
+        let empty = unit.len() == 0 && !self.late.iter().any(|waiting| same(&waiting));
+        wanted.extend(unit.acknowledged.missing(chunk.range.clone()));
+        wanted.extend(empty.then_some(0..0));
+        for (_, waiting) in self.late.iter().filter(same) {
+            cut(&mut wanted, &waiting.range);
+        }
+        let deadline = unit.deadline;
+        for range in wanted.drain(..) {
+            let at = self.late.partition_point(|(other, _)| *other <= deadline);
+            self.late.insert(at, (deadline, Chunk { range, ..chunk.clone() }));
+        }
+        self.wanted = wanted;
     }
 
     /// Gives up units of which nothing was sent yet, the least important and of these the oldest first, until first copies
     /// have at most `bytes`.
     pub(crate) fn shed(&mut self, bytes: u64) {
         let mut excess = self.first_bytes.saturating_sub(bytes);
-        let before = self.len();
+        let before = self.missed_live;
         for priority in [Priority::Disposable, Priority::Standard, Priority::Reference, Priority::Critical] {
             for chunk in &self.first {
                 if excess == 0 {
                     break;
                 }
-                let Some(units) = self.tracks.get_mut(&chunk.track) else { continue };
-                let untouched = |unit: &StoredUnit| chunk.range == (0..unit.len()) && unit.header.priority == priority;
-                if units.get(chunk.unit).is_some_and(untouched)
-                    && let Some(unit) = units.remove(chunk.unit)
-                {
+                let Some(unit) = self.tracks.get_mut(&chunk.track).and_then(|units| units.get_mut(chunk.unit)) else {
+                    continue;
+                };
+                let untouched = chunk.range == (0..unit.len()) && unit.header.priority == priority;
+                if untouched && !unit.late {
                     excess = excess.saturating_sub(u64::from(unit.len()));
-                    forget(unit, &mut self.bytes, &mut self.spare);
+                    unit.late = true;
+                    self.missed_live += 1;
                 }
             }
         }
-        self.give_up(before - self.len());
+        self.after_missing_live(before);
     }
 
     /// Gives up units that would come too late.
     pub(crate) fn give_up_all(&mut self, keys: &[(TrackId, u64)]) {
-        let before = self.len();
+        let before = self.missed_live;
         for (track, unit) in keys {
-            if let Some(unit) = self.tracks.get_mut(track).and_then(|units| units.remove(*unit)) {
-                self.forget(unit);
+            let unit = self.tracks.get_mut(track).and_then(|units| units.get_mut(*unit));
+            if let Some(unit) = unit.filter(|unit| !unit.late) {
+                unit.late = true;
+                self.missed_live += 1;
             }
         }
-        self.give_up(before - self.len());
+        self.after_missing_live(before);
     }
 
-    /// So many units were forgotten before they were acknowledged: what waits of them need not.
-    fn give_up(&mut self, units: usize) {
+    /// Units for which `gone` holds are nothing to the live output any more.
+    fn give_up_live(&mut self, gone: impl Fn(&StoredUnit) -> bool) {
+        let before = self.missed_live;
+        for units in self.tracks.values_mut() {
+            for (_, unit) in units.iter_mut() {
+                if !unit.late && gone(unit) {
+                    unit.late = true;
+                    self.missed_live += 1;
+                }
+            }
+        }
+        self.after_missing_live(before);
+    }
+
+    /// Units have become late since there were `before` of them. Where another output waits longer than the live one, what of them
+    /// waits to be sent goes on for that one.
+    fn after_missing_live(&mut self, before: u64) {
+        if self.missed_live == before {
+            return;
+        }
+        if self.longer.is_zero() {
+            return self.give_up_late(|_| true);
+        }
+        let late = |chunk: &Chunk| {
+            self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit)).is_some_and(|unit| unit.late)
+        };
+        let again = self.again.iter().map(|waiting| &waiting.chunk).filter(|chunk| late(chunk));
+        let moved: Vec<_> = again.chain(self.first.iter().filter(|chunk| late(chunk))).cloned().collect();
+        self.drop_waiting(|unit| !unit.late);
+        moved.iter().for_each(|chunk| self.send_late(chunk));
+    }
+
+    /// Forgets those of the late units for which `gone` holds.
+    fn give_up_late(&mut self, gone: impl Fn(&StoredUnit) -> bool) {
+        let before = self.len();
+        for units in self.tracks.values_mut() {
+            units.take_all(|unit| unit.late && gone(unit), |unit| forget(unit, &mut self.bytes, &mut self.spare));
+        }
+        self.give_up(before - self.len(), 0);
+    }
+
+    /// So many units were forgotten before they were acknowledged, and so many of these were not late: what waits of them need
+    /// not.
+    fn give_up(&mut self, units: usize, live: u64) {
         if units == 0 {
             return;
         }
         self.expired += units as u64;
+        self.missed_live += live;
+        self.drop_waiting(|_| true);
+        let mut late = std::mem::take(&mut self.late);
+        late.retain(|(_, chunk)| self.unit(chunk).is_some());
+        self.late = late;
+    }
+
+    /// Of what waits to be sent, keeps what is of a unit that is there and for which `keep` holds.
+    fn drop_waiting(&mut self, keep: impl Fn(&StoredUnit) -> bool) {
         let mut again = std::mem::take(&mut self.again);
-        again.retain(|waiting| self.unit(&waiting.chunk).is_some());
+        again.retain(|waiting| self.unit(&waiting.chunk).is_some_and(&keep));
         self.again = again;
         let mut first = std::mem::take(&mut self.first);
-        first.retain(|chunk| self.unit(chunk).is_some());
+        first.retain(|chunk| self.unit(chunk).is_some_and(&keep));
         self.first = first;
         self.count_first();
     }
@@ -310,28 +452,37 @@ impl Store {
     pub(crate) fn on_horizon(&mut self, track: TrackId, unit: u32) {
         let Some(units) = self.tracks.get_mut(&track) else { return };
         let (horizon, before) = (expand(unit.into(), u32::BITS, units.next()), units.len());
+        let mut live = 0;
         while units.first() < horizon
             && let Some(unit) = units.pop_front()
         {
+            live += u64::from(!unit.late);
             forget(unit, &mut self.bytes, &mut self.spare);
         }
         let past = before - units.len();
-        self.give_up(past);
+        self.give_up(past, live);
     }
 
     /// Everything that the gateway may not have is to be sent from the start: it is a new one.
     pub(crate) fn restart(&mut self) {
         self.again.clear();
         self.copies.clear();
+        self.late.clear();
         self.first.clear();
         self.first_bytes = 0;
         for (track, units) in &mut self.tracks {
             for (unit, stored) in units.iter_mut() {
                 stored.acknowledged = RangeSet::default();
-                self.first_bytes += u64::from(stored.len());
-                self.first.push_back(Chunk { track: *track, unit, range: 0..stored.len() });
+                let chunk = Chunk { track: *track, unit, range: 0..stored.len() };
+                if stored.late {
+                    self.late.push_back((stored.deadline, chunk));
+                } else {
+                    self.first_bytes += u64::from(stored.len());
+                    self.first.push_back(chunk);
+                }
             }
         }
+        self.late.make_contiguous().sort_by_key(|(deadline, _)| *deadline);
         // Tracks share one queue in the order of their ingest.
         let tracks = &self.tracks;
         let deadline = |chunk: &Chunk| tracks.get(&chunk.track)?.get(chunk.unit).map(|unit| unit.deadline);
@@ -381,7 +532,8 @@ mod tests {
         let header = plain_header();
         let mut store = Store::default();
         for (i, len) in lens.iter().enumerate() {
-            store.push(TRACK, header, Bytes::from(vec![0; *len]), Instant::from_millis(100 * i as u64));
+            let at = Instant::from_millis(100 * i as u64);
+            store.push(at, TRACK, header, Bytes::from(vec![0; *len]), at);
         }
         store
     }
@@ -431,7 +583,8 @@ mod tests {
         store.tracks.insert(TRACK, Units::starting_at((1 << 32) - 2));
         let header = plain_header();
         for ms in 0..4 {
-            store.push(TRACK, header, Bytes::from_static(b"x"), Instant::from_millis(ms));
+            let at = Instant::from_millis(ms);
+            store.push(at, TRACK, header, Bytes::from_static(b"x"), at);
         }
         store.on_horizon(TRACK, u32::MAX);
         assert_eq!(store.expired, 1);
@@ -444,7 +597,8 @@ mod tests {
         let mut store = Store::default();
         let megabyte = Bytes::from(vec![0; 1 << 20]);
         for ms in 0..200 {
-            store.push(TRACK, plain_header(), megabyte.clone(), Instant::from_millis(ms));
+            let at = Instant::from_millis(ms);
+            store.push(at, TRACK, plain_header(), megabyte.clone(), at);
         }
         assert!(store.bytes <= MAX_BYTES);
         assert_eq!(store.len() as u64 + store.expired, 200);
@@ -464,6 +618,40 @@ mod tests {
         assert_eq!((left, store.expired), (vec![1, 3], 2));
         store.shed(0);
         assert!(store.is_idle());
+    }
+
+    #[test]
+    fn what_is_late_for_the_live_output_waits_for_the_longer_one_behind_all_else() {
+        let mut store = store(&[100, 100, 100]);
+        store.set_longer(Duration::from_millis(1_000));
+        store.take_first(0, &(0..60));
+        store.send_again(Again::Repair, None, &chunk(0, 0..20));
+        store.expire(Instant::from_millis(150));
+        assert!(store.waiting_again().is_empty());
+        assert_eq!((store.backlog(), store.expired, store.missed_live, store.len()), (100, 0, 2, 3));
+        // What comes to be known as lost later is late too, and what arrives meanwhile is not sent.
+        store.send_again(Again::Repair, None, &chunk(0, 30..40));
+        store.on_acknowledged(&chunk(0, 80..90));
+        let mut sent = vec![];
+        while let Some(chunk) = store.next_late() {
+            store.take_late(chunk.range.end);
+            sent.push((chunk.unit, chunk.range));
+        }
+        assert_eq!(sent, [(0, 0..20), (0, 60..80), (0, 90..100), (0, 30..40), (1, 0..100)]);
+        store.expire(Instant::from_millis(1_001));
+        assert_eq!((store.expired, store.missed_live, store.len()), (1, 3, 2));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_longer_than_the_longest_latency_whatever_is_said_meanwhile() {
+        let mut store = Store::default();
+        let deadline = Instant::ZERO + MAX_LATENCY;
+        store.push(Instant::ZERO, TRACK, plain_header(), Bytes::from_static(b"x"), deadline);
+        store.set_longer(MAX_LATENCY);
+        store.expire(deadline);
+        assert_eq!((store.len(), store.missed_live), (1, 0));
+        store.expire(deadline + Duration::from_millis(1));
+        assert_eq!((store.len(), store.missed_live, store.expired), (0, 1, 1));
     }
 
     #[test]

@@ -37,7 +37,10 @@ impl Sender {
                 self.trace_paths();
                 TraceEvent::Health { link: *link, state: *state }
             }
-            SenderEvent::LinkLeft(_) | SenderEvent::Channel(_) | SenderEvent::Unit(_) => return,
+            SenderEvent::LatencyChanged { .. }
+            | SenderEvent::LinkLeft(_)
+            | SenderEvent::Channel(_)
+            | SenderEvent::Unit(_) => return,
         };
         self.trace.record_then(&traced);
     }
@@ -84,9 +87,9 @@ impl Sender {
     }
 }
 
-/// Units that the store gave up since `before`, which it counted then.
+/// Units that the store gave up for the live output since `before`, which it counted then.
 pub(super) fn trace_shed(trace: &mut Trace, store: &Store, before: u64, why: Why) {
-    let units = store.expired - before;
+    let units = store.missed_live - before;
     if units > 0 {
         trace.record_then(&TraceEvent::Shed { units: units as u32, why });
     }

@@ -106,6 +106,32 @@ impl Clock {
     }
 }
 
+/// From a unit's ingest to the gateway's outputs, as the gateway has it.
+///
+/// ```text
+/// now_ms · target_ms · longest_ms (varints)
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Of units that are due now at the live output.
+    pub now_ms: u32,
+    /// Where that goes, slowly enough that nobody notices.
+    pub target_ms: u32,
+    /// Of the output that waits longest: units are of use for so long.
+    pub longest_ms: u32,
+}
+
+impl Latency {
+    pub(super) fn encode(self, out: &mut Writer<'_>) -> Result<(), Full> {
+        [self.now_ms, self.target_ms, self.longest_ms].into_iter().try_for_each(|ms| out.varint(ms.into()))
+    }
+
+    pub(super) fn decode(body: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let mut ms = || u32::try_from(body.varint()?).map_err(|_| BodyError::Value);
+        Ok(Self { now_ms: ms()?, target_ms: ms()?, longest_ms: ms()? })
+    }
+}
+
 /// What the encoder was told and what it does.
 ///
 /// ```text

@@ -33,8 +33,8 @@ pub struct Media<'a> {
 /// What travels once for a unit.
 ///
 /// ```text
-/// flags u8: priority (low 2 bits) | keyframe 0x04 | discontinuity 0x08 | pts 0x10 | dts 0x20
-/// ingest u32 · pts - ingest, signed varint (with 0x10) · dts - pts, signed varint (with 0x20)
+/// flags u8: priority (low 2 bits) | keyframe 0x04 | discontinuity 0x08 | pts 0x10 | dts 0x20 | skips 0x40
+/// ingest u32 · pts - ingest, signed varint (with 0x10) · dts - pts, signed varint (with 0x20) · skips varint (with 0x40)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnitHeader {
@@ -50,6 +50,8 @@ pub struct UnitHeader {
     pub pts_offset: i32,
     /// Decoding time less presentation time, in microseconds.
     pub dts_offset: i32,
+    /// Units right before this one that nothing builds on: it builds on the one before those, unless it is a keyframe.
+    pub skips: u16,
 }
 
 impl<'a> Media<'a> {
@@ -112,7 +114,8 @@ impl<'a> Media<'a> {
 impl UnitHeader {
     fn len(&self) -> usize {
         let optional = |value: i32| if value == 0 { 0 } else { signed_len(value) };
-        5 + optional(self.pts_offset) + optional(self.dts_offset)
+        let skips = if self.skips == 0 { 0 } else { varint_len(self.skips.into()) };
+        5 + optional(self.pts_offset) + optional(self.dts_offset) + skips
     }
 
     fn encode(&self, out: &mut Writer<'_>) -> Result<(), Full> {
@@ -121,14 +124,15 @@ impl UnitHeader {
             | flag(self.keyframe, KEYFRAME)
             | flag(self.discontinuity, DISCONTINUITY)
             | flag(self.pts_offset != 0, PTS)
-            | flag(self.dts_offset != 0, DTS))?;
+            | flag(self.dts_offset != 0, DTS)
+            | flag(self.skips != 0, SKIPS))?;
         out.u32(self.ingest_low)?;
         for offset in [self.pts_offset, self.dts_offset] {
             if offset != 0 {
                 out.signed(i64::from(offset))?;
             }
         }
-        Ok(())
+        if self.skips == 0 { Ok(()) } else { out.varint(self.skips.into()) }
     }
 
     fn decode(body: &mut Reader<'_>) -> Result<Self, BodyError> {
@@ -147,6 +151,10 @@ impl UnitHeader {
             ingest_low,
             pts_offset: offset(PTS)?,
             dts_offset: offset(DTS)?,
+            skips: match flags & SKIPS {
+                0 => 0,
+                _ => u16::try_from(body.varint()?).map_err(|_| BodyError::Value)?,
+            },
         })
     }
 }
@@ -160,3 +168,4 @@ const KEYFRAME: u8 = 0x04;
 const DISCONTINUITY: u8 = 0x08;
 const PTS: u8 = 0x10;
 const DTS: u8 = 0x20;
+const SKIPS: u8 = 0x40;

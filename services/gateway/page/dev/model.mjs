@@ -82,6 +82,7 @@ export class Model {
       session: 'open',
       uptime_s: Math.floor(uptime),
       latency_ms: 600,
+      latency_target_ms: 600,
       tracks: [
         { id: 0, kind: 'video', codec: 'H.264', label: '640×360p25', ...this.#share(0.35), longest_gap_ms: 41 },
         { id: 1, kind: 'audio', codec: 'AAC', label: '48 kHz stereo', ...this.#share(0.65), longest_gap_ms: 22 },

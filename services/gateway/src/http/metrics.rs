@@ -58,6 +58,9 @@ impl Scrape {
         gauges(encoder, "session_open", "Whether media flows", gauge(|s| flag(s.session == Session::Open)))?;
         gauges(encoder, "session_uptime_seconds", "Since the session opened", gauge(|s| s.uptime_s))?;
         gauges(encoder, "delay_seconds", "From the camera to the output", gauge(|s| s.delay.total_ms / 1e3))?;
+        gauges(encoder, "latency_seconds", "From the unit to the live output", gauge(|s| s.latency_ms / 1e3))?;
+        let lost = streams().filter_map(|(labels, s)| Some((labels, s.recording?.late + s.recording?.lost)));
+        counters(encoder, "recording_lost_units", "Units that are not in the recording", lost)?;
         gauges(encoder, "received_bits_per_second", "Over all links", gauge(|s| s.wire.received_bps as f64))?;
         gauges(encoder, "wire_cost", "Bytes on the wire by bytes of media", gauge(|s| s.wire.cost))?;
         let encoders = || gauge(|s| s.encoder.map_or(0.0, |encoder| encoder.target_bps as f64));
@@ -74,6 +77,7 @@ impl Scrape {
                 ("before_keyframe", output.before_keyframe),
                 ("datagram_dropped", output.datagrams_dropped),
                 ("recording_dropped", output.recording_dropped),
+                ("recording_unwritable", output.recording_unwritable),
                 ("viewer_skipped", output.viewers_skipped),
             ];
             reasons.map(|(reason, count)| (with(labels.clone(), "reason", reason), count))

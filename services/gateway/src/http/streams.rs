@@ -1,4 +1,4 @@
-//! What is known of one stream: what its unit says of itself, and what happened to it lately.
+//! One stream: what its unit says of itself, what happened to it lately, and how long its units wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::api::{current, not_now};
-use super::{Shared, TraceRequest};
+use super::{Request, Shared};
 
 /// `GET /api/streams/NAME/telemetry`: the last telemetry message of the unit, byte for byte.
 pub(super) async fn telemetry(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
@@ -40,7 +40,7 @@ pub(super) async fn trace(
     Query(Format { format }): Query<Format>,
 ) -> Response {
     let (answer, answered) = oneshot::channel();
-    if shared.traces.try_send(TraceRequest { stream: name.clone(), answer }).is_err() {
+    if shared.requests.try_send(Request::Trace { stream: name.clone(), answer }).is_err() {
         return not_now();
     }
     let trace = match tokio::time::timeout(PATIENCE, answered).await {
@@ -59,4 +59,34 @@ pub(super) async fn trace(
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from(lines)).into_response()
 }
 
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    ms: u64,
+}
+
+/// `POST /api/streams/NAME/latency?ms=MS`: from now on units go to that latency by 50 ms a second, in later sessions of the
+/// stream too. Answered when it holds; the status shows how far it is.
+pub(super) async fn set_latency(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Query(Wanted { ms }): Query<Wanted>,
+) -> Response {
+    if !LATENCIES_MS.contains(&ms) {
+        let refusal = format!("{ms} ms, must be {} to {}\n", LATENCIES_MS.start(), LATENCIES_MS.end());
+        return (StatusCode::BAD_REQUEST, refusal).into_response();
+    }
+    let (answer, answered) = oneshot::channel();
+    let wanted = Request::SetLatency { stream: name.clone(), latency: Duration::from_millis(ms), answer };
+    if shared.requests.try_send(wanted).is_err() {
+        return not_now();
+    }
+    match tokio::time::timeout(PATIENCE, answered).await {
+        Ok(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Ok(false)) => (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
+        Ok(Err(_)) | Err(_) => not_now(),
+    }
+}
+
+/// As the settings allow.
+const LATENCIES_MS: std::ops::RangeInclusive<u64> = 100..=10_000;
 const PATIENCE: Duration = Duration::from_secs(5);

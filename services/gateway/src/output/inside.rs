@@ -126,6 +126,8 @@ impl TransportStream {
             priority: unit.contents.priority(),
             keyframe: unit.contents.keyframe,
             discontinuity: unit.discontinuity,
+            undecodable: datagram.undecodable,
+            missing: Vec::new(),
             payload: unit.data,
         };
         Some((unit, time.broken))
@@ -186,7 +188,19 @@ mod tests {
     fn delivered(at: Instant, payload: Bytes) -> Delivered {
         let (track, priority) = (TrackId(0), Priority::Standard);
         let (keyframe, discontinuity) = (false, false);
-        Delivered { track, unit: 0, pts: at, dts: at, due: at, priority, keyframe, discontinuity, payload }
+        Delivered {
+            track,
+            unit: 0,
+            pts: at,
+            dts: at,
+            due: at,
+            priority,
+            keyframe,
+            discontinuity,
+            undecodable: false,
+            missing: Vec::new(),
+            payload,
+        }
     }
 
     struct Seen {

@@ -139,7 +139,19 @@ mod tests {
         let at = Instant::from_millis(at_ms);
         let payload = Bytes::from_static(payload);
         let priority = Priority::Standard;
-        Delivered { track, unit: 0, pts: at, dts: at, due: at, priority, keyframe, discontinuity: false, payload }
+        Delivered {
+            track,
+            unit: 0,
+            pts: at,
+            dts: at,
+            due: at,
+            priority,
+            keyframe,
+            discontinuity: false,
+            undecodable: false,
+            missing: Vec::new(),
+            payload,
+        }
     }
 
     fn programme() -> Programme {

@@ -35,12 +35,18 @@ pub struct Stream {
     pub session: Session,
     /// Since its session opened.
     pub uptime_s: f64,
-    /// From the unit's ingest to our output, as agreed.
+    /// From the unit's ingest to our live output, now.
     pub latency_ms: f64,
+    /// Where that goes, by 50 ms a second.
+    #[serde(default)]
+    pub latency_target_ms: f64,
     /// Its tracks.
     pub tracks: Vec<Track>,
     /// Over all tracks.
     pub totals: Totals,
+    /// What is recorded, where anything is.
+    #[serde(default)]
+    pub recording: Option<Recording>,
     /// Without pictures there is no encoder.
     pub encoder: Option<Encoder>,
     /// From the camera to the gateway's output.
@@ -119,6 +125,21 @@ pub struct Track {
 /// The counts of all tracks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
+    /// As in [`Track`].
+    pub delivered: u64,
+    /// As in [`Track`].
+    pub late: u64,
+    /// As in [`Track`].
+    pub repaired: u64,
+    /// As in [`Track`].
+    pub lost: u64,
+}
+
+/// The recording, which waits longer than the live output and so has more of the units; its counts are of all tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// From the unit's ingest to the recording.
+    pub latency_ms: f64,
     /// As in [`Track`].
     pub delivered: u64,
     /// As in [`Track`].

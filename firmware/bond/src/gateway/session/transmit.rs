@@ -173,9 +173,11 @@ impl Session {
 
     fn transmit_ack_of(&mut self, now: Instant, of: u32, over: u32, buffer: &mut [u8]) -> Option<(Route, usize)> {
         let mut ack = std::mem::take(&mut self.paths.get_mut(&of)?.ack);
-        let due = if now >= self.horizon_at { MAX_TRACKS } else { 0 };
+        let news = now >= self.horizon_at;
+        let due = if news { MAX_TRACKS } else { 0 };
         let horizons: heapless::Vec<_, MAX_TRACKS> = self.receiver.horizons().take(due).collect();
-        if !horizons.is_empty() {
+        let latency = if news { self.receiver.news_of_latency() } else { None };
+        if !horizons.is_empty() || latency.is_some() {
             self.horizon_at = now + HORIZON_INTERVAL;
         }
         // What arrived over another path rides along, each in its turn: a way back that fails silences no link.
@@ -191,6 +193,7 @@ impl Session {
             for (track, unit) in horizons {
                 let _ = Frame::Horizon { track, unit }.encode(writer);
             }
+            let _ = latency.map(|latency| Frame::Latency(latency).encode(writer));
         });
         if sent.is_none() {
             // Without a way to say it there is nothing to wait for.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::envelope::Sealed;
-use bondbox_wire::frame::{Ack, Frame, Frames, LinkAccept};
+use bondbox_wire::frame::{Ack, Frame, Frames, Latency, LinkAccept};
 
 use super::super::delay::relative_delay;
 use super::super::path::Verdict;
 use super::super::store::Again;
 use super::super::{Feature, Sender, SenderEvent};
 use super::{Opening, Session};
+use crate::handshake::MAX_LATENCY;
 use crate::trace::TraceEvent;
 
 impl Sender {
@@ -68,6 +69,7 @@ impl Sender {
             Frame::Keyframe { track } => self.on_keyframe_wanted(now, *track),
             Frame::Media(media) => self.on_returned(now, media),
             Frame::Horizon { track, unit } => self.store.on_horizon(*track, *unit),
+            Frame::Latency(latency) => self.on_latency(*latency),
             Frame::Close { .. } => {
                 self.session = None;
                 if !matches!(self.opening, Opening::Closed) {
@@ -82,6 +84,20 @@ impl Sender {
             Frame::Unknown { .. } => self.rejected.unknown_frame += 1,
             // Padding carries nothing, and the rest is said by units only.
             _ => {}
+        }
+    }
+
+    /// How long units wait from now on; those that are on their way keep the deadline they have.
+    fn on_latency(&mut self, latency: Latency) {
+        let Some(session) = &mut self.session else { return };
+        let of = |ms: u32| Duration::from_millis(ms.into()).min(MAX_LATENCY);
+        let (now, target) = (of(latency.now_ms), of(latency.target_ms));
+        // A unit that goes in now comes out a latency later, when there may be less of it.
+        session.latency_told = true;
+        session.latency = if target < now { target.max(now - now / SHRINKS) } else { now };
+        self.store.set_longer(of(latency.longest_ms).saturating_sub(session.latency));
+        if std::mem::replace(&mut session.latency_target, target) != target {
+            self.events.push_back(SenderEvent::LatencyChanged { latency: target });
         }
     }
 
@@ -158,6 +174,8 @@ impl Sender {
 
 /// An answer that took longer says nothing about the link.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(10);
+/// A latency shrinks by one part in so many of the time that passes, and as much again for what is under way.
+const SHRINKS: u32 = 16;
 /// One a link.
 const MAX_PONGS: usize = 16;
 /// Half of what a gateway that keeps to the rules lets pass.

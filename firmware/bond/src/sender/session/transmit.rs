@@ -43,6 +43,7 @@ impl Sender {
             .or_else(|| self.transmit_media(now, buffer))
             .or_else(|| self.transmit_repair(now, buffer))
             .or_else(|| self.transmit_copy(now, buffer))
+            .or_else(|| self.transmit_late(now, buffer))
             .or_else(|| self.transmit_filler(now, buffer))
     }
 
@@ -169,9 +170,9 @@ impl Sender {
         let picked = pick(now, &mut candidates, &self.store, rules, known.then_some(&mut hopeless));
         let store = &mut self.store;
         if !hopeless.is_empty() {
-            let before = store.len();
+            let before = store.missed_live;
             store.give_up_all(&hopeless);
-            if store.len() < before {
+            if store.missed_live > before {
                 return self.transmit_media(now, buffer);
             }
         }
@@ -222,17 +223,24 @@ impl Sender {
         Some(sent)
     }
 
-    /// Padding on a link that is finding out what it can do.
+    /// What is late, or else padding, on a link that is finding out what it can do.
     fn transmit_filler(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let session = self.session.as_mut()?;
         let wanted = session.wanted.max(self.config.encoder_start);
         let mut ready = session.paths.iter_mut().filter(|(_, path)| path.ready_at(now) <= now);
         let link = *ready.find_map(|(link, path)| path.wants_filler(now, wanted).then_some(link))?;
+        let store = &mut self.store;
+        let mut again = 0;
         let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
-            Frame::Padding.encode(writer).ok().map(|()| Content::default())
+            let mut content = Content::default();
+            again = put_late(store, writer, &mut content);
+            Frame::Padding.encode(writer).ok().map(|()| content)
         })?;
         if let Some(path) = session.paths.get_mut(&link) {
             path.take_filler(sent.len);
+        }
+        if let Some(link) = self.links.get_mut(&link) {
+            link.bytes_repaired += again;
         }
         Some(sent)
     }
@@ -295,6 +303,7 @@ impl Session {
         let mut content = None;
         let len = seal(now, &mut self.keys, heading, buffer, |writer| content = fill(path, writer));
         path.on_sent(now, len, content.unwrap_or_default());
+        self.spare.on_sent(now, len);
         if let Some(link) = links.get_mut(&link) {
             link.on_sent(len);
         }
@@ -336,6 +345,22 @@ fn take(store: &mut Store, picked: Pick, writer: &mut Writer<'_>) -> (Content, u
         }
     }
     (content, repaired)
+}
+
+/// Writes what outputs have a use for that wait longer, as much as finds room; gives how many bytes of media that is.
+pub(super) fn put_late(store: &mut Store, writer: &mut Writer<'_>, content: &mut Content) -> u64 {
+    let mut bytes = 0;
+    while !content.chunks.is_full()
+        && writer.room() >= MIN_USEFUL
+        && let Some(chunk) = store.next_late()
+    {
+        let before = content.chunks.len();
+        put_chunk(store, &chunk, true, writer, content);
+        let Some(sent) = content.chunks.get(before) else { break };
+        bytes += u64::from(sent.range.end - sent.range.start);
+        store.take_late(sent.range.end);
+    }
+    bytes
 }
 
 /// Writes as much of `chunk` as finds room, and notes it in `content`.

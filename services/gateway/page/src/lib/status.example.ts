@@ -9,6 +9,7 @@ export const STATUS = {
       session: 'open',
       uptime_s: 11,
       latency_ms: 600,
+      latency_target_ms: 600,
       tracks: [
         {
           id: 0,

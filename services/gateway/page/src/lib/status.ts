@@ -40,6 +40,8 @@ const SHAPE = {
       uptime_s: 'number',
       /** The budget between a unit's capture and its play-out. */
       latency_ms: 'number',
+      /** Where the budget goes, by 50 ms a second. */
+      latency_target_ms: 'number',
       tracks: [
         {
           id: 'number',
