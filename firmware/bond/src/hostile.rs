@@ -63,15 +63,7 @@ pub(crate) fn route(host: u8, port: u16) -> Route {
 }
 
 pub(crate) fn unit(number: u32) -> Unit {
-    Unit {
-        track: TrackId(0),
-        pts: None,
-        dts: None,
-        priority: Priority::Standard,
-        keyframe: false,
-        discontinuity: false,
-        payload: Bytes::from(number.to_be_bytes().repeat(50)),
-    }
+    Unit::datagram(TrackId(0), Priority::Standard, Bytes::from(number.to_be_bytes().repeat(50)))
 }
 
 /// So many cases from one seed; with `PROPTEST_CASES` so many from another each time.

@@ -161,13 +161,8 @@ impl Receiver {
     pub(crate) fn news_of_latency(&self) -> Option<frame::Latency> {
         self.changed.then(|| {
             let ms = |latency: Duration| u32::try_from(latency.as_millis()).unwrap_or(u32::MAX);
-            let longest = (0..self.latencies.len()).map(|output| self.latency_at(output)).max();
             let live = self.latencies[0];
-            frame::Latency {
-                now_ms: ms(live.current()),
-                target_ms: ms(live.target()),
-                longest_ms: ms(longest.unwrap_or_default()),
-            }
+            frame::Latency { now_ms: ms(live.current()), target_ms: ms(live.target()), longest_ms: ms(self.longest()) }
         })
     }
 
@@ -210,7 +205,7 @@ impl Receiver {
     /// Takes in bytes of a unit.
     pub(crate) fn on_media(&mut self, now: Instant, media: &Media<'_>) -> Result<(), OutOfBounds> {
         let room = self.most_held.saturating_sub(self.held);
-        let longest = (0..self.latencies.len()).map(|output| self.latency_at(output)).max().unwrap_or_default();
+        let longest = self.longest();
         self.track(media.track).ok_or(OutOfBounds)?;
         let track = self.tracks.get_mut(&media.track).ok_or(OutOfBounds)?;
         let before = track.held();
@@ -282,6 +277,11 @@ impl Receiver {
     /// No output waits less than the live one.
     fn latency_at(&self, output: usize) -> Duration {
         self.latencies[output].current().max(self.latencies[0].current())
+    }
+
+    /// From ingest to the last output, now.
+    fn longest(&self) -> Duration {
+        (0..self.latencies.len()).map(|output| self.latency_at(output)).max().unwrap_or_default()
     }
 
     /// The track, begun now if it is new; `None` when there are too many.

@@ -121,6 +121,11 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// A datagram of an opaque track.
+    pub const fn datagram(track: TrackId, priority: Priority, payload: Bytes) -> Self {
+        Self { track, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload }
+    }
+
     /// What travels with it when it is taken in now.
     pub(crate) fn header(&self, now: Instant) -> UnitHeader {
         let offset = |to: Option<Instant>, from: Instant| {

@@ -233,8 +233,7 @@ impl Driver {
 
     fn push(&mut self, now_us: u64, payload: Bytes) {
         self.pushed += 1;
-        let (track, priority) = (TRACK, Priority::Standard);
-        let unit = Unit { track, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload };
+        let unit = Unit::datagram(TRACK, Priority::Standard, payload);
         self.sender.push(Instant::from_micros(now_us), unit);
     }
 

@@ -56,15 +56,7 @@ fn play(scenario: &str, seed: u64, rate: Bitrate) -> Both {
             next += Duration::from_millis(20);
             let now = world.gateway_now();
             let stream = world.gateway.status(now)[0].stream.clone();
-            let unit = Unit {
-                track: TrackId(0),
-                pts: None,
-                dts: None,
-                priority: Priority::Reference,
-                keyframe: false,
-                discontinuity: false,
-                payload: payload(both.sound.0, 160),
-            };
+            let unit = Unit::datagram(TrackId(0), Priority::Reference, payload(both.sound.0, 160));
             world.gateway.push(now, &stream, unit).expect("there is room");
             pushed.push(world.now());
             both.sound.0 += 1;

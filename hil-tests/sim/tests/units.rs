@@ -30,15 +30,7 @@ fn units_of_every_size_come_out_as_they_went_in() {
         if world.now() >= at {
             at += Duration::from_millis(20);
             let Some((size, number)) = sizes_in.next() else { continue };
-            world.push(Unit {
-                track: TrackId(0),
-                pts: None,
-                dts: None,
-                priority: Priority::Reference,
-                keyframe: false,
-                discontinuity: false,
-                payload: payload(number, *size),
-            });
+            world.push(Unit::datagram(TrackId(0), Priority::Reference, payload(number, *size)));
         }
     }
     assert_eq!(out.iter().map(|unit| unit.payload.len()).collect::<Vec<_>>(), sizes);
@@ -66,15 +58,7 @@ fn a_stream_of_many_datagrams_survives_half_a_minute_of_darkness() {
         }
         // Thirty thousand small datagrams are given up in the dark.
         if world.now() >= Instant::from_millis(number) {
-            world.push(Unit {
-                track: TrackId(0),
-                pts: None,
-                dts: None,
-                priority: Priority::Standard,
-                keyframe: false,
-                discontinuity: false,
-                payload: payload(number as u32, 100),
-            });
+            world.push(Unit::datagram(TrackId(0), Priority::Standard, payload(number as u32, 100)));
             number += 1;
         }
     }

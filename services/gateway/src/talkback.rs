@@ -75,15 +75,7 @@ impl Talkback {
         let Self { stream, port, inbox, refused, .. } = self;
         let key = streams.key_of(stream);
         inbox.drain(port, |came, _, datagram| {
-            let unit = Unit {
-                track: TRACK,
-                pts: None,
-                dts: None,
-                priority: Priority::Reference,
-                keyframe: false,
-                discontinuity: false,
-                payload: Bytes::copy_from_slice(datagram),
-            };
+            let unit = Unit::datagram(TRACK, Priority::Reference, Bytes::copy_from_slice(datagram));
             *refused += u64::from(key.is_none_or(|key| engine.push(came, key, unit).is_err()));
         })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bondbox_units::{Instant, LinkId, TrackId};
 use bondbox_wire::ReplayWindow;
 use bondbox_wire::envelope::Sealed;
-use bondbox_wire::frame::{Bitrate, Clock, Frame, Frames, LinkJoin, LinkReport, LinkState, Media, TrackKind};
+use bondbox_wire::frame::{Bitrate, Clock, Frame, Frames, LinkJoin, LinkReport, LinkState, Media};
 
 use super::succession::Outgone;
 use super::{GatewayEvent, Route, SessionId, StreamKey};
@@ -418,7 +418,7 @@ impl Session {
         {
             return Arrival::Taken;
         }
-        if matches!(info.kind, TrackKind::H264 | TrackKind::H265) {
+        if info.kind.is_picture() {
             self.receiver.set_pictures(info.track);
         }
         self.tracks.insert(info.track, info.clone());

@@ -145,7 +145,12 @@ impl ReturnSender {
         self.waiting.iter().map(next).min()
     }
 
-    /// The path for what is due now, of those given with their round trips.
+    /// Whether [`ReturnSender::write`] has something to write.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.free_at <= now && self.waiting.iter().any(|waiting| waiting.is_due(now))
+    }
+
+    /// The path for what is due now, of those given with their round trips; `None` when there is none, or nothing is due.
     pub(crate) fn pick(&self, now: Instant, paths: impl Iterator<Item = (u32, Duration)>) -> Option<u32> {
         if self.free_at > now {
             return None;

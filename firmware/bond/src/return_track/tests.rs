@@ -175,6 +175,23 @@ fn no_more_leaves_than_the_rate_allows_and_what_is_too_much_is_refused() {
 }
 
 #[test]
+fn what_no_path_can_take_makes_nobody_busy_and_is_given_up() {
+    let mut talk = Talk::new();
+    talk.pair.up = Box::new(|_, _, _| vec![]);
+    talk.pair.run(3_000);
+    for _ in 0..50 {
+        talk.say(160).unwrap();
+        talk.pair.run(20);
+        assert!(
+            talk.pair.gateway.deadline(talk.pair.now) > talk.pair.now,
+            "it wants to be called again at once, for ever"
+        );
+    }
+    talk.pair.run(400);
+    assert_eq!((talk.counters().expired, talk.out().len()), (50, 0));
+}
+
+#[test]
 fn who_has_no_session_hears_nothing() {
     let mut talk = Talk::new();
     let mut stream = talk.pair.gateway.status(talk.pair.now)[0].stream.clone();

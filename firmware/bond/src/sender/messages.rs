@@ -28,10 +28,10 @@ impl Sender {
 
     pub(super) fn transmit_messages(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let session = self.session.as_mut().filter(|_| self.channels.is_due(now))?;
-        let usable = || session.paths.iter().filter(|(_, path)| path.is_usable());
-        let (link, path) = usable().min_by_key(|(_, path)| path.expected_delay(now))?;
-        let (link, patience) = (*link, patience(path));
-        let proven = usable().map(|(_, path)| path.capacity.estimate(now)).sum();
+        let link = session.quickest(now)?;
+        let patience = patience(session.paths.get(&link)?);
+        let usable = session.paths.values().filter(|path| path.is_usable());
+        let proven = usable.map(|path| path.capacity.estimate(now)).sum();
         let channels = &mut self.channels;
         session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             channels.write(now, patience, proven, writer);

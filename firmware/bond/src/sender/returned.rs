@@ -45,9 +45,7 @@ impl Sender {
     pub(super) fn transmit_units_ack(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let session = self.session.as_mut()?;
         session.returned.as_ref().filter(|returned| returned.has_news(now))?;
-        let usable = session.paths.iter().filter(|(_, path)| path.is_usable());
-        let (link, _) = usable.min_by_key(|(_, path)| path.expected_delay(now))?;
-        let link = *link;
+        let link = session.quickest(now)?;
         let mut returned = session.returned.take()?;
         let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             returned.tell(writer);

@@ -168,6 +168,12 @@ impl Session {
         least.zip(rtt).map(|(least, rtt)| least - (rtt / 2).as_micros() as i64)
     }
 
+    /// The link that delivers first.
+    pub(super) fn quickest(&self, now: Instant) -> Option<LinkId> {
+        let usable = self.paths.iter().filter(|(_, path)| path.is_usable());
+        usable.min_by_key(|(_, path)| path.expected_delay(now)).map(|(link, _)| *link)
+    }
+
     /// When a path can take a packet that waits.
     pub(super) fn next_ready(&self, now: Instant, store: &Store) -> Option<Instant> {
         let probing = |path: &&Path| path.is_probing() && path.is_usable();

@@ -179,14 +179,7 @@ impl Store {
             return self.send_late(chunk);
         }
         let mut wanted = std::mem::take(&mut self.wanted);
-        // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
-        let same = |waiting: &&Repeat| (waiting.chunk.track, waiting.chunk.unit) == (chunk.track, chunk.unit);
-        let empty = unit.len() == 0 && !self.again.iter().any(|waiting| same(&waiting));
-        wanted.extend(unit.acknowledged.missing(chunk.range.clone()));
-        wanted.extend(empty.then_some(0..0));
-        for waiting in self.again.iter().filter(same) {
-            cut(&mut wanted, &waiting.chunk.range);
-        }
+        want(&mut wanted, unit, chunk, self.again.iter().map(|waiting| &waiting.chunk));
         let deadline = unit.deadline;
         for range in wanted.drain(..) {
             let at = self.again.partition_point(|waiting| (waiting.why, waiting.deadline) <= (why, deadline));
@@ -317,13 +310,7 @@ impl Store {
             return;
         }
         let mut wanted = std::mem::take(&mut self.wanted);
-        let same = |waiting: &&(Instant, Chunk)| (waiting.1.track, waiting.1.unit) == (chunk.track, chunk.unit);
-        let empty = unit.len() == 0 && !self.late.iter().any(|waiting| same(&waiting));
-        wanted.extend(unit.acknowledged.missing(chunk.range.clone()));
-        wanted.extend(empty.then_some(0..0));
-        for (_, waiting) in self.late.iter().filter(same) {
-            cut(&mut wanted, &waiting.range);
-        }
+        want(&mut wanted, unit, chunk, self.late.iter().map(|(_, waiting)| waiting));
         let deadline = unit.deadline;
         for range in wanted.drain(..) {
             let at = self.late.partition_point(|(other, _)| *other <= deadline);
@@ -392,9 +379,7 @@ impl Store {
         if self.longer.is_zero() {
             return self.give_up_late(|_| true);
         }
-        let late = |chunk: &Chunk| {
-            self.tracks.get(&chunk.track).and_then(|units| units.get(chunk.unit)).is_some_and(|unit| unit.late)
-        };
+        let late = |chunk: &Chunk| self.unit(chunk).is_some_and(|unit| unit.late);
         let again = self.again.iter().map(|waiting| &waiting.chunk).filter(|chunk| late(chunk));
         let moved: Vec<_> = again.chain(self.first.iter().filter(|chunk| late(chunk))).cloned().collect();
         self.drop_waiting(|unit| !unit.late);
@@ -507,6 +492,21 @@ fn without(range: Range<u32>, hole: &Range<u32>) -> [Range<u32>; 2] {
     let before = range.start..range.end.min(hole.start);
     let after = range.start.max(hole.end)..range.end;
     if hole.end <= range.start || range.end <= hole.start { [range, 0..0] } else { [before, after] }
+}
+
+/// Adds what of `chunk` has neither arrived nor is among what waits already.
+fn want<'a>(
+    wanted: &mut Vec<Range<u32>>,
+    unit: &StoredUnit,
+    chunk: &Chunk,
+    waiting: impl Iterator<Item = &'a Chunk> + Clone,
+) {
+    let same = waiting.filter(|waiting| (waiting.track, waiting.unit) == (chunk.track, chunk.unit));
+    // An empty datagram of an opaque track is a unit without bytes, and is sent like any other.
+    let empty = unit.len() == 0 && same.clone().next().is_none();
+    wanted.extend(unit.acknowledged.missing(chunk.range.clone()));
+    wanted.extend(empty.then_some(0..0));
+    same.for_each(|waiting| cut(wanted, &waiting.range));
 }
 
 /// Takes `hole` out of `ranges`.

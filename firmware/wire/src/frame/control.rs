@@ -294,6 +294,11 @@ pub enum TrackKind {
 
 impl TrackKind {
     const ALL: [Self; 5] = [Self::Opaque, Self::H264, Self::H265, Self::Aac, Self::Opus];
+
+    /// Whether its units are pictures, which build on each other.
+    pub const fn is_picture(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
+    }
 }
 
 impl<'a> Track<'a> {

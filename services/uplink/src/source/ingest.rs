@@ -51,10 +51,7 @@ impl Ingest {
             count += 1;
             let priority = classifier.classify(datagram);
             let payload = Bytes::copy_from_slice(datagram);
-            sender.push(
-                came,
-                Unit { track: TRACK, pts: None, dts: None, priority, keyframe: false, discontinuity: false, payload },
-            );
+            sender.push(came, Unit::datagram(TRACK, priority, payload));
         })?;
         Ok((count, more))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant};
 use bondbox_wire::envelope::Address;
-use bondbox_wire::frame::{Frame, LinkAccept, TrackKind};
+use bondbox_wire::frame::{Frame, LinkAccept};
 use bondbox_wire::{MIN_DATAGRAM, Writer};
 
 use super::super::Route;
@@ -117,11 +117,17 @@ impl Session {
     /// Units of return tracks, over a path that lives.
     fn transmit_returned(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Route, usize)> {
         self.returned.expire(now);
+        if !self.returned.is_due(now) {
+            return None;
+        }
         let of = |id| self.reports.values().find(move |report| report.path == id).map(|report| report.numbers);
         let lives = |path: &Path| path.peer_index.is_some() && now - path.ack.last_arrival() <= KEPT_ALIVE;
         let alive = self.paths.iter().filter(|(_, path)| lives(path));
         let paths = alive.map(|(id, _)| (*id, of(*id).map_or(MIN_PATIENCE, |numbers| answered_in(&numbers))));
-        let path = self.returned.pick(now, paths)?;
+        let Some(path) = self.returned.pick(now, paths) else {
+            self.returned.wait_until(now + GRAIN);
+            return None;
+        };
         let patience = of(path).map_or(MIN_PATIENCE, |numbers| answered_in(&numbers) + GRAIN).min(MAX_PATIENCE);
         let mut returned = std::mem::replace(&mut self.returned, ReturnSender::new(Duration::ZERO));
         let sent = self.transmit(now, path, buffer, |_, writer| returned.write(now, path, patience, writer));
@@ -135,8 +141,7 @@ impl Session {
 
     fn ask_for_keyframe(&mut self, now: Instant) {
         while let Some(track) = self.receiver.keyframe_wanted(now) {
-            let picture =
-                self.tracks.get(&track).is_some_and(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+            let picture = self.tracks.get(&track).is_some_and(|info| info.kind.is_picture());
             if let Some(path) = self.freshest(None).filter(|_| picture) {
                 self.send(path, Outgoing::Keyframe(track));
             }

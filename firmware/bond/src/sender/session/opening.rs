@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId};
 use bondbox_wire::Writer;
-use bondbox_wire::frame::TrackKind;
 use bondbox_wire::handshake::Handshake;
 use rand_chacha::rand_core::Rng;
 
@@ -161,7 +160,7 @@ impl Sender {
         self.store.restart();
         self.channels.begin_session();
         self.events.push_back(SenderEvent::SessionOpened { latency: session.latency });
-        let pictures = self.tracks.values().filter(|info| matches!(info.kind, TrackKind::H264 | TrackKind::H265));
+        let pictures = self.tracks.values().filter(|info| info.kind.is_picture());
         self.events.extend(pictures.map(|info| SenderEvent::KeyframeWanted(info.track)));
         self.session = Some(session);
         self.next_tick = now;

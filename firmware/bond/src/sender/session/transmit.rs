@@ -63,9 +63,7 @@ impl Sender {
         if !(report || clock || tracks) {
             return None;
         }
-        let usable = session.paths.iter().filter(|(_, path)| path.is_usable());
-        let (link, _) = usable.min_by_key(|(_, path)| path.expected_delay(now))?;
-        let (link, line) = (*link, *session.clocks.line()?);
+        let (link, line) = (session.quickest(now)?, *session.clocks.line()?);
         let encoder = Bitrate {
             target_bps: self.encoder.target().as_bps(),
             actual_bps: self.produced.rate(now).as_bps(),
