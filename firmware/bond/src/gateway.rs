@@ -229,8 +229,33 @@ impl Gateway {
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();
         silent.into_iter().for_each(|id| self.close(id, CloseReason::Silent));
         self.expire_kept(now);
+        self.put_out(now, UNITS_A_TURN);
+        for session in self.sessions.values_mut().filter(|session| session.announced) {
+            session.sample(now);
+            session.channels.handle_timeout(now);
+            self.events.extend(session.channel_events());
+        }
+        self.sessions.values_mut().for_each(|session| session.retire_keys(now));
+        self.settle(now);
+    }
+
+    /// Lets out all units that wait, at every output, though their time has not come: nothing more is to be heard.
+    pub fn finish(&mut self, now: Instant) {
+        loop {
+            self.put_out(now + MAX_LATENCY + FINISH_MARGIN, usize::MAX);
+            let before = self.sessions.len();
+            self.settle(now);
+            if self.sessions.len() == before {
+                return;
+            }
+            // Who waited for one that is over now has its turn, too.
+        }
+    }
+
+    /// Units that are due, so many of each session.
+    fn put_out(&mut self, now: Instant, turn: usize) {
         for (id, session) in self.sessions.iter_mut().filter(|(_, session)| session.announced) {
-            let mut turn = UNITS_A_TURN;
+            let mut turn = turn;
             while let Some((output, mut unit)) = session.receiver.poll(now, &mut turn) {
                 unit.discontinuity |= session.broken && session.begun.insert((output, unit.track));
                 if output == OutputId::LIVE {
@@ -240,12 +265,7 @@ impl Gateway {
                 }
                 self.events.push_back(GatewayEvent::Unit { session: *id, output, unit });
             }
-            session.sample(now);
-            session.channels.handle_timeout(now);
-            self.events.extend(session.channel_events());
         }
-        self.sessions.values_mut().for_each(|session| session.retire_keys(now));
-        self.settle(now);
     }
 
     /// Writes the next datagram to send into `buffer`, which has room for [`bondbox_wire::MAX_DATAGRAM`] bytes, and gives
@@ -324,6 +344,8 @@ impl Gateway {
 
 /// What a session of 20 Mbit/s brings in a tenth of a second, and half a millisecond of work.
 const UNITS_A_TURN: usize = 256;
+/// Beyond the longest latency, for clocks that are set apart.
+const FINISH_MARGIN: Duration = Duration::from_secs(1);
 /// A session survives a tunnel of a minute.
 const SESSION_SILENCE: Duration = Duration::from_secs(60);
 /// A unit gives up a session that none of its links could join sooner than this.

@@ -192,7 +192,7 @@ impl Gateway {
     /// What recordings still wait for does not come any more: they end with what is there.
     fn finish_recordings(&mut self) {
         let now = clock::now();
-        self.engine.handle_timeout(now + LONGEST_WAIT);
+        self.engine.finish(now);
         while let Some(event) = self.engine.poll_event() {
             if !matches!(event, GatewayEvent::Unit { output: OutputId::LIVE, .. }) {
                 self.streams.handle(now, event);
@@ -270,8 +270,6 @@ fn open_port(address: SocketAddr) -> io::Result<Port> {
 
 /// Requests that wait at a time: a trace takes a millisecond.
 const MAX_REQUESTS: usize = 2;
-/// No output waits longer than 30 s.
-const LONGEST_WAIT: Duration = Duration::from_secs(31);
 /// How often the page is told when nothing changes.
 const REPORT: Duration = Duration::from_millis(250);
 /// How soon it is told of a change.

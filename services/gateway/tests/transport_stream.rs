@@ -28,6 +28,7 @@ async fn it_comes_out_as_it_went_in_and_is_watched_and_recorded() {
         let input = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut buffer = vec![0; 65_536];
         let datagrams: Vec<_> = stream.chunks(7 * PACKET_LEN).collect();
+        assert!(datagrams.len() > 400, "more of them wait for the recording at the end than leave in one turn");
         for burst in datagrams.chunks(20) {
             for datagram in burst {
                 input.send_to(datagram, ingest).await.unwrap();
@@ -56,8 +57,8 @@ fn generate(folder: &Path) -> Vec<u8> {
     let file = folder.join("source.ts");
     let pipeline = format!(
         "mpegtsmux name=mux ! filesink location={} \
-         videotestsrc num-buffers={PICTURES} ! video/x-raw,width=320,height=180,framerate=25/1 \
-         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 bitrate=400 ! h264parse ! mux. \
+         videotestsrc num-buffers={PICTURES} pattern=snow ! video/x-raw,width=320,height=180,framerate=25/1 \
+         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 bitrate=4000 ! h264parse ! mux. \
          audiotestsrc num-buffers=94 ! audio/x-raw,rate=48000,channels=2 ! voaacenc ! aacparse ! mux.",
         file.display()
     );
