@@ -178,3 +178,28 @@ impl Outputs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bondbox_units::Priority;
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// The first unit of a track, undamaged.
+    pub(super) fn delivered(track: TrackId, at: Instant, keyframe: bool, payload: Bytes) -> Delivered {
+        Delivered {
+            track,
+            unit: 0,
+            pts: at,
+            dts: at,
+            due: at,
+            priority: Priority::Standard,
+            keyframe,
+            discontinuity: false,
+            undecodable: false,
+            missing: Vec::new(),
+            payload,
+        }
+    }
+}

@@ -158,9 +158,10 @@ const STEREO: u8 = 2;
 #[cfg(test)]
 mod tests {
     use bondbox_media::ts::{WriteUnit, Writer};
-    use bondbox_units::{Instant, Priority};
+    use bondbox_units::Instant;
 
     use super::*;
+    use crate::output::tests::delivered;
 
     const IDR: &[u8] = &[0, 0, 0, 1, 0x65, 0x88, 0x84, 0x21];
     const P: &[u8] = &[0, 0, 0, 1, 0x41, 0x9a, 0x02, 0x21];
@@ -185,24 +186,6 @@ mod tests {
         bytes.chunks(7 * PACKET_LEN).map(Bytes::copy_from_slice).collect()
     }
 
-    fn delivered(at: Instant, payload: Bytes) -> Delivered {
-        let (track, priority) = (TrackId(0), Priority::Standard);
-        let (keyframe, discontinuity) = (false, false);
-        Delivered {
-            track,
-            unit: 0,
-            pts: at,
-            dts: at,
-            due: at,
-            priority,
-            keyframe,
-            discontinuity,
-            undecodable: false,
-            missing: Vec::new(),
-            payload,
-        }
-    }
-
     struct Seen {
         tracks: Vec<Vec<Track>>,
         units: Vec<(u8, u64, bool)>,
@@ -211,10 +194,15 @@ mod tests {
     fn read(inside: &mut Inside, at: u64, datagrams: &[Bytes]) -> Seen {
         let mut seen = Seen { tracks: Vec::new(), units: Vec::new() };
         for payload in datagrams {
-            inside.read(&delivered(Instant::from_millis(at), payload.clone()), |found| match found {
-                Found::Tracks(tracks) => seen.tracks.push(tracks),
-                Found::Unit { unit, broken } => seen.units.push((unit.track.0, unit.dts.as_micros() / 1_000, broken)),
-            });
+            inside.read(
+                &delivered(TrackId(0), Instant::from_millis(at), false, payload.clone()),
+                |found| match found {
+                    Found::Tracks(tracks) => seen.tracks.push(tracks),
+                    Found::Unit { unit, broken } => {
+                        seen.units.push((unit.track.0, unit.dts.as_micros() / 1_000, broken))
+                    }
+                },
+            );
         }
         seen
     }

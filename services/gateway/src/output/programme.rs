@@ -122,9 +122,10 @@ const ROOM: usize = 4 * 188;
 #[cfg(test)]
 mod tests {
     use bondbox_media::ts::{Event, Reader};
-    use bondbox_units::{Instant, Priority};
+    use bondbox_units::Instant;
 
     use super::*;
+    use crate::output::tests::delivered;
 
     const PICTURE: TrackId = TrackId(0);
     const SOUND: TrackId = TrackId(1);
@@ -136,22 +137,7 @@ mod tests {
     }
 
     fn unit(track: TrackId, at_ms: u64, keyframe: bool, payload: &'static [u8]) -> Delivered {
-        let at = Instant::from_millis(at_ms);
-        let payload = Bytes::from_static(payload);
-        let priority = Priority::Standard;
-        Delivered {
-            track,
-            unit: 0,
-            pts: at,
-            dts: at,
-            due: at,
-            priority,
-            keyframe,
-            discontinuity: false,
-            undecodable: false,
-            missing: Vec::new(),
-            payload,
-        }
+        delivered(track, Instant::from_millis(at_ms), keyframe, Bytes::from_static(payload))
     }
 
     fn programme() -> Programme {
