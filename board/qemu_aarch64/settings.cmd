@@ -1,0 +1,3 @@
+setenv image Image
+setenv fdtfile_slot
+setenv bootargs_board "console=ttyAMA0,115200"
