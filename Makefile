@@ -13,6 +13,7 @@
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
+#   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make linksim-proof  that the link emulator does what its scenarios say
@@ -110,6 +111,10 @@ check-boot:
 	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/disk-of hil-tests/rig/small-root
 	shellcheck --shell=dash board/common/initramfs/init
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+
+.PHONY: image
+image:
+	buildroot-external/image '$(BOARD)'
 
 .PHONY: check-image
 check-image: export PATH := $(CURDIR)/target/image/python/bin:$(PATH)
