@@ -349,26 +349,33 @@ fn random(args: &Random) -> anyhow::Result<()> {
     let seeds: Vec<u64> = args.seeds.clone().collect();
     let mut all: Vec<Compared> = vec![];
     in_order(&seeds, args.jobs, |seed| random::compare(*seed), |_, compared| all.push(compared));
-    println!("headroom        networks   median      p90    worst  seeds of the five worst");
+    println!("headroom      beside    networks   median      p90    worst  seeds of the five worst");
     for class in [Headroom::Ample, Headroom::Fair, Headroom::Little] {
-        let mut of_class: Vec<_> = all.iter().filter(|compared| compared.headroom == class).collect();
-        of_class.sort_by(|a, b| a.gap.total_cmp(&b.gap));
-        let Some(worst) = of_class.last() else { continue };
-        let at = |share: f64| of_class[((of_class.len() - 1) as f64 * share) as usize].gap;
-        let seeds: Vec<_> = of_class.iter().rev().take(5).map(|compared| compared.seed.to_string()).collect();
-        let holds = class.bar().map(|(median, most)| at(0.5) <= median && at(0.9) <= most);
-        println!(
-            "{:<15} {:>8} {:>8.3} {:>8.3} {:>8.3}  {:<28} {}",
-            class.name(),
-            of_class.len(),
-            at(0.5),
-            at(0.9),
-            worst.gap,
-            seeds.join(" "),
-            holds.map_or("", |holds| if holds { "holds" } else { "MISSED" }),
-        );
+        let of_class: Vec<_> = all.iter().filter(|compared| compared.headroom == class).collect();
+        row(&of_class, class, "oracle", class.bar(), |compared| compared.gap);
+        row(&of_class, class, "informed", None, |compared| compared.behind);
     }
     Ok(())
+}
+
+/// How far networks of one class lie below a bound, and whether that holds a bar.
+fn row(networks: &[&Compared], class: Headroom, beside: &str, bar: Option<(f64, f64)>, gap: fn(&Compared) -> f64) {
+    let mut sorted = networks.to_vec();
+    sorted.sort_by(|a, b| gap(a).total_cmp(&gap(b)));
+    let Some(worst) = sorted.last() else { return };
+    let at = |share: f64| gap(sorted[((sorted.len() - 1) as f64 * share) as usize]);
+    let seeds: Vec<_> = sorted.iter().rev().take(5).map(|compared| compared.seed.to_string()).collect();
+    let holds = bar.map(|(median, most)| at(0.5) <= median && at(0.9) <= most);
+    println!(
+        "{:<13} {beside:<9} {:>8} {:>8.3} {:>8.3} {:>8.3}  {:<28} {}",
+        class.name(),
+        sorted.len(),
+        at(0.5),
+        at(0.9),
+        gap(worst),
+        seeds.join(" "),
+        holds.map_or("", |holds| if holds { "holds" } else { "MISSED" }),
+    );
 }
 
 fn play(args: &Play) -> anyhow::Result<()> {

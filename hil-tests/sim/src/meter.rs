@@ -84,6 +84,11 @@ impl Outcome {
         100.0 * self.on_time as f64 / self.units.max(1) as f64
     }
 
+    /// Share of units that can be shown, in percent.
+    pub fn shown_percent(&self) -> f64 {
+        100.0 * (self.units - self.undecodable) as f64 / self.units.max(1) as f64
+    }
+
     /// Bytes from the unit per media byte, headers of IP and UDP included.
     pub fn cost(&self) -> f64 {
         let bytes: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();

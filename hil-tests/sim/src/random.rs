@@ -188,12 +188,21 @@ pub struct Compared {
     pub headroom: Headroom,
     /// What the oracle has more, in points.
     pub gap: f64,
+    /// What who learns of each change a round trip and 60 ms later has more, in points.
+    pub behind: f64,
 }
 
 /// Plays a drawn network beside the oracle.
 pub fn compare(seed: u64) -> Compared {
     let drawn = draw(seed);
     let best = bounds::oracle(&drawn.scenario, &drawn.config, 1.0);
+    let informed = bounds::informed(&drawn.scenario, &drawn.config);
     let outcome: Outcome = run(&drawn.scenario, &drawn.config);
-    Compared { seed, headroom: Headroom::of(&drawn), gap: best.percent() - outcome.on_time_percent() }
+    let on_time = outcome.on_time_percent();
+    Compared {
+        seed,
+        headroom: Headroom::of(&drawn),
+        gap: best.percent() - on_time,
+        behind: informed.percent() - on_time,
+    }
 }

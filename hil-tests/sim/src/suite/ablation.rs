@@ -42,38 +42,46 @@ fn quantile(freedom: usize) -> f64 {
     T.get(freedom - 1).copied().unwrap_or(1.96)
 }
 
+/// What runs are compared by: its name and unit, how many decimals tell something, and which difference is worth a line.
+type Measure = (&'static str, usize, f64, fn(&Outcome) -> f64);
+
+const MEASURES: [Measure; 3] = [
+    ("on time, points", 3, 0.0, Outcome::on_time_percent),
+    ("can be shown, points", 3, 0.0, Outcome::shown_percent),
+    ("cost, % of the least", 2, WORTH_SAYING, |outcome| 100.0 * outcome.excess()),
+];
+
 /// A table in Markdown: a line for each part over all cases, then one for each case where it surely matters.
 pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> anyhow::Result<String> {
     let all = play(cases, setup, |_| {})?;
-    let mut table =
-        String::from("| part | case | on time, points (95 %) | cost, % of the least (95 %) |\n|---|---|---|---|\n");
+    let heads = MEASURES.map(|(name, ..)| format!(" {name} (95 %) |"));
+    let mut table = format!("| part | case |{}\n|---|---|---|---|---|\n", heads.concat());
     for feature in features {
         let name = feature.name();
         let without = play(cases, &Setup { features: setup.features.without(*feature), ..setup.clone() }, |_| {})?;
-        let pairs = |of: fn(&Outcome) -> f64, case: Option<usize>| {
+        let differences = |case: Option<usize>| {
             let rows = all.iter().zip(&without).enumerate().filter(|(index, _)| case.is_none_or(|case| case == *index));
-            let runs = rows.flat_map(|(_, (with, without))| with.outcomes.iter().zip(&without.outcomes));
-            Difference::of(&runs.map(|(with, without)| (of(with), of(without))).collect::<Vec<_>>())
+            let runs: Vec<_> =
+                rows.flat_map(|(_, (with, without))| with.outcomes.iter().zip(&without.outcomes)).collect();
+            MEASURES.map(|(.., of)| {
+                Difference::of(&runs.iter().map(|(with, without)| (of(with), of(without))).collect::<Vec<_>>())
+            })
         };
-        let line = |case: &str, on_time: Difference, cost: Difference| {
-            let sure = |difference: Difference| if difference.is_sure() { "**" } else { "" };
-            format!(
-                "| {name} | {case} | {s}{:+.3}{s} ± {:.3} | {t}{:+.2}{t} ± {:.2} |\n",
-                on_time.mean,
-                on_time.margin,
-                cost.mean,
-                cost.margin,
-                s = sure(on_time),
-                t = sure(cost)
-            )
+        let mut line = |case: &str, differences: [Difference; 3]| {
+            let cells = MEASURES.iter().zip(differences).map(|((_, digits, ..), Difference { mean, margin })| {
+                let sure = if mean.abs() > margin { "**" } else { "" };
+                format!(" {sure}{mean:+.digits$}{sure} ± {margin:.digits$} |")
+            });
+            table += &format!("| {name} | {case} |{}\n", cells.collect::<String>());
         };
-        let of = |case| (pairs(Outcome::on_time_percent, case), pairs(|outcome| 100.0 * outcome.excess(), case));
-        let (on_time, cost) = of(None);
-        table += &line("all", on_time, cost);
+        line("all", differences(None));
         for (index, case) in cases.iter().enumerate() {
-            let (on_time, cost) = of(Some(index));
-            if on_time.is_sure() || (cost.is_sure() && cost.mean.abs() >= WORTH_SAYING) {
-                table += &line(&format!("{} @{}", case.name, case.latency_ms), on_time, cost);
+            let of_case = differences(Some(index));
+            let says = |(difference, (_, _, worth, _)): (&Difference, &Measure)| {
+                difference.is_sure() && difference.mean.abs() >= *worth
+            };
+            if of_case.iter().zip(&MEASURES).any(says) {
+                line(&format!("{} @{}", case.name, case.latency_ms), of_case);
             }
         }
     }
