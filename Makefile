@@ -11,6 +11,7 @@
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
+#   make instructions   what a datagram costs the bond, in instructions, and whether that is more than is written down
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
@@ -150,6 +151,12 @@ linksim-proof:
 	@hil-tests/setup build test
 	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-linksim-prove
+
+# INSTRUCTIONS_FLAGS=--write writes down what is.
+.PHONY: instructions
+instructions:
+	@hil-tests/setup build test
+	cargo bench -p bondbox-bond --bench instructions -- $(INSTRUCTIONS_FLAGS)
 
 .PHONY: drift
 drift:
