@@ -117,6 +117,8 @@ impl Sender {
     /// One packet now and then on links that are overdue or idle, and one that finds out how large packets may be.
     fn transmit_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let session = self.session.as_mut()?;
+        let dark = session.paths.values().all(|path| !path.is_usable());
+        let silent_probe = if dark { DARK_PROBE } else { SILENT_PROBE };
         let due = session.paths.iter_mut().find_map(|(link, path)| {
             path.peer_index?;
             let idle = now - path.last_sent;
@@ -130,7 +132,7 @@ impl Sender {
                 Health::Up if idle >= KEEP_ALIVE => Some((*link, Probe::Ping)),
                 Health::Up if idle >= DOUBT_PROBE && path.is_overdue(now) => Some((*link, Probe::Ping)),
                 Health::Suspect if idle >= SUSPECT_PROBE => Some((*link, Probe::Useful)),
-                Health::Silent if idle >= SILENT_PROBE => Some((*link, Probe::Ping)),
+                Health::Silent if idle >= silent_probe => Some((*link, Probe::Ping)),
                 Health::Up | Health::Suspect | Health::Silent => None,
             }
         });
@@ -416,3 +418,5 @@ const DOUBT_PROBE: Duration = Duration::from_millis(10);
 const SUSPECT_PROBE: Duration = Duration::from_millis(20);
 /// A path that comes back is noticed this soon, for 10 kbit/s.
 const SILENT_PROBE: Duration = Duration::from_millis(80);
+/// While no path delivers, each moment counts, and nothing else wants the links: a burst of losses is outlived by packets.
+const DARK_PROBE: Duration = Duration::from_millis(10);
