@@ -42,8 +42,8 @@
 //!   be lost once more. A path that proved this wrong gets more patience, up to a quarter of a round trip.
 //! - *Coded repair*: on links where a repair would come too late, sums over the last packets go along, over another link where that
 //!   is in time, and never more than is spare. Everywhere else nothing is coded (`coding` has the figures).
-//! - *Shedding*: when first copies would take more than 0.6 of the latency, units of which nothing was sent go, the least
-//!   important first, down to 0.3.
+//! - *Shedding*: a keyframe, or what else much hangs on, that would be late behind what waits before it finds room: of that,
+//!   units of which nothing was sent go, disposable ones and then the newest first. What is hopeless goes in any case.
 //! - *Encoder*: down at once, up slowly, to what the links proved less the headroom.
 //!
 //! # The rules of receiving
@@ -90,8 +90,11 @@
 //! - Bytes that go out again travel as a frame kind of their own, MEDIA_AGAIN, so that the gateway can tell what was repaired.
 //! - The rescue of what a silent link holds has no budget in percent, and neither has repair: they share the links' pace with
 //!   first copies, in the order above, and what is hopeless is given up.
-//! - Shedding begins at 0.6 of the latency, not at half: a keyframe that arrives just as the links halve is 0.5 s of them.
-//! - Shedding drops single units, not the dependants of what it dropped.
+//! - Shedding has no threshold: a backlog of any length is left alone while what much hangs on is in time. With one (from 0.6 of
+//!   the latency down to 0.3, the least important and oldest first) the tunnel lost 0.7 points more on time and twice the
+//!   frames, and of frames at a quarter more than the links carry none could ever be shown, for each keyframe was late.
+//! - Shedding drops single units, not the dependants of what it dropped. Dropping those too shows 3 % more frames where there is far
+//!   too much and loses 0.4 to 1.9 points on time where the latency is too short for keyframes.
 //! - The target of the standing queue is 40 ms, whatever a path's jitter: see `sender::delay`.
 //! - Only critical units get duplicates.
 //! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.

@@ -288,9 +288,11 @@ impl Sender {
         let sum: Bitrate = links.iter().copied().sum();
         let backlog = if sum > Bitrate::ZERO { sum.time_for(self.store.backlog()) } else { Duration::ZERO };
         let known = now - session.opened >= GETTING_TO_KNOW;
-        if known && backlog > session.latency.mul_f64(SHED_ABOVE) && self.config.features.has(Feature::Shedding) {
+        if known && self.config.features.has(Feature::Shedding) {
             let before = self.store.missed_live;
-            self.store.shed(sum.bytes_in(session.latency.mul_f64(SHED_TO)));
+            let reach = session.least_delay().unwrap_or_default();
+            let round_trip = session.paths.values().filter(|path| path.is_usable()).map(Path::round_trip).min();
+            self.store.shed(now + reach + round_trip.unwrap_or_default() + SHED_MARGIN, sum.scaled(MEDIA_SHARE));
             trace_shed(&mut self.trace, &self.store, before, Why::Backlog);
         }
         let actual = self.produced.rate(now);
@@ -362,10 +364,10 @@ const RESCUE_SHARE: f64 = 0.05;
 const RESCUE_BACKLOG: Duration = Duration::from_millis(60);
 /// What the other link's delay may be wrong by, and the timer's grain.
 const RESCUE_MARGIN: Duration = Duration::from_millis(40);
-/// First copies for more than this share of the latency will not all be in time: what the links themselves hold comes on top.
-const SHED_ABOVE: f64 = 0.6;
-/// Shed at once to this, not unit by unit.
-const SHED_TO: f64 = 0.3;
+/// Beyond a round trip, until what was lost of the last packets is there too.
+const SHED_MARGIN: Duration = Duration::from_millis(50);
+/// The rest are headers and what goes out again.
+const MEDIA_SHARE: f64 = 0.95;
 /// A report may be lost, three are not.
 const LEAVES_TOLD: u8 = 3;
 /// As handshakes are repeated: longer than the round trip of most links.

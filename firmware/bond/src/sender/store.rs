@@ -9,6 +9,8 @@ use bondbox_wire::expand;
 use bondbox_wire::frame::UnitHeader;
 use bytes::Bytes;
 
+mod shed;
+
 use super::units::Units;
 use crate::handshake::MAX_LATENCY;
 use crate::ranges::{RangeSet, Spare};
@@ -319,43 +321,6 @@ impl Store {
         self.wanted = wanted;
     }
 
-    /// Gives up units of which nothing was sent yet, the least important and of these the oldest first, until first copies
-    /// have at most `bytes`.
-    pub(crate) fn shed(&mut self, bytes: u64) {
-        let mut excess = self.first_bytes.saturating_sub(bytes);
-        let before = self.missed_live;
-        for priority in [Priority::Disposable, Priority::Standard, Priority::Reference, Priority::Critical] {
-            for chunk in &self.first {
-                if excess == 0 {
-                    break;
-                }
-                let Some(unit) = self.tracks.get_mut(&chunk.track).and_then(|units| units.get_mut(chunk.unit)) else {
-                    continue;
-                };
-                let untouched = chunk.range == (0..unit.len()) && unit.header.priority == priority;
-                if untouched && !unit.late {
-                    excess = excess.saturating_sub(u64::from(unit.len()));
-                    unit.late = true;
-                    self.missed_live += 1;
-                }
-            }
-        }
-        self.after_missing_live(before);
-    }
-
-    /// Gives up units that would come too late.
-    pub(crate) fn give_up_all(&mut self, keys: &[(TrackId, u64)]) {
-        let before = self.missed_live;
-        for (track, unit) in keys {
-            let unit = self.tracks.get_mut(track).and_then(|units| units.get_mut(*unit));
-            if let Some(unit) = unit.filter(|unit| !unit.late) {
-                unit.late = true;
-                self.missed_live += 1;
-            }
-        }
-        self.after_missing_live(before);
-    }
-
     /// Units for which `gone` holds are nothing to the live output any more.
     fn give_up_live(&mut self, gone: impl Fn(&StoredUnit) -> bool) {
         let before = self.missed_live;
@@ -603,21 +568,6 @@ mod tests {
         assert!(store.bytes <= MAX_BYTES);
         assert_eq!(store.len() as u64 + store.expired, 200);
         assert_eq!(store.backlog() as usize, store.bytes);
-    }
-
-    #[test]
-    fn the_oldest_of_the_least_important_is_shed_first() {
-        let mut store = store(&[100, 100, 100, 100]);
-        let units = store.tracks.get_mut(&TRACK).unwrap();
-        for ((_, unit), priority) in units.iter_mut().zip([Priority::Standard, Priority::Reference, Priority::Standard])
-        {
-            unit.header.priority = priority;
-        }
-        store.shed(250);
-        let left: Vec<_> = store.waiting_first().iter().map(|chunk| chunk.unit).collect();
-        assert_eq!((left, store.expired), (vec![1, 3], 2));
-        store.shed(0);
-        assert!(store.is_idle());
     }
 
     #[test]
