@@ -1,6 +1,7 @@
 # Chooses a slot, as RAUC's U-Boot back end writes it into the environment: BOOT_ORDER, and for each slot how many tries are
 # left (BOOT_A_LEFT, BOOT_B_LEFT). Each board's settings.cmd comes before this in boot.scr and sets `image`, `bootargs_board`,
-# and, where the device tree comes from the slot, `fdtfile_slot` and `overlay_slot`. Numbers are hexadecimal to setexpr.
+# `keep`, which writes the environment, and, where the device tree comes from the slot, `fdtfile_slot` and `overlay_slot`.
+# Numbers are hexadecimal to setexpr.
 
 # A lost environment is made anew: every slot has its tries again.
 test -n "${BOOT_ORDER}" || setenv BOOT_ORDER "A B"
@@ -27,10 +28,10 @@ if test -z "${slot}"; then
 	setenv BOOT_ORDER "A B"
 	setenv BOOT_A_LEFT 3
 	setenv BOOT_B_LEFT 3
-	saveenv
+	run keep
 	reset
 fi
-saveenv
+run keep || echo "The environment cannot be written: this start is not counted."
 
 echo "Starting slot ${slot}."
 setenv bootargs "rauc.slot=${slot} panic=5 quiet ${bootargs_board}"
