@@ -1,0 +1,64 @@
+"""RAUC takes the configuration that each board's image gets, and what it names is there."""
+
+import re
+import shutil
+
+import pytest
+from tree import BOARD, OVERLAY, TOP, run
+
+BOARDS = sorted(path.parent.name for path in BOARD.glob("*/board.toml"))
+pytestmark = pytest.mark.skipif(not (BOARD / "common/post-build").exists(), reason="board/common/post-build is not there")
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    run(TOP / "ota/keys/ceremony", folder / "made", "--development")
+    return folder / "made"
+
+
+@pytest.fixture(params=BOARDS)
+def root(request, tmp_path, keys):
+    """What post-build makes of the overlay alone."""
+    shutil.copytree(OVERLAY, tmp_path, symlinks=True, dirs_exist_ok=True)
+    for name in ["passwd", "group", "shadow"]:
+        (tmp_path / "etc" / name).touch()
+    run("env", f"BONDBOX_KEYRING={keys}/root.pem", "BONDBOX_VERSION=test-dev", BOARD / "common/post-build", tmp_path, request.param)
+    return request.param, tmp_path
+
+
+def test_rauc_reads_it_and_finds_its_keyring(root, tmp_path):
+    _, there = root
+    text = (there / "etc/rauc/system.conf").read_text()
+    assert "@" not in text, "something was not filled in"
+    (tmp_path / "system.conf").write_text(text.replace("path=/etc/", f"path={there}/etc/"))
+    # A bundle that is none is refused after the configuration was read, and by its format.
+    (tmp_path / "none.raucb").write_bytes(bytes(4096))
+    said = run("sh", "-c", f"! rauc --conf={tmp_path}/system.conf info {tmp_path}/none.raucb")
+    assert "central status file /state/rauc/" in said and "bundle" in said.lower() and "system.conf" not in said
+
+
+def test_its_slots_are_partitions_of_the_disk(root):
+    board, there = root
+    disk = (BOARD / board / "genimage.cfg").read_text()
+    devices = re.findall(r"^device=/dev/disk/by-partlabel/(\w+)$", (there / "etc/rauc/system.conf").read_text(), re.M)
+    assert sorted(devices) == ["boot_a", "boot_b", "root_a", "root_b"]
+    assert all(f"partition {name} {{" in disk for name in devices)
+
+
+def test_its_boot_loaders_part_is_there(root):
+    _, there = root
+    text = (there / "etc/rauc/system.conf").read_text()
+    match re.search(r"^bootloader=(\w+)$", text, re.M)[1]:
+        case "custom":
+            backend = re.search(r"^bootloader-custom-backend=(/\S+)$", text, re.M)[1]
+            assert (there / backend.lstrip("/")).stat().st_mode & 0o111
+        case "uboot":
+            assert (there / "etc/fw_env.config").read_text().startswith("#")
+            tries = re.search(r"^boot-attempts=(\d+)$", text, re.M)[1]
+            assert f"setenv BOOT_A_LEFT {tries}\n" in (BOARD / "common/u-boot/boot.cmd").read_text()
+        case "grub":
+            mount = "/" + re.search(r"^grubenv=/(\w+)/", text, re.M)[1]
+            assert (there / f"usr/lib/systemd/system/{mount.strip('/')}.mount").exists()
+        case other:
+            raise AssertionError(f"nobody knows {other}")
