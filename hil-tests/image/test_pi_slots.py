@@ -6,7 +6,9 @@ that RAUC and the initramfs call, on a selector partition that genimage made.
 """
 
 import configparser
+import os
 import re
+import stat
 import struct
 import subprocess
 
@@ -209,3 +211,27 @@ def test_what_is_no_command_is_refused(pi, words):
     pi.start()
     pi.slots(*words, refused=True)
     assert pi.named == "A"
+
+
+def test_the_initramfs_has_all_that_the_script_is_written_with(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    run(BOARD / "common/initramfs/build", "/", tmp_path / "initramfs.img")
+    run("sh", "-c", f"zcat {tmp_path}/initramfs.img | (cd {tree} && cpio --quiet -id)")
+    told = tree / "fake/chosen/bootloader"
+    told.mkdir(parents=True)
+    (tree / "state").mkdir()
+    # As init mounts them.
+    (tree / "dev").mkdir()
+    os.mknod(tree / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    for name, value in [("partition", 3), ("tryboot", 0)]:
+        (told / name).write_bytes(struct.pack(">I", value))
+
+    def inside(command: str) -> list[str]:
+        there = "export PATH=/bin BONDBOX_TREE=/fake"
+        return run("chroot", tree, "/bin/busybox", "sh", "-c", f"{there}; {command}").split()
+
+    assert inside("/bin/busybox --install -s /bin") == []
+    assert inside("slots get-current") == ["B"]
+    assert [inside("slots count") for _ in range(4)] == [[], [], [], ["tryboot"]]
+    assert inside("autoboot B | wc -c") == ["512"]
