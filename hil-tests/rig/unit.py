@@ -44,6 +44,18 @@ class Disk:
         """All of a partition is zero."""
         self.write(name, 0, bytes(self.partition(name)[1]))
 
+    def fill(self, name: str, tree: Path, owner: dict[str, tuple[int, int]]) -> None:
+        """A new ext4 of what is in a folder, in which some paths belong to others than root."""
+        image = self.path.with_suffix(f".{name}")
+        image.unlink(missing_ok=True)
+        for path, (user, group) in owner.items():
+            for each in [tree / path, *(tree / path).rglob("*")]:
+                os.chown(each, user, group)
+        size = f"{self.partition(name)[1] // 1024}k"
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", name, "-d", tree, image, size], check=True)
+        self.write(name, 0, image.read_bytes())
+        image.unlink()
+
     def fat(self, name: str, *command: str) -> bytes:
         """Runs a command of mtools on a FAT partition; its image there is `::`."""
         image = f"{self.path}@@{self.partition(name)[0]}"
@@ -103,7 +115,7 @@ def build(folder: Path) -> Path:
     kernel, root, out = folder / "kernel", folder / "small-root", folder / "small"
     subprocess.run([here / "kernel", kernel], check=True)
     subprocess.run([here / "small-root", root], check=True)
-    subprocess.run([here / "disk-of", root, kernel, out], check=True)
+    subprocess.run([here / "disk-of", root, kernel, out, "/"], check=True)
     return out / "disk.img"
 
 
