@@ -17,6 +17,8 @@
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
+#   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks
+#   make rig            the same, and updates: a good one, and one that does not start
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -111,7 +113,30 @@ check-boot:
 	@hil-tests/setup rig
 	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/disk-of hil-tests/rig/small-root
 	shellcheck --shell=dash board/common/initramfs/init
-	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_boot_chain.py
+
+# Labgrid drives the unit; the gateway outside is of this build, too.
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q
+
+.PHONY: rig-unit
+rig-unit: target/rig/venv/made
+	@hil-tests/setup build run rig
+	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-gateway -p bondbox-health
+	$(AS_ROOT) hil-tests/rig/build target/rig target/release
+
+.PHONY: rig-short
+rig-short: rig-unit
+	$(IN_RIG) test_unit.py
+
+.PHONY: rig
+rig: rig-unit
+	$(IN_RIG) test_unit.py test_updates.py
+
+target/rig/venv/made: hil-tests/rig/requirements.txt
+	@hil-tests/setup rig
+	/usr/bin/python3 -m venv --clear target/rig/venv
+	target/rig/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 .PHONY: image
 image:

@@ -1,13 +1,81 @@
+import os
+from pathlib import Path
+
 import pytest
-import unit
+import unit as machine
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def original():
-    unit.folder().mkdir(parents=True, exist_ok=True)
-    return unit.build(unit.folder().resolve())
+    machine.folder().mkdir(parents=True, exist_ok=True)
+    return machine.build(machine.folder().resolve())
 
 
 @pytest.fixture
 def disk(original, tmp_path):
-    return unit.Disk(original, tmp_path / "disk.img")
+    return machine.Disk(original, tmp_path / "disk.img")
+
+
+@pytest.fixture(scope="session")
+def binaries():
+    """Where the gateway is, which runs outside of the unit."""
+    return Path(os.environ["BINARIES"]).resolve()
+
+
+@pytest.fixture(scope="module")
+def unit(binaries, tmp_path_factory):
+    """A unit that is set up, switched on, and on the air."""
+    import rig
+
+    folder = tmp_path_factory.mktemp("unit")
+    yaml = Path(os.environ.get("RIG_YAML", HERE / "qemu.yaml"))
+    built = rig.Unit(folder / "unit", machine.folder().resolve() / "unit" / "disk.img", yaml)
+    built.gateway = rig.Gateway(folder / "gateway", binaries)
+    built.update = rig.Update(built, machine.folder().resolve() / "updates")
+    built.set_up()
+    built.power.on()
+    yield built
+    built.close()
+    built.gateway.stop()
+    built.update.served.stop()
+
+
+@pytest.fixture
+def gateway(unit):
+    return unit.gateway
+
+
+@pytest.fixture
+def update(unit):
+    return unit.update
+
+
+@pytest.fixture
+def modem(unit):
+    return unit.modem
+
+
+@pytest.fixture(autouse=True)
+def needs(request):
+    """Skips tests that need what this rig lacks: `@pytest.mark.needs("usb")`."""
+    mark = request.node.get_closest_marker("needs")
+    if mark is None:
+        return
+    missing = set(mark.args) - request.getfixturevalue("unit").features
+    if missing:
+        pytest.skip(f"this rig has no {', '.join(sorted(missing))}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the unit says about itself goes with each failure."""
+    report = (yield).get_result()
+    unit = item.funcargs.get("unit") if report.when == "call" and report.failed else None
+    if unit is not None:
+        report.sections.append(("unit", unit.diagnosis()))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(feature, ...): what the rig must have")

@@ -1,0 +1,64 @@
+"""A whole unit, made of the files of the image: it starts, streams, and keeps streaming."""
+
+import re
+
+import pytest
+
+#: Who may listen, and where: names are resolved on the unit itself.
+LISTENERS = {"127.0.0.53:53", "127.0.0.54:53"}
+
+
+def test_it_comes_up_with_no_failed_unit(unit):
+    _, state = unit.try_run("systemctl is-system-running --wait", timeout=300)
+    assert state == "running"
+
+
+def test_it_works_by_its_own_judgement_and_is_marked_good(unit):
+    unit.marked_good()
+    assert "A_TRY=0" in unit.run("grub-editenv /efi/EFI/BOOT/grubenv list")
+
+
+def test_its_root_is_read_only_and_verified(unit):
+    mounted = unit.run("findmnt -no SOURCE,FSTYPE,OPTIONS /").split()
+    assert mounted[:2] == ["/dev/mapper/root", "squashfs"] and mounted[2].startswith("ro"), mounted
+    code, said = unit.try_run("touch /etc/written")
+    assert code != 0 and "Read-only" in said
+    status = unit.run("veritysetup status root")
+    assert re.search(r"type:\s+VERITY", status) and re.search(r"status:\s+verified", status), status
+    assert "restart_on_corruption" in unit.run("dmsetup table root || veritysetup status root"), status
+
+
+def test_nothing_listens_but_the_resolver_on_the_unit_itself(unit):
+    found = set(unit.run("ss -Hlntu | awk '{ print $5 }'").split())
+    # DHCP's answers come to the interface that asked.
+    outside = {place for place in found - LISTENERS if not re.fullmatch(r"10\.0\.2\.15(%[\w.-]+)?:68", place)}
+    assert not outside, found
+    rules = unit.run("nft list chain inet bondbox input")
+    assert "policy drop" in rules, rules
+
+
+def test_its_stream_reaches_the_gateway_over_all_links_and_loses_nothing(unit, gateway):
+    # What was on its way while the links joined may be late.
+    gateway.flows(units=20, links=2)
+    lost = gateway.lost()
+    status = gateway.flows(units=60, links=2)
+    assert status["totals"]["lost"] == lost, status
+
+
+@pytest.mark.needs("usb")
+def test_nothing_is_lost_when_sticks_are_pulled_one_after_the_other(unit, gateway, modem):
+    gateway.flows(units=20, links=2)
+    lost = gateway.lost()
+    for stick in modem:
+        stick.unplug()
+        gateway.flows(units=30, links=1)
+        stick.plug()
+        gateway.flows(units=60, links=2)
+    assert gateway.lost() == lost, gateway.status()
+
+
+def test_what_the_gateway_recorded_decodes(unit, gateway):
+    unit.power.cut()
+    gateway.stop()
+    for pictures, complaints in gateway.decode():
+        assert pictures > 50 and not complaints, complaints
