@@ -4,10 +4,14 @@
 //! steady difference of the clocks. Above the least of it, the *base*, stands the queue: the number that decides. The least
 //! round trip is kept beside it, because the same events move both.
 
+mod swings;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bondbox_units::Instant;
+
+use swings::Swings;
 
 /// Delay of a path, relative to the clocks' difference. All values in microseconds.
 #[derive(Debug, Default)]
@@ -20,6 +24,7 @@ pub(crate) struct Delay {
     /// When the newest sample arrived, on the receiver's clock.
     newest: Instant,
     quiet: Option<Quiet>,
+    swings: Swings,
 }
 
 /// A stretch in which the path was paced so low that its queue must have drained.
@@ -52,10 +57,12 @@ impl Delay {
             }
         }
         self.newest = self.newest.max(received);
+        self.swings.on_sample(received, relative);
+        let window = STANDING_WINDOW.max(self.swings.size() * 5 / 2);
         self.recent.push_back((now, relative));
         while let Some((oldest, _)) = self.recent.front() {
             let age = now - *oldest;
-            if age <= STANDING_WINDOW || self.recent.len() <= STANDING_SAMPLES && age <= STANDING_AGE {
+            if age <= window || self.recent.len() <= STANDING_SAMPLES && age <= STANDING_AGE {
                 break;
             }
             self.recent.pop_front();
@@ -113,6 +120,11 @@ impl Delay {
         self.round_trip() + CALM
     }
 
+    /// By how much the delay swings all the time, by no queue of ours.
+    pub(crate) const fn swing(&self) -> Duration {
+        self.swings.size()
+    }
+
     /// The least delay seen, clocks' difference included.
     pub(crate) const fn base(&self) -> Option<i64> {
         self.base
@@ -155,7 +167,7 @@ pub(crate) const TARGET: Duration = Duration::from_millis(40);
 
 /// A queue of a few packets comes and goes in this time.
 const SMOOTHING: Duration = Duration::from_millis(60);
-/// Jitter of LTE scheduling is gone over this long.
+/// Jitter of LTE scheduling is gone over this long; of a path that swings by more, its swings are.
 const STANDING_WINDOW: Duration = Duration::from_millis(50);
 /// Fewer samples than these show a slow link's jitter, not its queue, unless they are older than this.
 const STANDING_SAMPLES: usize = 5;

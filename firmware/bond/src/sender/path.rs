@@ -272,7 +272,7 @@ impl Path {
             self.delivered.add(now, u64::from(packet.size));
             self.on_fate(false);
         }
-        self.capacity.on_delivered(now, delivered.drain(..), self.load(now));
+        self.capacity.on_delivered(now, delivered.drain(..), self.load(now), self.delay.swing());
         self.arrived = delivered;
         self.detect_losses(now, verdicts, trace);
         self.forget_done(now);

@@ -1,6 +1,6 @@
 //! What one path delivers.
 //!
-//! A sample is delivered bytes ÷ max(send span, receive span) over the last 100 ms or 20 packets, whichever is more, so that
+//! A sample is delivered bytes ÷ max(send span, receive span) over the last 100 ms, 20 packets or four swings of the delay, so that
 //! neither a burst at the sender nor one out of a modem's buffer reads as speed.
 
 use std::collections::VecDeque;
@@ -61,12 +61,20 @@ impl Capacity {
     }
 
     /// Takes in packets that one acknowledgement named for the first time, oldest first.
-    pub(crate) fn on_delivered(&mut self, now: Instant, packets: impl IntoIterator<Item = Delivered>, load: Load) {
+    /// Their delay swings by `swing`, over several of which is measured.
+    pub(crate) fn on_delivered(
+        &mut self,
+        now: Instant,
+        packets: impl IntoIterator<Item = Delivered>,
+        load: Load,
+        swing: Duration,
+    ) {
+        let least = MIN_SPAN.max(swing * 4);
         self.window.extend(packets);
         let Some(newest) = self.window.iter().map(|packet| packet.received).max() else { return };
         while let Some(oldest) = self.window.front() {
             let age = newest.since(oldest.received);
-            let enough = self.window.len() > MIN_PACKETS && age > MIN_SPAN;
+            let enough = self.window.len() > MIN_PACKETS && age > least;
             if self.window.len() <= MAX_PACKETS && !enough && age <= MAX_SPAN {
                 break;
             }
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn a_burst_out_of_a_buffer_is_not_speed() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open, Duration::ZERO);
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
     }
@@ -189,7 +197,7 @@ mod tests {
         let mut capacity = capacity();
         let mut late = packets(0, 100, 1_000, 1_000);
         late.rotate_left(1);
-        capacity.on_delivered(Instant::from_millis(200), late, Load::Open);
+        capacity.on_delivered(Instant::from_millis(200), late, Load::Open, Duration::ZERO);
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
     }
@@ -198,9 +206,19 @@ mod tests {
     fn an_idle_hour_does_not_hide_what_a_probe_finds() {
         let mut capacity = capacity();
         for second in 0..30 {
-            capacity.on_delivered(Instant::from_millis(second * 1_000), packets(second * 1_000, 1, 0, 0), Load::Open);
+            capacity.on_delivered(
+                Instant::from_millis(second * 1_000),
+                packets(second * 1_000, 1, 0, 0),
+                Load::Open,
+                Duration::ZERO,
+            );
         }
-        capacity.on_delivered(Instant::from_millis(30_100), packets(30_000, 12, 1_000, 1_000), Load::Open);
+        capacity.on_delivered(
+            Instant::from_millis(30_100),
+            packets(30_000, 12, 1_000, 1_000),
+            Load::Open,
+            Duration::ZERO,
+        );
         let estimate = capacity.estimate(Instant::from_millis(30_100)).as_bps();
         assert!(estimate > 4_000_000, "{estimate}");
     }
@@ -208,15 +226,15 @@ mod tests {
     #[test]
     fn a_full_path_is_followed_down_and_an_open_one_is_not() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
-        capacity.on_delivered(Instant::from_millis(400), packets(200, 30, 4_000, 4_000), Load::Open);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(400), packets(200, 30, 4_000, 4_000), Load::Open, Duration::ZERO);
         assert!(capacity.estimate(Instant::from_millis(400)).as_bps() > 9_000_000);
         for step in 0..12 {
             let from = 400 + step * 40;
             // Twice as much leaves as arrives.
             let mut queued = packets(from, 20, 2_000, 4_000);
             queued.iter_mut().for_each(|packet| packet.received += Duration::from_millis(step * 40));
-            capacity.on_delivered(Instant::from_millis(from), queued, Load::Full);
+            capacity.on_delivered(Instant::from_millis(from), queued, Load::Full, Duration::ZERO);
         }
         let estimate = capacity.estimate(Instant::from_millis(900)).as_bps();
         assert!((2_300_000..3_200_000).contains(&estimate), "{estimate}");
@@ -225,10 +243,15 @@ mod tests {
     #[test]
     fn a_path_that_delivers_all_that_leaves_is_not_taken_for_less() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
         for step in 0..40 {
             let from = 400 + step * 40;
-            capacity.on_delivered(Instant::from_millis(from), packets(from, 20, 2_000, 2_000), Load::Full);
+            capacity.on_delivered(
+                Instant::from_millis(from),
+                packets(from, 20, 2_000, 2_000),
+                Load::Full,
+                Duration::ZERO,
+            );
         }
         let estimate = capacity.estimate(Instant::from_millis(2_000)).as_bps();
         assert!(estimate > 9_000_000, "a base that rose looks like a queue: {estimate}");
@@ -244,7 +267,7 @@ mod tests {
     #[test]
     fn a_proof_decays_to_half_and_no_further() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
         let at = |s| capacity.estimate(Instant::from_millis(200) + Duration::from_secs(s)).as_bps();
         assert!(at(30) < at(0) * 8 / 10 && at(60) * 2 <= at(0) + 1 && at(600) == at(60));
     }
