@@ -10,32 +10,25 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use named::STEPS;
 use steady::{Counter, Outcome, Step};
 
 /// Each step under a name that callgrind finds.
 mod named {
     macro_rules! steps {
-        ($($name:ident)*) => {$(
-            #[inline(never)]
+        ($($name:ident)*) => {
+            pub(crate) const STEPS: &[&str] = &[$(stringify!($name)),*];
+
+            $(#[inline(never)]
             pub(crate) fn $name<T>(act: impl FnOnce() -> T) -> T {
                 // Equal functions would be made one.
                 std::hint::black_box(stringify!($name));
                 std::hint::black_box(act())
-            }
-        )*};
+            })*
+        };
     }
     steps! { unit_push unit_timeout unit_transmit unit_receive gateway_receive gateway_timeout gateway_transmit }
 }
-
-const STEPS: [&str; 7] = [
-    "unit_push",
-    "unit_timeout",
-    "unit_transmit",
-    "unit_receive",
-    "gateway_receive",
-    "gateway_timeout",
-    "gateway_transmit",
-];
 
 struct Named;
 
@@ -141,7 +134,7 @@ fn judge(counted: &BTreeMap<String, f64>, write: bool) -> Result<bool, String> {
         .collect();
     println!("{:<18} {:>8} {:>8}", "thousands", "now", "written");
     let mut holds = true;
-    for step in STEPS {
+    for &step in STEPS {
         let now = counted.get(step).copied().unwrap_or_default();
         let (before, more) = match kept.get(step) {
             Some(before) => (format!("{before:.2}"), now > before * 1.1 + GRAIN),

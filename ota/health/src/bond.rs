@@ -1,6 +1,6 @@
 //! The bond on this machine alone: both ends, and two sockets between them.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
@@ -55,9 +55,7 @@ pub(crate) fn loops_back(patience: Duration) -> anyhow::Result<()> {
     let (mut out, mut next) = (0, now());
     while began.elapsed() < patience {
         if now() >= next {
-            let payload = Bytes::from_static(&[7; 1_000]);
-            let (pts, priority) = (None, Priority::Standard);
-            sender.push(now(), Unit { track, pts, dts: pts, priority, keyframe: false, discontinuity: false, payload });
+            sender.push(now(), Unit::datagram(track, Priority::Standard, Bytes::from_static(&[7; 1_000])));
             next += EVERY;
         }
         while let Ok(length) = unit.recv(&mut buffer) {
@@ -72,8 +70,7 @@ pub(crate) fn loops_back(patience: Duration) -> anyhow::Result<()> {
             let _ = unit.send(&buffer[..sent.len]);
         }
         while let Some((route, length)) = receiver.poll_transmit(now(), &mut buffer) {
-            let to: SocketAddr = route.remote;
-            let _ = gateway.send_to(&buffer[..length], to);
+            let _ = gateway.send_to(&buffer[..length], route.remote);
         }
         while sender.poll_event().is_some() {}
         while let Some(event) = receiver.poll_event() {

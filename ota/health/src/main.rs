@@ -65,17 +65,12 @@ async fn watch(command: &Command) -> anyhow::Result<String> {
     let began = std::time::Instant::now();
     let now = || Instant::from_millis(0) + began.elapsed();
     let mut trial = Trial::new(now(), Duration::from_secs(command.patience_s));
-    let mut passed = Vec::new();
     let mut told = String::new();
     loop {
-        for check in Check::ALL {
-            if passed.contains(&check) {
-                continue;
-            }
+        for check in trial.missing().to_vec() {
             match ask(command, check).await {
                 Ok(()) => {
                     println!("{check:?} works");
-                    passed.push(check);
                     if trial.on_passed(check) == Some(Verdict::Keep) {
                         return Rauc::connect().await?.mark_good().await;
                     }

@@ -47,6 +47,11 @@ impl Trial {
         Self { until: now + patience, missing: Check::ALL.to_vec(), other_is_good: false }
     }
 
+    /// What has not worked yet.
+    pub(crate) fn missing(&self) -> &[Check] {
+        &self.missing
+    }
+
     /// Whether there is a slot to give way to.
     pub(crate) fn on_other_slot(&mut self, good: bool) {
         self.other_is_good = good;

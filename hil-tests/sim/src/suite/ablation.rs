@@ -68,8 +68,9 @@ pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> a
             })
         };
         let mut line = |case: &str, differences: [Difference; 3]| {
-            let cells = MEASURES.iter().zip(differences).map(|((_, digits, ..), Difference { mean, margin })| {
-                let sure = if mean.abs() > margin { "**" } else { "" };
+            let cells = MEASURES.iter().zip(differences).map(|((_, digits, ..), difference)| {
+                let sure = if difference.is_sure() { "**" } else { "" };
+                let Difference { mean, margin } = difference;
                 format!(" {sure}{mean:+.digits$}{sure} ± {margin:.digits$} |")
             });
             table += &format!("| {name} | {case} |{}\n", cells.collect::<String>());
