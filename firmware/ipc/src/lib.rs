@@ -16,6 +16,7 @@ extern crate alloc;
 pub mod capture;
 mod hello;
 pub mod media;
+pub mod modems;
 pub mod uplink;
 
 pub use hello::{Hello, Mismatch};

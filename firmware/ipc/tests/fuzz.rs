@@ -1,6 +1,6 @@
 //! Whatever a client or a service sends is a message or an error.
 
-use bondbox_ipc::{Hello, Request, Response, capture, media, uplink};
+use bondbox_ipc::{Hello, Request, Response, capture, media, modems, uplink};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -33,6 +33,8 @@ proptest! {
         read::<media::Piece>(&bytes);
         read::<Request<capture::Command>>(&bytes);
         read::<Response<capture::State, capture::Done>>(&bytes);
+        read::<Request<modems::Command>>(&bytes);
+        read::<Response<modems::State, modems::Done>>(&bytes);
         read::<Request<uplink::Command>>(&bytes);
         read::<Response<uplink::State, uplink::Done>>(&bytes);
     }
