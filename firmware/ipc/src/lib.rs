@@ -17,6 +17,7 @@ pub mod capture;
 mod hello;
 pub mod media;
 pub mod modems;
+pub mod panel;
 pub mod uplink;
 
 pub use hello::{Hello, Mismatch};

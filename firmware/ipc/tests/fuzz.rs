@@ -1,6 +1,6 @@
 //! Whatever a client or a service sends is a message or an error.
 
-use bondbox_ipc::{Hello, Request, Response, capture, media, modems, uplink};
+use bondbox_ipc::{Hello, Request, Response, capture, media, modems, panel, uplink};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -35,6 +35,8 @@ proptest! {
         read::<Response<capture::State, capture::Done>>(&bytes);
         read::<Request<modems::Command>>(&bytes);
         read::<Response<modems::State, modems::Done>>(&bytes);
+        read::<Request<panel::Command>>(&bytes);
+        read::<Response<panel::State, panel::Done>>(&bytes);
         read::<Request<uplink::Command>>(&bytes);
         read::<Response<uplink::State, uplink::Done>>(&bytes);
     }

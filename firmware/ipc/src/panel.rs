@@ -1,0 +1,241 @@
+//! `bondbox-panel`: buttons, lights, battery and fan.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+
+/// The panel service.
+pub struct Panel;
+
+impl crate::Protocol for Panel {
+    const NAME: &'static str = "panel";
+    type State = State;
+    type Command = Command;
+    type Done = Done;
+}
+
+/// What the panel shows and knows now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct State {
+    /// What the lights mean: always exactly one thing.
+    pub meaning: Meaning,
+    /// What they answer a press with for a moment, instead of the meaning.
+    pub answer: Option<Answer>,
+    /// The lights as they are.
+    pub lights: Lights,
+    /// Keys that are down now.
+    pub keys: Vec<Key>,
+    /// What was asked for and whose effect was not seen yet.
+    pub waiting: Option<Action>,
+    /// What came of the last thing asked for.
+    pub last: Option<Outcome>,
+    /// Whether the unit is meant to be on the air; `None` until somebody decided.
+    pub intent: Option<bool>,
+    /// The profile in use, by name; empty where there are none.
+    pub profile: String,
+    /// The pack, where there is one that can be read.
+    pub battery: Option<Battery>,
+    /// Whether mains is there, where that can be told.
+    pub mains: Option<bool>,
+    /// What the battery forbids.
+    pub step: BatteryStep,
+    /// The hottest place, in thousandths of a degree Celsius.
+    pub temperature_mc: Option<i32>,
+    /// What the fan was told, in percent; `None` where the kernel runs it or there is none.
+    pub fan_percent: Option<u8>,
+    /// Devices in use, by kind and name, and those that are missing with the reason.
+    pub devices: Vec<Device>,
+    /// Since the service started.
+    pub counters: Counters,
+}
+
+/// The keys of the front panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Key {
+    /// Starts with a click, stops with a hold.
+    Start,
+    /// Identifies, changes profile, pairs.
+    Select,
+}
+
+/// What the lights mean, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Schema)]
+pub enum Meaning {
+    /// Power goes off in a moment.
+    PoweringOff,
+    /// A service is gone and does not come back.
+    Fault,
+    /// Somebody looks for this unit.
+    Identify,
+    /// The battery is nearly empty.
+    BatteryEmpty,
+    /// On the air, and nothing reaches the gateway.
+    NoLink,
+    /// On the air with a slate: the source is lost.
+    SourceLost,
+    /// The battery is low.
+    LowBattery,
+    /// On the air, and a link that should carry does not.
+    Degraded,
+    /// On the air.
+    OnAir,
+    /// An update is installed.
+    Updating,
+    /// Not set up: there is no gateway to talk to.
+    NotPaired,
+    /// On the way to the gateway or to the air.
+    Connecting,
+    /// Off the air, and the gateway answers: one press away.
+    Ready,
+}
+
+/// What a press is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Answer {
+    /// A key went down.
+    Heard,
+    /// Held keys will do something unless they are let go.
+    Counting {
+        /// What they will do.
+        action: Action,
+        /// In so many milliseconds, counted from when this answer began.
+        left_ms: u32,
+    },
+    /// It was asked for, its effect was not seen yet.
+    Working,
+    /// Its effect was seen.
+    Done,
+    /// It was not done.
+    Failed,
+}
+
+/// The three lights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Lights {
+    /// Red: what goes out.
+    pub air: Light,
+    /// Blue: how it gets there.
+    pub link: Light,
+    /// Green: power.
+    pub power: Light,
+}
+
+/// One light.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Light {
+    /// Off.
+    #[default]
+    Dark,
+    /// On.
+    Lit,
+    /// On and off by turns.
+    Blink {
+        /// So long on.
+        on_ms: u16,
+        /// So long off.
+        off_ms: u16,
+    },
+}
+
+/// What can be asked for by key or command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Action {
+    /// Go on the air.
+    Start,
+    /// Go off the air.
+    Stop,
+    /// Take the next profile.
+    Profile,
+    /// Let a gateway or a phone pair.
+    Pair,
+    /// Blink so that somebody finds this unit, or stop that.
+    Identify,
+    /// End cleanly and switch off.
+    PowerOff,
+    /// Forget keys, networks and recordings.
+    FactoryReset,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Outcome {
+    /// What was asked for.
+    pub action: Action,
+    /// Nothing when its effect was seen, else why it was not.
+    pub failure: Option<String>,
+}
+
+/// The pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Battery {
+    /// Charge left, in tenths of a percent.
+    pub charge_permille: u16,
+    /// Whether it charges.
+    pub charging: bool,
+    /// Terminal voltage.
+    pub millivolts: Option<u32>,
+    /// What it gives, in milliwatts; less than nothing when it takes.
+    pub milliwatts: Option<i32>,
+    /// Until it is empty, at the pace of the last minutes.
+    pub left_s: Option<u32>,
+}
+
+/// What a low battery forbids, each step with those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Schema)]
+pub enum BatteryStep {
+    /// Nothing.
+    #[default]
+    Fine,
+    /// Nothing yet: it is shown.
+    Low,
+    /// No recording, no updates.
+    Spare,
+    /// The stream ends and the power goes off.
+    Empty,
+}
+
+/// A device of the panel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Device {
+    /// lights, keys, battery, mains, temperature, fan.
+    pub kind: String,
+    /// Where it is.
+    pub name: String,
+    /// Why it cannot be used.
+    pub failure: Option<String>,
+}
+
+/// Counted since the service started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Counters {
+    /// Times a key went down.
+    pub presses: u64,
+    /// Edges that were too short to be a finger.
+    pub bounces: u64,
+    /// Actions whose effect was seen.
+    pub done: u64,
+    /// Actions whose effect was not.
+    pub failed: u64,
+}
+
+/// What the panel can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Command {
+    /// Do what a key would; answered when its effect was seen.
+    Do(Action),
+    /// Put a finger on a key, for panels on a screen; answered when the panel has it.
+    Down(Key),
+    /// Take it off.
+    Up(Key),
+    /// Whether an update is being installed; from the update agent.
+    Updating(bool),
+}
+
+/// What was seen after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Done {
+    /// The effect was seen.
+    Seen,
+}

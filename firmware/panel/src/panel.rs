@@ -1,0 +1,527 @@
+//! The decision.
+
+use core::time::Duration;
+
+use bondbox_ipc::panel::{Action, Answer, Battery as BatteryView, BatteryStep, Counters, Key, Lights, Meaning};
+use bondbox_units::Instant;
+use heapless::Deque;
+
+use crate::battery::{Battery, Reading};
+use crate::fan::Fan;
+use crate::keys::{Chord, Gesture, Keys};
+use crate::lights;
+use crate::power_off::{PowerOff, Why};
+use crate::world::{Capture, Uplink, World};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A key's contact changed at `at`, which may be a while ago.
+    Edge {
+        /// Which.
+        key: Key,
+        /// Closed, or open.
+        down: bool,
+        /// When the device saw it.
+        at: Instant,
+    },
+    /// Capture's state, when it changed.
+    Capture(Capture),
+    /// The uplink's state, when it changed.
+    Uplink(Uplink),
+    /// Which profile capture runs, of how many, when it changed; `None` where what it runs is none of them.
+    Profile(Option<u8>),
+    /// The gauge was read.
+    Battery(Option<Reading>),
+    /// The hottest place was read, in thousandths of a degree; `None` when it can be read no more.
+    Temperature(Option<i32>),
+    /// An update is installed, or no longer.
+    Updating(bool),
+    /// Somebody asks by another way than a key.
+    Ask(Action),
+    /// What was asked of a service was refused, or brought no effect in its time.
+    Refused(Action),
+    /// Time passed.
+    TimerFired,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Show this.
+    Lights(Lights),
+    /// Have this done by whoever does it. [`Action::PowerOff`] and [`Action::FactoryReset`] are meant: the warning is over.
+    Do(Action),
+    /// Keep over a power loss whether the unit is meant to be on the air.
+    Intent(bool),
+    /// Turn the fan so fast, in percent.
+    Fan(u8),
+    /// An action came to its end.
+    Ended(Action, Option<Failure>),
+}
+
+/// Why an action was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Not in this state of the unit.
+    NotNow,
+    /// The service refused it.
+    Refused,
+    /// Its effect was not seen in time.
+    NoEffect,
+    /// The key was let go, or power came back.
+    CalledOff,
+    /// Another one took its place.
+    Replaced,
+}
+
+/// What anybody may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// See [`crate::lights`].
+    pub meaning: Meaning,
+    /// Shown instead for a moment.
+    pub answer: Option<Answer>,
+    /// What is shown.
+    pub lights: Lights,
+    /// Asked for, and its effect not seen.
+    pub waiting: Option<Action>,
+    /// Whether the unit is meant to be on the air; `None` until somebody decided.
+    pub intent: Option<bool>,
+    /// The pack.
+    pub battery: Option<BatteryView>,
+    /// Whether mains is there, where known.
+    pub mains: Option<bool>,
+    /// What the pack forbids.
+    pub step: BatteryStep,
+    /// The fan's speed in percent.
+    pub fan: u8,
+    /// Since the start.
+    pub counters: Counters,
+}
+
+/// See the crate's documentation.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    keys: Keys,
+    world: World,
+    battery: Battery,
+    fan: Fan,
+    power_off: PowerOff,
+    intent: Option<bool>,
+    profile: Option<u8>,
+    identify_until: Option<Instant>,
+    waiting: Option<Waiting>,
+    answer: Option<(Answer, Instant)>,
+    /// The battery ended the stream, and will start it again when it is fed.
+    ended_by_battery: bool,
+    shown: Option<Lights>,
+    turned: Option<u8>,
+    counters: Counters,
+    outputs: Deque<Output, 24>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    action: Action,
+    until: Instant,
+    profile: Option<u8>,
+}
+
+impl Panel {
+    /// A panel of a box that just started. `intent`: what was kept over the power loss.
+    pub fn new(now: Instant, intent: Option<bool>) -> Self {
+        Self {
+            keys: Keys::default(),
+            world: World::new(now),
+            battery: Battery::default(),
+            fan: Fan::default(),
+            power_off: PowerOff::No,
+            intent,
+            profile: None,
+            identify_until: None,
+            waiting: None,
+            answer: None,
+            ended_by_battery: false,
+            shown: None,
+            turned: None,
+            counters: Counters::default(),
+            outputs: Deque::new(),
+        }
+    }
+
+    /// Takes in what happened. Afterwards [`poll`](Self::poll) until there is nothing more, then look at
+    /// [`deadline`](Self::deadline). Edges that wait are to be given before time is.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Edge { key, down, at } => {
+                let at = at.min(now);
+                for gesture in self.keys.edge(at, key, down) {
+                    self.on_gesture(now, gesture);
+                }
+                // Held until then, and not a moment longer.
+                self.on_held(at, now);
+            }
+            Input::Capture(capture) => self.on_capture(now, capture),
+            Input::Uplink(uplink) => self.world.set_uplink(now, uplink),
+            Input::Profile(profile) => self.profile = profile,
+            Input::Battery(reading) => self.on_battery(now, reading),
+            Input::Temperature(temperature) => self.fan.on_temperature(now, temperature),
+            Input::Updating(updating) => self.world.updating = updating,
+            Input::Ask(action) => self.act(now, action),
+            Input::Refused(action) => {
+                if self.waiting.is_some_and(|waiting| waiting.action == action) {
+                    self.end(now, Some(Failure::Refused));
+                }
+            }
+            Input::TimerFired => {}
+        }
+        self.pass(now, matches!(input, Input::Edge { .. }));
+    }
+
+    /// What to do next, until `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle`](Self::handle) again at the latest.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let held = self.keys.held(now).and_then(|(chord, since)| {
+            let (_, long) = self.held_action(chord)?;
+            Some(since + long)
+        });
+        // Fingers that may become a hold are looked at when they do.
+        let holds = self.keys.becomes_hold(now);
+        let times = [
+            self.keys.deadline(),
+            holds,
+            held,
+            self.answer.map(|(_, until)| until),
+            self.waiting.map(|waiting| waiting.until),
+            self.identify_until,
+            self.power_off.deadline(self.world.capture.is),
+            self.world.deadline(now),
+            self.fan.deadline(now),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// Everything that can be known.
+    pub fn view(&self, now: Instant) -> View {
+        View {
+            meaning: self.world.meaning(now),
+            answer: self.answer.map(|(answer, _)| answer),
+            lights: self.lights(now),
+            waiting: self.waiting.map(|waiting| waiting.action),
+            intent: self.intent,
+            battery: self.battery.view(),
+            mains: self.battery.mains(),
+            step: self.battery.step(),
+            fan: self.fan.percent(now),
+            counters: Counters { bounces: self.keys.bounces, ..self.counters },
+        }
+    }
+
+    /// Whether `key` is down.
+    pub fn is_down(&self, key: Key) -> bool {
+        self.keys.is_down(key)
+    }
+
+    fn on_gesture(&mut self, now: Instant, gesture: Gesture) {
+        match gesture {
+            Gesture::Down(_) => {
+                self.counters.presses += 1;
+                self.say(now, Answer::Heard, HEARD);
+                if self.power_off.why() == Some(Why::Operator) {
+                    // Whoever pressed for power-off and presses again has thought again.
+                    self.call_off(now);
+                    self.keys.take_held();
+                }
+            }
+            Gesture::Click(Key::Start) if self.started() => {
+                // Stopping by a click would end a show by a coat's sleeve.
+                self.fail(now, Action::Stop, Failure::NotNow);
+            }
+            Gesture::Click(Key::Start) => self.act(now, Action::Start),
+            Gesture::Click(Key::Select) => self.act(now, Action::Identify),
+            Gesture::Double(Key::Select) => self.act(now, Action::Profile),
+            Gesture::Double(Key::Start) | Gesture::Ignored(_) => self.say(now, Answer::Failed, FAILED),
+            Gesture::LetGo(chord) => match self.held_action(chord) {
+                Some((action, _)) => self.fail(now, action, Failure::CalledOff),
+                None => self.say(now, Answer::Failed, FAILED),
+            },
+        }
+    }
+
+    /// What was held until `held_until` is done, counted down, or refused.
+    fn on_held(&mut self, held_until: Instant, now: Instant) {
+        let Some((chord, since)) = self.keys.held(held_until) else { return };
+        let Some((action, long)) = self.held_action(chord) else {
+            self.keys.take_held();
+            return self.fail(now, Action::FactoryReset, Failure::NotNow);
+        };
+        if held_until.since(since) >= long {
+            self.keys.take_held();
+            self.answer = None;
+            return self.act(now, action);
+        }
+        if !matches!(self.answer, Some((Answer::Counting { action: counted, .. }, _)) if counted == action) {
+            let left = (since + long).since(now);
+            self.count(now, action, left);
+        }
+    }
+
+    fn count(&mut self, now: Instant, action: Action, left: Duration) {
+        let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        // Told again where it becomes more urgent.
+        let next = [1_500, 4_000].into_iter().rev().find(|at| *at < left_ms).unwrap_or(0);
+        self.answer =
+            Some((Answer::Counting { action, left_ms }, now + Duration::from_millis(u64::from(left_ms - next).max(1))));
+    }
+
+    /// What holding `chord` does now, and how long it takes.
+    fn held_action(&self, chord: Chord) -> Option<(Action, Duration)> {
+        match (chord, self.started()) {
+            (Chord::One(Key::Start), true) => Some((Action::Stop, HOLD_TO_STOP)),
+            (Chord::One(Key::Start), false) => Some((Action::PowerOff, HOLD_TO_POWER_OFF)),
+            (Chord::One(Key::Select), _) => Some((Action::Pair, HOLD_TO_PAIR)),
+            (Chord::Both, false) => Some((Action::FactoryReset, HOLD_TO_RESET)),
+            (Chord::Both, true) => None,
+        }
+    }
+
+    /// Whether the unit is on the air, or on its way there.
+    fn started(&self) -> bool {
+        let asked = self.waiting.is_some_and(|waiting| waiting.action == Action::Start);
+        asked || matches!(self.world.capture.is, Capture::Starting | Capture::Live | Capture::Slate)
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Identify => {
+                self.world.identify = !self.world.identify;
+                self.identify_until = self.world.identify.then_some(now + IDENTIFY);
+                self.counters.done += 1;
+                self.output(Output::Ended(action, None));
+            }
+            Action::PowerOff => {
+                if self.power_off == PowerOff::No {
+                    self.power_off.say(now, Why::Operator);
+                    if self.started() {
+                        self.output(Output::Do(Action::Stop));
+                    }
+                }
+            }
+            Action::FactoryReset if self.started() => self.fail(now, action, Failure::NotNow),
+            Action::Start if self.power_off != PowerOff::No => self.fail(now, action, Failure::NotNow),
+            Action::Start | Action::Stop | Action::Profile | Action::Pair | Action::FactoryReset => {
+                self.ask(now, action)
+            }
+        }
+    }
+
+    /// Has somebody else do it, and waits until it is seen.
+    fn ask(&mut self, now: Instant, action: Action) {
+        if self.waiting.is_some_and(|waiting| waiting.action == action) {
+            return self.say(now, Answer::Working, WORKING);
+        }
+        if self.waiting.is_some() {
+            self.end(now, Some(Failure::Replaced));
+        }
+        if let Some(intent) = match action {
+            Action::Start => Some(true),
+            Action::Stop => Some(false),
+            _ => None,
+        } {
+            self.intend(intent);
+        }
+        self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile });
+        self.say(now, Answer::Working, WORKING);
+        self.output(Output::Do(action));
+    }
+
+    fn on_capture(&mut self, now: Instant, capture: Capture) {
+        let before = self.world.capture.is;
+        self.world.capture.set(now, capture);
+        if before == capture || self.power_off != PowerOff::No || self.ended_by_battery {
+            return;
+        }
+        let asked = self.waiting.map(|waiting| waiting.action);
+        let runs = |capture| matches!(capture, Capture::Starting | Capture::Live | Capture::Slate);
+        if before == Capture::Absent {
+            // It came, or came back: what is meant counts, not how it begins.
+            match self.intent {
+                Some(true) if capture == Capture::Stopped => self.ask(now, Action::Start),
+                Some(false) if runs(capture) => self.ask(now, Action::Stop),
+                Some(_) | None => {}
+            }
+        } else if runs(before) && capture == Capture::Stopped && asked != Some(Action::Stop) {
+            // By another hand, and deliberate as ours.
+            self.intend(false);
+        } else if before == Capture::Stopped && runs(capture) && asked != Some(Action::Start) {
+            self.intend(true);
+        }
+    }
+
+    fn intend(&mut self, intent: bool) {
+        if self.intent != Some(intent) {
+            self.intent = Some(intent);
+            self.output(Output::Intent(intent));
+        }
+    }
+
+    fn on_battery(&mut self, now: Instant, reading: Option<Reading>) {
+        self.battery.on_reading(now, reading);
+        self.world.step = self.battery.step();
+        match (self.battery.step(), self.power_off.why()) {
+            (BatteryStep::Empty, None) => {
+                self.power_off.say(now, Why::Battery);
+                if self.started() {
+                    self.ended_by_battery = true;
+                    self.output(Output::Do(Action::Stop));
+                }
+            }
+            (BatteryStep::Fine | BatteryStep::Low | BatteryStep::Spare, Some(Why::Battery)) => self.call_off(now),
+            (_, _) => {}
+        }
+    }
+
+    fn call_off(&mut self, now: Instant) {
+        self.power_off = PowerOff::No;
+        self.fail(now, Action::PowerOff, Failure::CalledOff);
+        if core::mem::take(&mut self.ended_by_battery) && self.intent != Some(false) {
+            self.ask(now, Action::Start);
+        }
+    }
+
+    /// What time alone brings. After an edge of the past, fingers are not moved on to now: more edges may wait.
+    fn pass(&mut self, now: Instant, edges_may_wait: bool) {
+        if !edges_may_wait {
+            for gesture in self.keys.pass(now) {
+                self.on_gesture(now, gesture);
+            }
+            self.on_held(now, now);
+        }
+        self.world.identify &= self.identify_until.is_some_and(|until| now < until);
+        if !self.world.identify {
+            self.identify_until = None;
+        }
+        if self.seen() {
+            self.end(now, None);
+        }
+        if self.waiting.is_some_and(|waiting| now >= waiting.until) {
+            self.end(now, Some(Failure::NoEffect));
+        }
+        if self.power_off.pass(now, self.world.capture.is) {
+            self.output(Output::Do(Action::PowerOff));
+        }
+        self.world.powering_off = self.power_off != PowerOff::No;
+        self.expire_answer(now);
+        self.show(now);
+    }
+
+    /// Whether what is waited for is so.
+    fn seen(&self) -> bool {
+        self.waiting.is_some_and(|waiting| match waiting.action {
+            Action::Start => self.world.capture.is.on_air(),
+            Action::Stop => self.world.capture.is == Capture::Stopped,
+            Action::Profile => self.profile.is_some() && self.profile != waiting.profile,
+            Action::Pair => !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
+            // Whoever sees these has no panel left.
+            Action::FactoryReset | Action::PowerOff | Action::Identify => false,
+        })
+    }
+
+    fn end(&mut self, now: Instant, failure: Option<Failure>) {
+        let Some(waiting) = self.waiting.take() else { return };
+        match failure {
+            None => {
+                self.counters.done += 1;
+                self.say(now, Answer::Done, DONE);
+                self.output(Output::Ended(waiting.action, None));
+            }
+            Some(failure) => self.fail(now, waiting.action, failure),
+        }
+    }
+
+    fn fail(&mut self, now: Instant, action: Action, failure: Failure) {
+        self.counters.failed += 1;
+        self.say(now, Answer::Failed, FAILED);
+        self.output(Output::Ended(action, Some(failure)));
+    }
+
+    fn say(&mut self, now: Instant, answer: Answer, long: Duration) {
+        self.answer = Some((answer, now + long));
+    }
+
+    fn expire_answer(&mut self, now: Instant) {
+        match self.answer {
+            Some((Answer::Counting { action, .. }, until)) => match self.keys.held(now) {
+                Some((chord, since)) if now >= until => {
+                    if let Some((_, long)) = self.held_action(chord) {
+                        self.count(now, action, (since + long).since(now));
+                    }
+                }
+                Some(_) => {}
+                None => self.answer = None,
+            },
+            Some((_, until)) if now >= until => {
+                // A flash in between does not end the waiting.
+                self.answer = self.waiting.map(|waiting| (Answer::Working, waiting.until));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn lights(&self, now: Instant) -> Lights {
+        let meaning = self.world.meaning(now);
+        let reaches = self.world.capture.is.on_air() && matches!(self.world.uplink.is, Uplink::Open { .. });
+        let shown = lights::of(meaning, reaches);
+        // Nothing is said over the warning but that a press was heard.
+        match self.answer {
+            Some((answer, _)) if meaning != Meaning::PoweringOff || answer == Answer::Heard => {
+                lights::answer(answer, shown)
+            }
+            Some(_) | None => shown,
+        }
+    }
+
+    fn show(&mut self, now: Instant) {
+        let lights = self.lights(now);
+        if self.shown != Some(lights) {
+            self.shown = Some(lights);
+            self.output(Output::Lights(lights));
+        }
+        let percent = self.fan.percent(now);
+        if self.turned != Some(percent) {
+            self.turned = Some(percent);
+            self.output(Output::Fan(percent));
+        }
+    }
+
+    /// # Panics
+    /// When the caller does not poll: one input brings less than a third of what there is room for.
+    fn output(&mut self, output: Output) {
+        assert!(self.outputs.push_back(output).is_ok(), "every output is polled after each input");
+    }
+}
+
+/// Long enough to be seen, short enough to tell a double click.
+const HEARD: Duration = Duration::from_millis(100);
+const DONE: Duration = Duration::from_millis(800);
+const FAILED: Duration = Duration::from_millis(1_500);
+
+/// Capture goes on the air in 2 s; a camera that has to wake up takes 8.
+const WORKING: Duration = Duration::from_secs(15);
+
+/// Enough to walk around a rack.
+const IDENTIFY: Duration = Duration::from_secs(30);
+
+/// No bump lasts so long, and nobody waits in vain at the end of a show.
+const HOLD_TO_STOP: Duration = Duration::from_millis(1_500);
+/// As every phone and computer.
+const HOLD_TO_POWER_OFF: Duration = Duration::from_secs(5);
+/// As on most things that pair.
+const HOLD_TO_PAIR: Duration = Duration::from_secs(3);
+/// Both keys, and long enough to read the manual's warning.
+const HOLD_TO_RESET: Duration = Duration::from_secs(10);

@@ -1,0 +1,213 @@
+//! What operators do, and what happens.
+
+mod bench;
+
+use bench::Bench;
+use bondbox_ipc::panel::{Action, Answer, BatteryStep, Key, Light, Meaning};
+use bondbox_panel_core::battery::Reading;
+use bondbox_panel_core::world::{Capture, Uplink};
+use bondbox_panel_core::{Failure, Input, Output};
+
+const OPEN: Uplink = Uplink::Open { up: 2, present: 2 };
+
+fn ready() -> Bench {
+    let mut bench = Bench::new(None);
+    bench.give(Input::Capture(Capture::Stopped));
+    bench.give(Input::Uplink(OPEN));
+    assert_eq!(bench.view().meaning, Meaning::Ready);
+    bench
+}
+
+fn on_air() -> Bench {
+    let mut bench = ready();
+    bench.click(Key::Start);
+    bench.give(Input::Capture(Capture::Live));
+    bench.pass(5_000);
+    assert_eq!((bench.take(Action::Start), bench.view().meaning), (1, Meaning::OnAir));
+    bench
+}
+
+#[test]
+fn a_press_is_answered_within_50_ms_and_done_is_shown_when_the_effect_is_seen() {
+    let mut bench = ready();
+    let before = bench.view().lights;
+    bench.edge(Key::Start, true);
+    bench.pass(49);
+    assert_eq!(bench.view().answer, Some(Answer::Heard));
+    assert_ne!(bench.view().lights, before);
+    bench.pass(51);
+    bench.edge(Key::Start, false);
+    bench.pass(20);
+    assert_eq!(bench.take(Action::Start), 1);
+    assert_eq!((bench.view().answer, bench.view().waiting), (Some(Answer::Working), Some(Action::Start)));
+    bench.give(Input::Capture(Capture::Starting));
+    bench.pass(3_000);
+    assert_eq!(bench.view().answer, Some(Answer::Working), "nothing was seen yet");
+    bench.give(Input::Capture(Capture::Live));
+    assert_eq!(bench.view().answer, Some(Answer::Done));
+    assert!(bench.outputs.contains(&Output::Ended(Action::Start, None)));
+    bench.pass(1_000);
+    assert_eq!((bench.view().answer, bench.view().lights.air), (None, Light::Lit));
+}
+
+#[test]
+fn what_brings_no_effect_is_shown_as_failed() {
+    let mut bench = ready();
+    bench.click(Key::Start);
+    bench.pass(15_000);
+    assert!(bench.outputs.contains(&Output::Ended(Action::Start, Some(Failure::NoEffect))));
+    let mut bench = ready();
+    bench.click(Key::Start);
+    bench.give(Input::Refused(Action::Start));
+    assert_eq!(bench.view().answer, Some(Answer::Failed));
+}
+
+#[test]
+fn a_click_never_stops_and_a_hold_does() {
+    let mut bench = on_air();
+    bench.click(Key::Start);
+    assert_eq!((bench.take(Action::Stop), bench.view().answer), (0, Some(Answer::Failed)));
+    bench.edge(Key::Start, true);
+    bench.pass(1_000);
+    assert!(matches!(bench.view().answer, Some(Answer::Counting { action: Action::Stop, .. })));
+    bench.pass(509);
+    assert_eq!(bench.take(Action::Stop), 0);
+    bench.pass(1);
+    assert_eq!(bench.take(Action::Stop), 1);
+    assert!(bench.outputs.contains(&Output::Intent(false)));
+    // Held on and on, it does nothing more.
+    bench.give(Input::Capture(Capture::Stopped));
+    bench.pass(20_000);
+    bench.edge(Key::Start, false);
+    bench.pass(1_000);
+    assert_eq!((bench.take(Action::PowerOff), bench.take(Action::Start)), (0, 0));
+}
+
+#[test]
+fn select_identifies_changes_the_profile_and_pairs() {
+    let mut bench = ready();
+    bench.click(Key::Select);
+    bench.pass(400);
+    assert_eq!(bench.view().meaning, Meaning::Identify);
+    bench.pass(30_000);
+    assert_eq!(bench.view().meaning, Meaning::Ready);
+
+    bench.give(Input::Profile(Some(0)));
+    bench.click(Key::Select);
+    bench.click(Key::Select);
+    assert_eq!((bench.take(Action::Profile), bench.view().waiting), (1, Some(Action::Profile)));
+    bench.give(Input::Profile(Some(1)));
+    assert_eq!(bench.view().answer, Some(Answer::Done));
+
+    bench.edge(Key::Select, true);
+    bench.pass(3_010);
+    assert_eq!(bench.take(Action::Pair), 1);
+}
+
+#[test]
+fn power_off_is_held_for_said_and_called_off_by_a_press() {
+    let mut bench = ready();
+    bench.edge(Key::Start, true);
+    bench.pass(5_010);
+    assert_eq!(bench.view().meaning, Meaning::PoweringOff);
+    bench.edge(Key::Start, false);
+    bench.pass(1_000);
+    bench.click(Key::Select);
+    bench.pass(10_000);
+    assert_eq!((bench.take(Action::PowerOff), bench.view().meaning), (0, Meaning::Ready));
+
+    bench.edge(Key::Start, true);
+    bench.pass(5_010);
+    bench.edge(Key::Start, false);
+    bench.pass(2_999);
+    assert_eq!(bench.take(Action::PowerOff), 0);
+    bench.pass(1);
+    assert_eq!(bench.take(Action::PowerOff), 1);
+}
+
+#[test]
+fn factory_reset_needs_both_keys_for_ten_seconds_off_the_air() {
+    let mut bench = ready();
+    bench.edge(Key::Start, true);
+    bench.edge(Key::Select, true);
+    bench.pass(9_000);
+    assert!(matches!(bench.view().answer, Some(Answer::Counting { action: Action::FactoryReset, .. })));
+    bench.edge(Key::Select, false);
+    bench.pass(20_000);
+    assert_eq!(bench.take(Action::FactoryReset), 0, "let go of one");
+    bench.edge(Key::Start, false);
+    bench.pass(100);
+    bench.edge(Key::Start, true);
+    bench.edge(Key::Select, true);
+    bench.pass(10_010);
+    assert_eq!(bench.take(Action::FactoryReset), 1);
+
+    let mut bench = on_air();
+    bench.edge(Key::Start, true);
+    bench.edge(Key::Select, true);
+    bench.pass(30_000);
+    assert_eq!((bench.take(Action::FactoryReset), bench.take(Action::Stop)), (0, 0));
+}
+
+fn battery(charge: u16, mains: bool) -> Input {
+    Input::Battery(Some(Reading { charge_permille: Some(charge), mains: Some(mains), ..Reading::default() }))
+}
+
+fn read(bench: &mut Bench, charge: u16, mains: bool) {
+    for _ in 0..3 {
+        bench.give(battery(charge, mains));
+        bench.pass(5_000);
+    }
+}
+
+#[test]
+fn a_battery_from_17_to_4_percent_warns_spares_and_ends_cleanly() {
+    let mut bench = on_air();
+    read(&mut bench, 170, false);
+    assert_eq!((bench.view().step, bench.view().meaning), (BatteryStep::Fine, Meaning::OnAir));
+    read(&mut bench, 150, false);
+    assert_eq!((bench.view().step, bench.view().meaning), (BatteryStep::Low, Meaning::LowBattery));
+    assert_eq!(bench.view().lights.air, Light::Lit, "still seen to be on the air");
+    read(&mut bench, 80, false);
+    assert_eq!((bench.view().step, bench.view().meaning), (BatteryStep::Spare, Meaning::BatteryEmpty));
+    assert_eq!(bench.take(Action::Stop), 0);
+    read(&mut bench, 40, false);
+    assert_eq!((bench.take(Action::Stop), bench.view().meaning), (1, Meaning::PoweringOff));
+    bench.give(Input::Capture(Capture::Stopped));
+    bench.pass(30_000);
+    assert_eq!((bench.take(Action::PowerOff), bench.take(Action::Start)), (1, 0));
+    assert_eq!(bench.view().intent, Some(true), "the battery is no deliberate stop");
+}
+
+#[test]
+fn mains_in_time_calls_power_off_off_and_the_stream_goes_on() {
+    let mut bench = on_air();
+    read(&mut bench, 40, false);
+    bench.give(Input::Capture(Capture::Stopped));
+    bench.give(battery(40, true));
+    assert_eq!(bench.take(Action::Start), 1);
+    bench.give(Input::Capture(Capture::Live));
+    bench.pass(120_000);
+    assert_eq!((bench.take(Action::PowerOff), bench.view().meaning), (0, Meaning::OnAir));
+}
+
+#[test]
+fn what_was_meant_survives_a_start_and_a_deliberate_stop_is_kept() {
+    let mut on = Bench::new(Some(true));
+    on.give(Input::Capture(Capture::Stopped));
+    assert_eq!(on.take(Action::Start), 1);
+    let mut off = Bench::new(Some(false));
+    off.give(Input::Capture(Capture::Starting));
+    assert_eq!(off.take(Action::Stop), 1);
+    let mut new = Bench::new(None);
+    new.give(Input::Capture(Capture::Starting));
+    assert_eq!((new.take(Action::Start), new.take(Action::Stop)), (0, 0));
+    // By another hand.
+    new.give(Input::Capture(Capture::Live));
+    new.give(Input::Capture(Capture::Stopped));
+    assert_eq!(new.view().intent, Some(false));
+    // Capture crashed and comes back on the air by itself.
+    new.give(Input::Capture(Capture::Absent));
+    new.give(Input::Capture(Capture::Starting));
+    assert_eq!(new.take(Action::Stop), 1);
+}
