@@ -6,6 +6,7 @@
 #   make fuzz           everything that reads bytes from outside, for long; CASES= and SEED= play a run again
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and whether all of it
+#   make check-modems   sticks in network namespaces: twins, unplugged and plugged in under a stream, and nothing is lost
 #   make bench          the same with figures, beside SRT, RIST and, given its programs, srtla, with tables and plots;
 #                       BENCH_FLAGS='--quick', '--only clean --runs 1', '--peers bond,srt', '--publish', …
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
@@ -107,6 +108,12 @@ check-opaque:
 	@hil-tests/setup build run
 	$(BUILD)
 	$(AS_ROOT) target/debug/bondbox-bench --check
+
+.PHONY: check-modems
+check-modems:
+	@hil-tests/setup build run modems
+	$(BUILD)
+	$(AS_ROOT) env BINARIES=$(CURDIR)/target/debug /usr/bin/python3 -B -m pytest -p no:cacheprovider -q hil-tests/modems
 
 .PHONY: check-boot
 check-boot:

@@ -12,7 +12,7 @@ BONDBOX_LICENSE = Apache-2.0
 BONDBOX_LICENSE_FILES = LICENSE
 BONDBOX_REDISTRIBUTE = NO
 BONDBOX_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude /target --exclude node_modules
-BONDBOX_DEPENDENCIES = host-clang host-pkgconf gstreamer1 gst1-plugins-base
+BONDBOX_DEPENDENCIES = host-clang host-pkgconf gstreamer1 gst1-plugins-base udev
 
 # Crates are vendored before the build, by buildroot-external/vendor: a local site is copied and never vendored by Buildroot,
 # and the build has no network. The flags name them, since nothing in .cargo/config.toml would survive.

@@ -5,6 +5,7 @@
 
 pub mod gateway;
 mod links;
+mod modems;
 pub mod reactor;
 pub mod settings;
 mod show;

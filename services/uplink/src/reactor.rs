@@ -26,6 +26,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::gateway::Gateway;
 use crate::links::{Change, Links, number_of, places};
+use crate::modems::{self, Modems};
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
@@ -52,6 +53,7 @@ pub struct Uplink {
     without_session: Option<Instant>,
     sender: Sender,
     links: Links,
+    modems: Modems,
     source: Source,
     /// Over the sockets of both.
     watch: Watch,
@@ -118,6 +120,7 @@ impl Uplink {
             source: Source::open(settings, run_dir, &mut sender, &watch)?,
             sender,
             links,
+            modems: Modems::connect(settings.modems, run_dir, settings.links().map(|link| link.name)),
             watch,
             beat: Beat::default(),
             timer: Timer::new()?,
@@ -161,6 +164,7 @@ impl Uplink {
                 fired = self.timer.fired() => fired.context("timer")?,
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("sockets")?,
                 event = self.source.event() => self.source.handle(clock::now(), event, &mut self.sender),
+                event = self.modems.event() => self.modems_said(event)?,
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
                 () = self.gateway.moved() => self.look_around()?,
                 _ = look.tick() => {
@@ -295,6 +299,37 @@ impl Uplink {
             }
         }
         Ok(())
+    }
+
+    fn modems_said(&mut self, event: modems::Event) -> anyhow::Result<()> {
+        let now = clock::now();
+        for change in self.modems.handle(now, event) {
+            let id = |name: &str| self.links.all().iter().find(|link| link.name == name).map(|link| link.id);
+            match change {
+                modems::Change::Add(link) => match self.links.add(&link.name, link.dscp) {
+                    Some(id) => self.sender.set_link_use(id, link.usage),
+                    None => tracing::warn!(link = link.name, "not used: it is already, or there are too many links"),
+                },
+                modems::Change::Use(name, usage) => {
+                    if let Some(id) = id(&name) {
+                        self.sender.set_link_use(id, usage);
+                    }
+                }
+                modems::Change::Remove(name) => {
+                    if let Some(link) = self.links.remove(&name) {
+                        self.leave(now, link);
+                        self.joining.retain(|joining| joining.link != link);
+                    }
+                }
+                modems::Change::Radio(name, report) => {
+                    if let Some(id) = id(&name) {
+                        self.sender.set_radio(now, id, report);
+                    }
+                }
+            }
+        }
+        // An address that has just come is used at once.
+        self.look_around()
     }
 
     /// A gateway that does not answer may have moved.

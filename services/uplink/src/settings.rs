@@ -31,6 +31,8 @@ pub struct Settings {
     pub stream: String,
     /// Interfaces to send over, each as [`LinkSetting`] reads it.
     pub link: Vec<String>,
+    /// Send over every link that the modem service knows of, too.
+    pub modems: bool,
     /// From here to the gateway's output.
     pub latency_ms: u32,
     /// `udp://ADDRESS:PORT`, or empty.
@@ -97,6 +99,9 @@ pub struct Flags {
     /// An interface to send over, once for each: NAME[,cap_kbps=N][,cost=0..7][,backup][,dscp=0..63].
     #[arg(long, value_name = "INTERFACE")]
     link: Vec<String>,
+    /// Whether links that the modem service knows of are sent over, too.
+    #[arg(long, value_name = "BOOL")]
+    modems: Option<bool>,
     /// From here to the gateway's output.
     #[arg(long)]
     latency_ms: Option<u32>,
@@ -137,6 +142,7 @@ impl Default for Settings {
             identity: "/var/lib/bondbox-uplink/key".into(),
             stream: "live".into(),
             link: Vec::new(),
+            modems: true,
             latency_ms: 600,
             ingest: String::new(),
             capture: false,
@@ -164,7 +170,7 @@ impl Checked for Settings {
         let named = (1..=MAX_STREAM_NAME).contains(&self.stream.len());
         let must_be = format_args!("1 to {MAX_STREAM_NAME} bytes of printable text without slashes");
         rules.holds("stream", named && !self.stream.contains(unprintable), format!("{:?}", self.stream), must_be);
-        rules.given("link", !self.link.is_empty());
+        rules.given("link", self.modems || !self.link.is_empty());
         let mut names = Vec::new();
         for text in &self.link {
             let link = text.parse::<LinkSetting>();
@@ -303,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_has_no_default_is_asked_for() {
-        let text = refused("", &Flags::default());
+        let text = refused("modems = false", &Flags::default());
         for missing in ["gateway is missing", "gateway_key is missing", "link is missing"] {
             assert!(text.contains(missing), "{text}");
         }

@@ -1,0 +1,99 @@
+"""Sticks of one kind work side by side, come and go, and nobody in the uplink's settings named them."""
+
+import time
+
+from sticks import until
+
+#: Datagrams a second: enough that every link is used within a second.
+RATE = 200
+
+
+def passing(sticks, stick, more=50):
+    """Waits until so many datagrams more went through a stick."""
+    before = sticks.relays[stick.number].last()["passed"]
+    return until(f"datagrams through {stick.name}", lambda: sticks.relays[stick.number].last()["passed"] >= before + more)
+
+
+def on_the_air(sticks):
+    sticks.start_modems()
+    for stick in sticks.all:
+        sticks.plug(stick)
+    sticks.start_bond()
+    sink = sticks.helper(sticks.far, "sink")
+    source = sticks.helper(sticks.unit, "source", RATE)
+    until("datagrams at the far end", lambda: sink.last()["came"] > RATE)
+    return source, sink
+
+
+def all_came(sink, after):
+    """Everything that was sent before now has come, from the first that came on."""
+    until("the last of it", lambda: sink.last()["last"] > after)
+    assert sink.last()["missing"] == [], sink.last()
+
+
+def test_four_sticks_carry_two_of_them_twins_that_lease_one_address(sticks):
+    source, sink = on_the_air(sticks)
+    for stick in sticks.all:
+        passing(sticks, stick)
+        assert sticks.relays[stick.number].last()["clients"] > 0
+    twins = [sticks.link(stick) for stick in sticks.all[:2]]
+    assert [link["addresses"] for link in twins] == [["192.168.8.100"]] * 2
+    until("all links ready", lambda: [sticks.link(stick).get("state") for stick in sticks.all] == ["Ready"] * 4)
+    assert len({tuple(link["colour"]) for link in sticks.state()["links"]}) == 4
+    all_came(sink, source.last()["sent"])
+
+
+def test_a_stick_that_is_pulled_and_plugged_in_again_costs_nothing(sticks):
+    source, sink = on_the_air(sticks)
+    for stick in sticks.all:
+        passing(sticks, stick)
+    twin, other = sticks.all[1], sticks.all[2]
+    for stick in [twin, other]:
+        sticks.unplug(stick)
+        until(f"{stick.name} is gone", lambda stick=stick: sticks.link(stick).get("state") == "Gone")
+        passing(sticks, sticks.all[0])
+        sticks.plug(stick, lease=False)
+        until("no address", lambda stick=stick: sticks.link(stick).get("state") == "NoAddress")
+        sticks.lease(stick)
+        took = passing(sticks, stick, 1)
+        print(f"{stick.name} carries {took:.1f} s after its address")
+        passing(sticks, stick)
+    all_came(sink, source.last()["sent"])
+
+
+def test_the_modem_service_may_die_and_come_back_under_a_stream(sticks):
+    source, sink = on_the_air(sticks)
+    for stick in sticks.all:
+        passing(sticks, stick)
+    sticks.kill("bondbox-modems")
+    # Links stay without it.
+    for stick in sticks.all:
+        passing(sticks, stick)
+    sticks.start_modems()
+    took = until("all links again", lambda: [sticks.link(stick).get("state") for stick in sticks.all] == ["Ready"] * 4)
+    print(f"all is right {took:.1f} s after its start")
+    all_came(sink, source.last()["sent"])
+
+
+def test_a_stick_that_leads_nowhere_is_found_and_said(sticks):
+    source, sink = on_the_air(sticks)
+    stick = sticks.all[3]
+    passing(sticks, stick)
+    # It leases addresses on, and lets nothing pass.
+    sticks.relays[stick.number].process.kill()
+    until("no way out", lambda: sticks.link(stick).get("state") == "NoWayOut")
+    assert sticks.link(sticks.all[0])["state"] == "Ready"
+    all_came(sink, source.last()["sent"])
+
+
+def test_an_idle_service_does_next_to_nothing(sticks):
+    sticks.start_modems()
+    for stick in sticks.all:
+        sticks.plug(stick)
+    until("all links", lambda: [sticks.link(stick).get("state") for stick in sticks.all] == ["Ready"] * 4)
+    time.sleep(1)
+    pid = int(sticks.processes["bondbox-modems"].pid)
+    used = lambda: sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13])) / 100  # noqa: E731
+    start = used()
+    time.sleep(20)
+    assert used() - start < 0.2, "one per cent of a core"

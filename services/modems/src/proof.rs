@@ -1,0 +1,123 @@
+//! Whether a link leads anywhere, as what the bond sends over it proves.
+//!
+//! A stick has carrier and leases an address while its network lets nothing pass: no contract, a login page, a dead uplink of
+//! its own. Only what arrives tells. While nothing arrives over any link the gateway may be at fault, and no link is accused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bondbox_ipc::uplink::{LinkState, State};
+use bondbox_units::Instant;
+
+/// What was seen of each link, by its interface.
+#[derive(Debug, Default)]
+pub struct Proof {
+    links: BTreeMap<String, Seen>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Since when it carries nothing although others do.
+    idle: Option<Instant>,
+    loss_ppm: u32,
+    queue_us: u32,
+}
+
+impl Proof {
+    /// Takes in what the bond says of its links.
+    pub fn on_uplink(&mut self, now: Instant, state: &State) {
+        let any = state.links.iter().any(|link| link.state == LinkState::Up);
+        self.links.retain(|name, _| state.links.iter().any(|link| link.name == *name));
+        for link in &state.links {
+            let fresh = Seen { idle: None, loss_ppm: 0, queue_us: 0 };
+            let seen = self.links.entry(link.name.clone()).or_insert(fresh);
+            (seen.loss_ppm, seen.queue_us) = (link.loss_ppm, link.queue_us);
+            let tried_in_vain = any && matches!(link.state, LinkState::Joining | LinkState::Silent);
+            seen.idle = tried_in_vain.then(|| seen.idle.unwrap_or(now));
+        }
+    }
+
+    /// The uplink is not there: nothing is known of any link.
+    pub fn forget(&mut self) {
+        self.links.clear();
+    }
+
+    /// Whether the link was tried for long and carried nothing, while others did.
+    pub fn is_dead(&self, now: Instant, interface: &str) -> bool {
+        self.silence(now, interface).is_some_and(|silence| silence >= PATIENCE)
+    }
+
+    /// For how long it was tried and nothing arrived over it, while others carry something.
+    pub fn silence(&self, now: Instant, interface: &str) -> Option<Duration> {
+        Some(now.since(self.links.get(interface)?.idle?))
+    }
+
+    /// Loss in parts per million, and the standing queue in microseconds.
+    pub fn figures(&self, interface: &str) -> Option<(u32, u32)> {
+        self.links.get(interface).map(|seen| (seen.loss_ppm, seen.queue_us))
+    }
+}
+
+/// A link joins within three seconds of its address, where it leads anywhere.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use bondbox_ipc::uplink::{Counters, Link, Session};
+    use bondbox_units::{Bitrate, LinkId};
+
+    use super::*;
+
+    fn state(links: &[(&str, LinkState)]) -> State {
+        let links = links.iter().zip(0..).map(|((name, state), id)| Link {
+            id: LinkId(id),
+            name: (*name).into(),
+            state: *state,
+            capacity: Bitrate::ZERO,
+            rate: Bitrate::ZERO,
+            rtt_us: 0,
+            queue_us: 0,
+            loss_ppm: 0,
+        });
+        State {
+            gateway: String::new(),
+            session: Session::Open,
+            target: Bitrate::ZERO,
+            actual: Bitrate::ZERO,
+            backlog_bytes: 0,
+            links: links.collect(),
+            counters: Counters::default(),
+        }
+    }
+
+    fn after(seconds: u64) -> Instant {
+        Instant::from_millis(1_000_000 + seconds * 1_000)
+    }
+
+    #[test]
+    fn a_link_that_is_tried_for_long_while_another_works_has_no_way_out() {
+        let mut proof = Proof::default();
+        let one_works = state(&[("usb0", LinkState::Up), ("usb1", LinkState::Joining)]);
+        proof.on_uplink(after(0), &one_works);
+        assert!(!proof.is_dead(after(9), "usb1"));
+        proof.on_uplink(after(10), &one_works);
+        assert!(proof.is_dead(after(10), "usb1") && !proof.is_dead(after(10), "usb0"));
+        proof.on_uplink(after(11), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Up)]));
+        assert!(!proof.is_dead(after(12), "usb1"));
+    }
+
+    #[test]
+    fn nobody_is_accused_while_nothing_arrives_at_all_or_nobody_tries() {
+        let mut proof = Proof::default();
+        for second in 0..60 {
+            proof.on_uplink(after(second), &state(&[("usb0", LinkState::Silent), ("usb1", LinkState::Joining)]));
+        }
+        assert!(!proof.is_dead(after(60), "usb0") && !proof.is_dead(after(60), "usb1"));
+        for second in 60..120 {
+            proof.on_uplink(after(second), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Absent)]));
+        }
+        assert!(!proof.is_dead(after(120), "usb1"));
+        proof.forget();
+        assert!(!proof.is_dead(after(1_000), "usb0"));
+    }
+}
