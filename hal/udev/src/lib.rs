@@ -8,11 +8,13 @@ mod fake;
 mod kind;
 mod plugs;
 mod port;
+mod power;
 mod sysfs;
 
 pub use fake::Fake;
 pub use plugs::Plugs;
 pub use port::Port;
+pub use power::{Power, PowerError};
 pub use sysfs::Sysfs;
 
 /// The devices of a machine.

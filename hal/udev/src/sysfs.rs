@@ -23,6 +23,10 @@ impl Sysfs {
     pub fn at(root: &Path) -> Self {
         Self { root: root.into() }
     }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
 }
 
 impl Devices for Sysfs {
