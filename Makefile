@@ -6,7 +6,8 @@
 #   make fuzz           everything that reads bytes from outside, for long; CASES= and SEED= play a run again
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and whether all of it
-#   make check-modems   sticks in network namespaces: twins, unplugged and plugged in under a stream, and nothing is lost
+#   make check-modems   sticks in network namespaces: twins, unplugged and plugged in under a stream, and nothing is lost;
+#                       and ModemManager with an emulated modem
 #   make bench          the same with figures, beside SRT, RIST and, given its programs, srtla, with tables and plots;
 #                       BENCH_FLAGS='--quick', '--only clean --runs 1', '--peers bond,srt', '--publish', …
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;

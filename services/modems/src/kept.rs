@@ -31,6 +31,24 @@ pub struct Place {
     pub colour: Option<[u8; 3]>,
     /// What it may be used for.
     pub usage: Usage,
+    /// Of the SIM in it.
+    pub pin: Option<String>,
+    /// What its modem is connected with.
+    pub access: Access,
+}
+
+/// As `bondbox_ipc::modems::Access`, in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Access {
+    /// The access point; empty, it is the network's choice.
+    pub apn: String,
+    /// Its user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// In other networks than its own, too.
+    pub roaming: bool,
 }
 
 /// As `bondbox_ipc::modems::Usage`, in a file.

@@ -1,13 +1,17 @@
 //! The parts of `bondbox-modems`.
 //!
-//! The [`service`] looks at the network whenever the kernel or udev tells of a change, and does what three cores ask for, which
+//! The [`service`] looks at the network whenever the kernel or udev tells of a change, and does what five cores ask for, which
 //! take time and what was seen as arguments and open nothing: the [`inventory`] of links, by the port they are plugged into;
-//! the [`routes`] that each of them needs; and the [`data`] that each SIM has carried. What an operator said is [`kept`].
+//! the [`book`] of modems and what they are to do next; the
+//! [`recovery`] of what does not carry any more; the [`routes`] that each link needs; and the [`data`] that each SIM has
+//! carried. What an operator said is [`kept`].
 
+pub mod book;
 pub mod data;
 pub mod inventory;
 pub mod kept;
 pub mod proof;
+pub mod recovery;
 pub mod routes;
 pub mod service;
 pub mod settings;

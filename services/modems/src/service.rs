@@ -2,9 +2,10 @@
 
 mod commands;
 mod ledger;
+mod recover;
 mod show;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,16 +13,21 @@ use bondbox_daemon::ipc::{Client, Event, Peers, Server, Want};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::modems::{Counters, Modems};
 use bondbox_ipc::uplink::Uplink;
+use bondbox_modem::{Action, Bus, Manager, ModemError};
 use bondbox_netlink::{Kernel, Network, Snapshot};
-use bondbox_udev::{Devices, Plugs, Sysfs};
+use bondbox_udev::{Devices, Plugs, Port, Sysfs};
 use bondbox_units::Instant;
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::book::Book;
 use crate::inventory::{Event as Plugged, Inventory, Selection};
 use crate::proof::Proof;
-use crate::routes::{self, Way};
+use crate::recovery::Ladder;
+use crate::routes::{self, Bearer, Way};
 use crate::settings::Settings;
 
+use commands::Waiting;
 use ledger::Ledger;
 
 /// Runs until the daemon ends. Links stay as they are then: whoever starts next finds them so.
@@ -33,8 +39,18 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     std::fs::create_dir_all(&daemon.run_dir).with_context(|| daemon.run_dir.display().to_string())?;
     let (server, mut commands) = Server::<Modems>::bind(&daemon.run_dir, Peers::with(&settings.clients))?;
     let uplink = Client::<Uplink>::connect(&daemon.run_dir, Peers::with(&[UPLINK_USER.into()]), Want::State);
+    let (results, ended) = mpsc::channel(MOST_ENDED);
     let mut service = Service {
         network,
+        manager: Manager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
+        version: None,
+        book: Book::default(),
+        asked: Instant::ZERO,
+        results,
+        ended,
+        waiting: Vec::new(),
+        ladders: BTreeMap::new(),
+        power: Sysfs::default(),
         devices: Sysfs::default(),
         plugs: Plugs::listen(),
         uplink,
@@ -55,6 +71,18 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
 /// The running service.
 struct Service<N, D> {
     network: N,
+    manager: Manager,
+    /// ModemManager's, while it answers.
+    version: Option<String>,
+    book: Book,
+    /// When ModemManager was last asked what is.
+    asked: Instant,
+    /// What was begun with a modem ends here.
+    results: mpsc::Sender<Ended>,
+    ended: mpsc::Receiver<Ended>,
+    waiting: Vec<Waiting>,
+    ladders: BTreeMap<Port, Ladder>,
+    power: Sysfs,
     devices: D,
     plugs: Plugs,
     uplink: Client<Uplink>,
@@ -67,6 +95,15 @@ struct Service<N, D> {
     counters: Counters,
     /// What the kernel refused, so that each refusal is told once.
     complaints: BTreeSet<String>,
+}
+
+/// Something that was begun with a modem, and how it ended.
+struct Ended {
+    port: Port,
+    /// The modem's object.
+    path: String,
+    action: Action,
+    result: Result<(), ModemError>,
 }
 
 impl<N: Network, D: Devices> Service<N, D> {
@@ -90,14 +127,124 @@ impl<N: Network, D: Devices> Service<N, D> {
                 }
                 () = self.plugs.changed() => self.look().await?,
                 event = self.uplink.event() => self.on_uplink(event),
-                (command, responder) = commands.next() => {
-                    self.command(command, responder);
+                () = self.manager.changed() => {
+                    tokio::time::sleep(SETTLE).await;
+                    self.ask().await;
                     self.look().await?;
                 }
-                _ = ticks.tick() => self.look().await?,
+                Some(ended) = self.ended.recv() => {
+                    self.end(ended);
+                    self.ask().await;
+                    self.look().await?;
+                }
+                (command, responder) = commands.next() => {
+                    self.command(command, responder).await;
+                    self.look().await?;
+                }
+                _ = ticks.tick() => {
+                    if clock::now().since(self.asked) >= SELDOM {
+                        self.ask().await;
+                    }
+                    self.look().await?;
+                }
             }
+            self.begin().await;
+            self.recover_what_is_ill().await;
+            self.answer(clock::now());
             self.show();
         }
+    }
+
+    /// Asks ModemManager what is. That it does not answer is told once, and again when it does.
+    async fn ask(&mut self) {
+        let now = clock::now();
+        self.asked = now;
+        let modems = match self.manager.look().await {
+            Ok((version, modems)) => {
+                if self.version.as_ref() != Some(&version) {
+                    tracing::info!(version, "ModemManager is there");
+                    self.counters.manager_restarts += 1;
+                    self.version = Some(version);
+                }
+                modems
+            }
+            Err(error) => {
+                if self.version.take().is_some() {
+                    tracing::warn!(%error, "no word of modems; links stay as they are");
+                } else {
+                    self.complain(error.to_string());
+                }
+                Vec::new()
+            }
+        };
+        let (came, went) = self.book.look(now, modems);
+        for port in came {
+            let modem = &self.book.entries()[&port].modem;
+            tracing::info!(%port, maker = modem.manufacturer, model = modem.model, state = ?modem.state, "modem");
+        }
+        for port in went {
+            tracing::warn!(%port, "the modem is gone");
+        }
+    }
+
+    /// Begins what modems are to do next.
+    async fn begin(&mut self) {
+        let now = clock::now();
+        let kept = self.ledger.kept();
+        let next = self.book.next(now, |port, modem| {
+            let iccid = modem.sim.as_ref().map(|sim| sim.iccid.as_str()).filter(|iccid| !iccid.is_empty());
+            kept.place(port.as_str(), iccid)
+        });
+        for (port, path, action) in next {
+            self.act(port, path, action).await;
+        }
+    }
+
+    /// Has a task do it, for however long it takes.
+    async fn act(&mut self, port: Port, path: String, action: Action) {
+        let results = self.results.clone();
+        let bus: Result<Bus, ModemError> = self.manager.bus().await;
+        tracing::debug!(%port, action = name_of(&action), "begun");
+        tokio::spawn(async move {
+            let result = match bus {
+                Ok(bus) => bus.act(&path, &action).await,
+                Err(error) => Err(error),
+            };
+            // Nobody waits for it any more when the service ends.
+            let _ = results.send(Ended { port, path, action, result }).await;
+        });
+    }
+
+    fn end(&mut self, ended: Ended) {
+        let Ended { port, path, action, result } = ended;
+        match &result {
+            Ok(()) => tracing::info!(%port, action = name_of(&action), "done"),
+            Err(error) => tracing::warn!(%port, action = name_of(&action), %error, "not done"),
+        }
+        self.book.done(clock::now(), &port, &path, &action, result.as_ref().err());
+        if let Err(error) = &result {
+            self.failed(&port, &action, error);
+        }
+    }
+
+    /// What its bearer was given, by the port of the link that carries it.
+    fn bearer(&self, interface: &str) -> Option<Bearer> {
+        let (_, entry) = self.book.behind(interface)?;
+        let bearer = entry.modem.bearer.as_ref()?;
+        let mut given = Bearer::default();
+        for family in &bearer.families {
+            let (ip, prefix) = family.address?;
+            given.addresses.push(bondbox_netlink::Address { ip, prefix });
+            given.gateways.extend(family.gateway);
+            given.mtu = given.mtu.or(family.mtu);
+        }
+        (!given.addresses.is_empty()).then_some(given)
+    }
+
+    /// The SIM behind an interface, as far as its modem tells.
+    fn iccid(&self, interface: &str) -> Option<&str> {
+        let sim = self.book.behind(interface)?.1.modem.sim.as_ref()?;
+        (!sim.iccid.is_empty()).then_some(sim.iccid.as_str())
     }
 
     /// Takes in what is there, and sees to its routes.
@@ -120,21 +267,32 @@ impl<N: Network, D: Devices> Service<N, D> {
                 Plugged::Full(port) => self.complain(format!("{port}: there are as many links as the bond takes")),
             }
         }
-        self.ledger.count(now, &self.inventory);
+        if self.version.is_some() {
+            self.book.listen(now);
+        }
+        let sims: Vec<(Port, Option<String>)> = self
+            .inventory
+            .present()
+            .map(|(port, link)| (port.clone(), self.iccid(&link.interface.name).map(str::to_owned)))
+            .collect();
+        self.ledger.count(now, &self.inventory, &sims);
         self.route(now).await;
         Ok(())
     }
 
     async fn route(&mut self, now: Instant) {
+        let bearers: Vec<Option<Bearer>> =
+            self.inventory.present().map(|(_, link)| self.bearer(&link.interface.name)).collect();
         let ways: Vec<Way<'_>> = self
             .inventory
             .present()
-            .map(|(port, link)| Way {
+            .zip(&bearers)
+            .map(|((port, link), bearer)| Way {
                 interface: &link.interface,
                 slot: link.slot,
-                cost: self.ledger.usage(port.as_str(), None).cost,
+                cost: self.ledger.usage(port.as_str(), self.iccid(&link.interface.name)).cost,
                 dead: self.proof.is_dead(now, &link.interface.name),
-                bearer: None,
+                bearer: bearer.as_ref(),
             })
             .collect();
         for change in routes::plan(&self.snapshot, &ways) {
@@ -165,10 +323,27 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 }
 
+/// For logs, without the PIN or password in it.
+const fn name_of(action: &Action) -> &'static str {
+    match action {
+        Action::Enable => "enable",
+        Action::Unlock { .. } => "unlock",
+        Action::Listen(_) => "listen to its radio",
+        Action::Connect { .. } => "connect",
+        Action::Disconnect => "disconnect",
+        Action::Bands(_) => "bands",
+        Action::Reset => "reset",
+    }
+}
+
 /// The user that the uplink runs as on a box.
 const UPLINK_USER: &str = "bondbox-uplink";
 /// How often bytes are counted and the kernel is asked whether all is as we think.
 const TICK: Duration = Duration::from_secs(5);
 /// Longer than a burst of events takes, shorter than anybody waits.
 const SETTLE: Duration = Duration::from_millis(20);
+/// ModemManager tells of every change; asking now and then finds what was not told.
+const SELDOM: Duration = Duration::from_secs(30);
+/// One for each modem, and some.
+const MOST_ENDED: usize = 32;
 const MOST_COMPLAINTS: usize = 100;

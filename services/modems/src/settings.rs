@@ -13,6 +13,8 @@ pub struct Settings {
     pub also: Vec<String>,
     /// Interfaces that are none, whatever is behind them.
     pub inside: Vec<String>,
+    /// Where ModemManager is found; empty, on the system's bus.
+    pub bus: String,
     /// Where names, plans and what was carried are kept.
     pub state: PathBuf,
     /// Users that may connect, besides root and the service's own.
@@ -25,6 +27,9 @@ pub struct Flags {
     /// An interface that is a link though no device is behind it, once for each.
     #[arg(long, value_name = "INTERFACE")]
     also: Vec<String>,
+    /// The D-Bus address at which ModemManager is found, instead of the system's bus.
+    #[arg(long, value_name = "ADDRESS")]
+    bus: Option<String>,
     /// Where names, plans and what was carried are kept.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -35,6 +40,7 @@ impl Default for Settings {
         Self {
             also: Vec::new(),
             inside: vec!["ap0".into(), "usbgadget0".into()],
+            bus: String::new(),
             state: "/var/lib/bondbox-modems".into(),
             clients: ["bondbox-uplink", "bondbox-panel", "bondbox-portal"].map(String::from).to_vec(),
         }

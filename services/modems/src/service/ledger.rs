@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bondbox_ipc::modems::{Data, Plan, Usage};
+use bondbox_udev::Port;
 use bondbox_units::{Bitrate, Instant};
 
 use crate::data::{Day, Meter};
@@ -58,11 +59,13 @@ impl Ledger {
         }
     }
 
-    pub(super) fn count(&mut self, now: Instant, inventory: &Inventory) {
-        for (port, link) in inventory.present() {
+    /// `sims` are those behind the links' ports.
+    pub(super) fn count(&mut self, now: Instant, inventory: &Inventory, sims: &[(Port, Option<String>)]) {
+        for (port, iccid) in sims {
+            let Some(link) = inventory.links().get(port) else { continue };
             let interface = &link.interface;
             let bytes = interface.received.saturating_add(interface.sent);
-            self.meter.on_bytes(&sim_of(port.as_str(), None), &interface.name, interface.index, bytes);
+            self.meter.on_bytes(&sim_of(port.as_str(), iccid.as_deref()), &interface.name, interface.index, bytes);
         }
         let links = inventory.links();
         self.meter.keep_interfaces(|name, index| {

@@ -1,32 +1,39 @@
 //! What the service shows on its socket.
 
 use bondbox_daemon::clock;
-use bondbox_ipc::modems::{self, LinkState, State};
+use bondbox_ipc::modems::{
+    self, Band, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
+};
+use bondbox_modem::{Modem, band_of};
 use bondbox_netlink::Network;
+use bondbox_radio::health::health;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
 use super::Service;
+use crate::book::Entry;
 use crate::inventory::Link;
+use crate::recovery::Ladder;
 
 impl<N: Network, D: Devices> Service<N, D> {
     pub(super) fn show(&self) {
         let now = clock::now();
         let links = self.inventory.links().iter().map(|(port, link)| self.link(now, port, link));
         self.server.set_state(State {
-            manager: None,
+            manager: self.version.clone(),
             links: links.collect(),
-            modems: Vec::new(),
+            modems: self.book.entries().iter().map(|(port, entry)| self.modem(port, entry)).collect(),
             data: self.ledger.data(),
             counters: self.counters,
         });
     }
 
     fn link(&self, now: Instant, port: &Port, link: &Link) -> modems::Link {
-        let place = self.ledger.kept().place(port.as_str(), None);
+        let interface = &link.interface;
+        let iccid = self.iccid(&interface.name);
+        let place = self.ledger.kept().place(port.as_str(), iccid);
         let label = place.and_then(|place| place.label.clone());
         let named = || if link.model.is_empty() { port.to_string() } else { link.model.clone() };
-        let interface = &link.interface;
         let global = || interface.addresses.iter().filter(|address| address.is_global());
         modems::Link {
             port: port.to_string(),
@@ -46,11 +53,127 @@ impl<N: Network, D: Devices> Service<N, D> {
                 LinkState::Ready
             },
             addresses: global().map(|address| address.ip.to_string()).take(MOST_ADDRESSES).collect(),
-            usage: self.ledger.usage(port.as_str(), None),
-            radio: None,
-            iccid: None,
+            usage: self.ledger.usage(port.as_str(), iccid),
+            radio: self.book.behind(&interface.name).and_then(|(_, entry)| self.smoothed(now, entry, &interface.name)),
+            iccid: iccid.map(str::to_owned),
         }
     }
+}
+
+impl<N: Network, D: Devices> Service<N, D> {
+    fn modem(&self, port: &Port, entry: &Entry) -> modems::Modem {
+        modem(port, entry, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
+    }
+
+    /// The reading that counts, with what arrives over the link.
+    ///
+    /// No ceiling goes with it: ModemManager does not tell how wide a carrier is, and in simulation (`bondbox-bond`, the part
+    /// `radio`) a ceiling has won nothing yet.
+    fn smoothed(&self, now: Instant, entry: &Entry, interface: &str) -> Option<Radio> {
+        let reading = entry.radio.reading(now);
+        let loss = self.proof.figures(interface).map(|(loss_ppm, _)| loss_ppm as f32 / 1e6);
+        let tenths = |value: Option<f32>| value.map(|value| (value * 10.0).round() as i16);
+        Some(Radio {
+            rsrp_tenth_dbm: tenths(reading.rsrp),
+            rsrq_tenth_db: tenths(reading.rsrq),
+            sinr_tenth_db: tenths(reading.sinr),
+            health: health(&reading, loss, None),
+            handover: entry.radio.handover(now),
+            ..radio(entry)?
+        })
+    }
+}
+
+fn modem(port: &Port, entry: &Entry, recovery: Recovery) -> modems::Modem {
+    let Modem { manufacturer, model, revision, equipment, network, .. } = &entry.modem;
+    modems::Modem {
+        port: port.to_string(),
+        model: short(format!("{manufacturer} {model}").trim()),
+        revision: short(revision),
+        equipment: short(equipment),
+        state: state(entry),
+        reason: entry.reason.as_deref().map(short),
+        interface: entry.modem.interface.clone(),
+        sim: entry.modem.sim.as_ref().map(|sim| Sim {
+            iccid: short(&sim.iccid),
+            operator: short(&sim.operator),
+            lock: match entry.modem.lock {
+                bondbox_modem::Lock::None => Lock::None,
+                bondbox_modem::Lock::Pin(left) => Lock::Pin(left.map(few)),
+                bondbox_modem::Lock::Puk(left) => Lock::Puk(left.map(few)),
+                bondbox_modem::Lock::Other => Lock::Other,
+            },
+        }),
+        network: ShownNetwork {
+            operator: short(&network.operator),
+            code: short(&network.code),
+            roaming: network.roaming,
+            denied: network.denied,
+            technologies: network.technologies.iter().map(|name| (*name).to_owned()).collect(),
+            cell: None,
+        },
+        radio: radio(entry)
+            .map(|radio| Radio { health: health(&entry.radio.reading(entry.seen), None, None), ..radio }),
+        bands: bands(&entry.modem.bands),
+        bands_allowed: bands(&entry.modem.bands_allowed),
+        recovery,
+        quirks: entry.quirks().iter().map(|quirk| quirk.name().to_owned()).collect(),
+    }
+}
+
+fn state(entry: &Entry) -> ModemState {
+    use bondbox_modem::State;
+    if entry.gone.is_some() {
+        return ModemState::Gone;
+    }
+    match entry.modem.state {
+        State::Failed => ModemState::Failed,
+        State::Locked => ModemState::Locked,
+        State::Starting | State::Disabled | State::Switching => ModemState::Disabled,
+        State::Searching => ModemState::Searching,
+        State::Registered => ModemState::Registered,
+        State::Connecting => ModemState::Connecting,
+        State::Connected => ModemState::Connected,
+    }
+}
+
+/// While it is in no network its radio says nothing.
+fn radio(entry: &Entry) -> Option<Radio> {
+    let signal = &entry.modem.signal;
+    let tenths = |value: Option<f64>| value.map(|value| (value * 10.0).round() as i16);
+    let percent = signal.percent.filter(|(_, recent)| *recent).map(|(percent, _)| few(percent).min(100));
+    let any = [signal.rssi, signal.rsrp, signal.rsrq, signal.sinr].iter().any(Option::is_some);
+    (entry.gone.is_none() && (any || percent.is_some())).then(|| Radio {
+        at: entry.seen,
+        stale_after_ms: entry.stale_after().as_millis() as u32,
+        rssi_tenth_dbm: tenths(signal.rssi),
+        rsrp_tenth_dbm: tenths(signal.rsrp),
+        rsrq_tenth_db: tenths(signal.rsrq),
+        sinr_tenth_db: tenths(signal.sinr),
+        percent,
+        health: None,
+        ceiling: None,
+        handover: false,
+    })
+}
+
+pub(super) fn bands(numbers: &[u32]) -> Vec<Band> {
+    let band = |number: &u32| match band_of(*number) {
+        Some(('B', band)) => Some(Band::Lte(band)),
+        Some((_, band)) => Some(Band::Nr(band)),
+        // 0 is unknown, 256 is any: neither is a band.
+        None => (*number != 0 && *number != 256).then_some(Band::Legacy(u16::try_from(*number).ok()?)),
+    };
+    numbers.iter().filter_map(band).take(MOST_BANDS).collect()
+}
+
+fn few(number: u32) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+/// Devices say what they like: no more than a page shows.
+fn short(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(LONGEST).collect()
 }
 
 /// Where nobody chose: told apart on a dark page and on a bright one, and with the usual weaknesses of colour vision (Okabe and
@@ -66,3 +189,5 @@ const COLOURS: [[u8; 3]; 8] = [
     [0x99, 0x99, 0x99],
 ];
 const MOST_ADDRESSES: usize = 4;
+const MOST_BANDS: usize = 80;
+const LONGEST: usize = 64;

@@ -1,0 +1,186 @@
+"""A modem that speaks 3GPP TS 27.007 over a socket, as much of it as ModemManager's generic plugin asks for.
+
+`at_modem.py NAME` listens on the abstract socket NAME, which is the modem's port, and reads what becomes of it from its
+standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": "1234", "sim": false, "registered": false}.
+"""
+
+import json
+import os
+import re
+import selectors
+import socket
+import sys
+
+#: A SIM that exists nowhere: 001 is the test network's country.
+IMSI, ICCID, IMEI = "001010123456789", "8949000000000000014", "490154203237518"
+
+
+class Modem:
+    def __init__(self):
+        self.world = {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": None, "tries": 3, "sim": True, "registered": True,
+                      "silent_call": False}
+        self.radio_on = True
+        self.contexts = {"1": '"IP","internet"'}
+        self.register_reports = {"CREG": 0, "CGREG": 0, "CEREG": 0}
+
+    def become(self, what):
+        self.world.update(what)
+
+    @property
+    def locked(self):
+        return self.world["pin"] is not None
+
+    def answer(self, line):
+        """What it says to one command, without the echo."""
+        command = line.strip()
+        upper = command.upper()
+        if not upper.startswith("AT"):
+            return []
+        body = upper[2:]
+        for pattern, say in self.table():
+            if match := re.fullmatch(pattern, body):
+                said = say(*match.groups())
+                if said is None:
+                    return []
+                return said if said and said[-1].startswith(("+CME ERROR", "ERROR", "CONNECT")) else [*said, "OK"]
+        return ["ERROR"]
+
+    def call(self):
+        """The line becomes one of data, which would speak PPP from here on; or it never says whether it did."""
+        return None if self.world["silent_call"] else ["CONNECT"]
+
+    def table(self):
+        world = self.world
+        no_sim = lambda: ["+CME ERROR: 10"]  # noqa: E731
+        need_pin = lambda: ["+CME ERROR: 11"]  # noqa: E731
+
+        def with_sim(say):
+            return no_sim() if not world["sim"] else need_pin() if self.locked else say
+
+        def cpin():
+            return no_sim() if not world["sim"] else [f"+CPIN: {'SIM PIN' if self.locked else 'READY'}"]
+
+        def enter(pin):
+            if not self.locked:
+                return ["+CME ERROR: 3"]
+            if pin != world["pin"]:
+                world["tries"] -= 1
+                return ["+CME ERROR: 16"]
+            world["pin"] = None
+            return []
+
+        def registration(which):
+            stat = 1 if world["registered"] and world["sim"] and not self.locked and self.radio_on else 0
+            return [f'+{which}: {self.register_reports[which]},{stat}' + (',"1A2B","01C3D4E5",7' if stat else "")]
+
+        def report(which, how):
+            self.register_reports[which] = int(how)
+            return []
+
+        def signal():
+            # TS 27.007 8.69: 1 is RSRQ from -19.5, in half dB, and RSRP from -140, in dB; 0 is less.
+            rsrq = max(0, min(34, round((world["rsrq"] + 19.5) * 2) + 1))
+            rsrp = max(0, min(97, world["rsrp"] + 141))
+            return [f"+CESQ: 99,99,255,255,{rsrq},{rsrp}"]
+
+        def switch(how):
+            self.radio_on = how == "1"
+            return []
+
+        def define(number, context):
+            self.contexts[number] = context
+            return []
+
+        def crsm(what):
+            if what.startswith("176,12258"):
+                digits = ICCID.ljust(20, "F")
+                swapped = "".join(digits[i + 1] + digits[i] for i in range(0, 20, 2))
+                return [f'+CRSM: 144,0,"{swapped}"']
+            if what.startswith("176,28589"):
+                return ['+CRSM: 144,0,"00000002"']
+            if what.startswith("176,28486"):
+                return ['+CRSM: 144,0,"00' + b"Testnetz".hex().upper().ljust(32, "F") + '"']
+            return ["+CRSM: 106,130"]
+
+        return [
+            (r"", lambda: []),
+            (r"E[01].*|V1|X\d|Z|&[A-Z]\d?|Q0.*|\+CMEE=\d", lambda: []),
+            (r"I", lambda: ["Bondbox", "Emulated modem", "1.0"]),
+            (r"\+GMI|\+CGMI", lambda: ["Bondbox"]),
+            (r"\+GMM|\+CGMM", lambda: ["Emulated modem"]),
+            (r"\+GMR|\+CGMR", lambda: ["1.0"]),
+            (r"\+GSN|\+CGSN", lambda: [IMEI]),
+            (r"\+GCAP", lambda: ["+GCAP: +CGSM,+DS,+ES"]),
+            (r"\+CPIN\?", cpin),
+            (r'\+CPIN="?(\d+)"?', enter),
+            (r"\+CIMI", lambda: with_sim([IMSI])),
+            (r"\+C?CCID\??|\+ICCID", lambda: with_sim([f"+CCID: {ICCID}"])),
+            (r"\+CRSM=(.*)", lambda what: with_sim(crsm(what))),
+            (r"\+CFUN\?", lambda: [f"+CFUN: {int(self.radio_on)}"]),
+            (r"\+CFUN=(\d).*", switch),
+            (r"\+(CREG|CGREG|CEREG)=\?", lambda which: [f"+{which}: (0-2)"]),
+            (r"\+(CREG|CGREG|CEREG)=(\d)", report),
+            (r"\+(CREG|CGREG|CEREG)\?", registration),
+            (r"\+COPS=3,[02];\+COPS\?|\+COPS\?", lambda: ['+COPS: 0,2,"00101",7'] if world["registered"] else ["+COPS: 0"]),
+            (r"\+COPS=.*", lambda: []),
+            (r"\+CSQ", lambda: [f"+CSQ: {world['csq']},99"]),
+            (r"\+CESQ=\?", lambda: ["+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-34,255),(0-34,255),(0-97,255)"]),
+            (r"\+CESQ", signal),
+            (r"\+WS46=\?", lambda: ["+WS46: (12,22,25,28,29)"]),
+            (r"\+CGDCONT=\?", lambda: ['+CGDCONT: (1-11),"IP",,,(0-2),(0-4)', '+CGDCONT: (1-11),"IPV6",,,(0-2),(0-4)']),
+            (r"\+CGDCONT\?", lambda: [f'+CGDCONT: {number},{context},"",0,0' for number, context in self.contexts.items()]),
+            (r"\+CGDCONT=(\d+),(.*)", define),
+            (r"\+CGACT\?", lambda: ["+CGACT: 1,0"]),
+            (r"\+CSCS=\?", lambda: ['+CSCS: ("IRA","GSM","UCS2")']),
+            (r"D\*99.*", self.call),
+            (r"\+C(GDCONT|GACT|SCS|MER|GEREP|USD|TZR|TZU)=.*", lambda _: []),
+        ]
+
+
+def main(name):
+    modem = Modem()
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind("\0" + name)
+    server.listen(4)
+    os.set_blocking(0, False)
+    waiting = selectors.DefaultSelector()
+    waiting.register(server, selectors.EVENT_READ)
+    waiting.register(0, selectors.EVENT_READ)
+    buffers, said = {}, b""
+    log = open(os.environ["AT_LOG"], "a", buffering=1) if "AT_LOG" in os.environ else None
+    print("ready", flush=True)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is server:
+                port, _ = server.accept()
+                buffers[port] = b""
+                waiting.register(port, selectors.EVENT_READ)
+            elif key.fileobj == 0:
+                more = os.read(0, 4096)
+                if not more:
+                    return
+                *lines, said = (said + more).split(b"\n")
+                for line in lines:
+                    modem.become(json.loads(line))
+            else:
+                port = key.fileobj
+                try:
+                    more = port.recv(4096)
+                except ConnectionError:
+                    more = b""
+                if not more:
+                    waiting.unregister(port)
+                    port.close()
+                    del buffers[port]
+                    continue
+                *lines, buffers[port] = re.split(rb"[\r\n]+", buffers[port] + more)
+                for line in lines:
+                    answer = modem.answer(line.decode("ascii", "replace"))
+                    if log and line:
+                        print(line, answer, file=log)
+                    for out in answer:
+                        port.sendall(f"\r\n{out}\r\n".encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,100 @@
+"""ModemManager as Debian has it, on a bus of its own, with an emulated modem; and the modem service that watches it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from sticks import run, until
+
+HERE = Path(__file__).parent
+ROOT, SERVICE = "/org/freedesktop/ModemManager1", "org.freedesktop.ModemManager1"
+#: Where ModemManager's test interface puts a modem.
+PORT = "vmodem0"
+
+
+class Bench:
+    def __init__(self, folder: Path, binaries: Path):
+        self.folder, self.binaries = folder, binaries
+        # The name is the kernel's to share: two runs at once must not meet.
+        self.line = f"abstract:bondbox-{os.getpid()}"
+        self.processes = {}
+        said = self.begin("dbus-daemon", ["dbus-daemon", "--session", "--nofork", "--print-address"], stdout=subprocess.PIPE)
+        self.bus = said.stdout.readline().strip()
+
+    def begin(self, name, command, **how):
+        log = open(self.folder / f"{name}.log", "a")
+        environment = os.environ | {"DBUS_SESSION_BUS_ADDRESS": getattr(self, "bus", ""), "AT_LOG": str(self.folder / "at.log")}
+        how = {"stdout": log, "stderr": log, "text": True, "env": environment} | how
+        self.processes[name] = subprocess.Popen([str(part) for part in command], **how)
+        return self.processes[name]
+
+    def kill(self, name, how=signal.SIGKILL):
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait()
+
+    def plug(self, **world):
+        """An emulated modem on its line. ModemManager is told of it where it runs."""
+        command = [sys.executable, "-B", HERE / "at_modem.py", self.line]
+        modem = self.begin("modem", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert modem.stdout.readline() == "ready\n"
+        self.become(**world)
+        if "ModemManager" in self.processes:
+            self.tell()
+
+    def become(self, **world):
+        self.processes["modem"].stdin.write(json.dumps(world) + "\n")
+        self.processes["modem"].stdin.flush()
+
+    def start_manager(self):
+        command = ["ModemManager", "--test-session", "--test-enable", "--test-no-udev", "--test-no-qrtr", "--test-no-suspend-resume"]
+        self.begin("ModemManager", [*command, "--debug"])
+        until("ModemManager is there", lambda: self.ask(f"{SERVICE}", "org.freedesktop.DBus.Peer.Ping", check=False) is not None)
+        if "modem" in self.processes:
+            self.tell()
+
+    def tell(self):
+        self.ask(ROOT, f"{SERVICE}.Test.SetProfile", PORT, "generic", f"['{self.line}']")
+
+    def ask(self, path, method, *arguments, check=True):
+        path = path if path.startswith("/") else ROOT
+        command = ["gdbus", "call", "--address", self.bus, "-d", SERVICE, "-o", path, "-m", method, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout if done.returncode == 0 else None
+
+    def start_modems(self):
+        (self.folder / "unit").mkdir(exist_ok=True)
+        # It sees to the routes of what it finds: of this machine's own network it shall find nothing.
+        command = ["unshare", "--net", self.binaries / "bondbox-modems", "--run-dir", self.folder / "unit", "--state", self.folder, "--bus", self.bus]
+        self.begin("bondbox-modems", command)
+        until("the service is there", self.state)
+
+    def keep(self, **place):
+        """What an operator said of the modem's port before."""
+        (self.folder / "kept.json").write_text(json.dumps({"places": {PORT: place}}))
+
+    def state(self):
+        shown = subprocess.run([self.binaries / "bondbox-modems", "show", "--run-dir", self.folder / "unit"], capture_output=True)
+        return json.loads(shown.stdout) if shown.returncode == 0 else None
+
+    def modem(self):
+        return next((modem for modem in (self.state() or {"modems": []})["modems"] if modem["port"] == PORT), {})
+
+    def asked(self, what):
+        """How often the modem was told something that begins so."""
+        log = self.folder / "at.log"
+        return sum(line.startswith(f"b'{what}") for line in log.read_text().splitlines()) if log.exists() else 0
+
+    def close(self):
+        for process in reversed(self.processes.values()):
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+__all__ = ["Bench", "PORT", "run", "until"]

@@ -1,0 +1,380 @@
+//! What modems are to do next, one thing at a time each.
+//!
+//! ```text
+//! locked ──PIN──▶ disabled ──enable──▶ searching ──▶ registered ──connect──▶ connected
+//!                                        └── its radio is read from here on ──┘
+//! ```
+//!
+//! ModemManager may be restarted at any point and a modem may vanish at any: nothing is remembered of what was reached, only of
+//! what failed, so that it is tried again later and later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bondbox_modem::{Action, Lock, Modem, ModemError, Quirk, State, quirks};
+use bondbox_radio::{Radio, Reading};
+use bondbox_udev::Port;
+use bondbox_units::Instant;
+
+use crate::kept::Place;
+
+/// All modems, those included that were pulled and may come back.
+#[derive(Debug, Default)]
+pub struct Book {
+    entries: BTreeMap<Port, Entry>,
+}
+
+/// A modem.
+#[derive(Debug)]
+pub struct Entry {
+    /// As last seen.
+    pub modem: Modem,
+    /// When that was.
+    pub seen: Instant,
+    /// Since when it is gone, if it is.
+    pub gone: Option<Instant>,
+    /// Its radio, smoothed.
+    pub radio: Radio,
+    /// What stands in the way of more.
+    pub reason: Option<String>,
+    doing: Option<Action>,
+    /// A PIN that was wrong is not tried again by itself: three of them lock the SIM.
+    wrong_pin: Option<String>,
+    /// Its bearers need PPP: no other attempt changes that.
+    ppp: bool,
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Book {
+    /// All of them.
+    pub const fn entries(&self) -> &BTreeMap<Port, Entry> {
+        &self.entries
+    }
+
+    /// The modem whose bearer this interface carries, or would.
+    pub fn behind(&self, interface: &str) -> Option<(&Port, &Entry)> {
+        self.entries.iter().find(|(_, entry)| {
+            let bearer = entry.modem.bearer.as_ref().map(|bearer| bearer.interface.as_str());
+            entry.gone.is_none() && (entry.modem.interface.as_deref() == Some(interface) || bearer == Some(interface))
+        })
+    }
+
+    /// Takes in what ModemManager shows; nothing, where it is not there. Gives those that came and those that went.
+    pub fn look(&mut self, now: Instant, modems: Vec<Modem>) -> (Vec<Port>, Vec<Port>) {
+        let (mut came, mut there) = (Vec::new(), Vec::new());
+        for modem in modems {
+            let port = Port::of(Path::new(&modem.device));
+            there.push(port.clone());
+            match self.entries.get_mut(&port) {
+                // The same object, or one that took its place: a restart of ModemManager, or of the modem.
+                Some(entry) if entry.gone.is_none() && entry.modem.path == modem.path => {
+                    (entry.modem, entry.seen) = (modem, now);
+                }
+                _ => {
+                    came.push(port.clone());
+                    let wrong_pin = self.entries.remove(&port).and_then(|entry| entry.wrong_pin);
+                    self.entries.insert(port, Entry::new(now, modem, wrong_pin));
+                }
+            }
+        }
+        let mut went = Vec::new();
+        for (port, entry) in &mut self.entries {
+            if entry.gone.is_none() && !there.contains(port) {
+                (entry.gone, entry.doing) = (Some(now), None);
+                went.push(port.clone());
+            }
+        }
+        self.entries.retain(|_, entry| entry.gone.is_none_or(|since| now.since(since) < REMEMBERED));
+        (came, went)
+    }
+
+    /// Takes the radios' readings as they are known. ModemManager asks modems every second and tells what has changed: while it
+    /// is there, what it did not tell is as before, unless it says that a modem has not answered for a minute.
+    pub fn listen(&mut self, now: Instant) {
+        for entry in self.entries.values_mut().filter(|entry| entry.gone.is_none()) {
+            let signal = &entry.modem.signal;
+            if signal.percent.is_some_and(|(_, recent)| !recent) {
+                continue;
+            }
+            let narrow = |value: Option<f64>| value.map(|value| value as f32);
+            let reading = Reading { rsrp: narrow(signal.rsrp), rsrq: narrow(signal.rsrq), sinr: narrow(signal.sinr) };
+            entry.radio.on_reading(now, &reading);
+            entry.seen = now;
+        }
+    }
+
+    /// What has to be begun now: the port, the modem's object, and what.
+    pub fn next<'a>(
+        &mut self,
+        now: Instant,
+        place: impl Fn(&Port, &Modem) -> Option<&'a Place>,
+    ) -> Vec<(Port, String, Action)> {
+        let mut begun = Vec::new();
+        for (port, entry) in &mut self.entries {
+            if entry.gone.is_some() || entry.doing.is_some() || now < entry.not_before {
+                continue;
+            }
+            let (action, reason) = entry.wish(place(port, &entry.modem));
+            if entry.failures == 0 || reason.is_some() {
+                entry.reason = reason;
+            }
+            if let Some(action) = action {
+                entry.doing = Some(action.clone());
+                begun.push((port.clone(), entry.modem.path.clone(), action));
+            }
+        }
+        begun
+    }
+
+    /// Something that was begun has ended, or failed so.
+    pub fn done(&mut self, now: Instant, port: &Port, path: &str, action: &Action, failed: Option<&ModemError>) {
+        let Some(entry) = self.entries.get_mut(port).filter(|entry| entry.modem.path == path) else { return };
+        entry.doing = None;
+        match failed {
+            // What it brought shows when ModemManager is next asked.
+            None => (entry.failures, entry.reason, entry.not_before) = (0, None, now + SETTLES),
+            Some(error) => {
+                entry.failures += 1;
+                entry.reason = Some(error.to_string());
+                entry.not_before = now + FIRST_WAIT.saturating_mul(1 << entry.failures.min(7)).min(LONGEST_WAIT);
+                match (action, error) {
+                    (Action::Unlock { pin, .. }, ModemError::Refused(_)) => entry.wrong_pin = Some(pin.clone()),
+                    (Action::Connect { .. }, ModemError::Ppp) => entry.ppp = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// An operator changed something: it is tried at once.
+    pub fn hurry(&mut self, port: &Port) {
+        if let Some(entry) = self.entries.get_mut(port) {
+            (entry.failures, entry.not_before, entry.wrong_pin) = (0, Instant::ZERO, None);
+        }
+    }
+}
+
+impl Entry {
+    fn new(now: Instant, modem: Modem, wrong_pin: Option<String>) -> Self {
+        Self {
+            modem,
+            seen: now,
+            gone: None,
+            radio: Radio::default(),
+            reason: None,
+            doing: None,
+            wrong_pin,
+            ppp: false,
+            failures: 0,
+            not_before: Instant::ZERO,
+        }
+    }
+
+    /// What it is to do, or why it does no more.
+    fn wish(&self, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+        let modem = &self.modem;
+        let because = |reason: &str| (None, Some(reason.to_owned()));
+        match modem.state {
+            State::Failed => because(modem.failure.unwrap_or("it does not say why")),
+            State::Starting | State::Switching | State::Connecting => (None, None),
+            State::Locked => self.unlock(place),
+            State::Disabled => (Some(Action::Enable), None),
+            State::Searching | State::Registered | State::Connected => {
+                if modem.signal_rate != self.rate() {
+                    return (Some(Action::Listen(self.rate())), None);
+                }
+                self.connect(place)
+            }
+        }
+    }
+
+    fn unlock(&self, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+        let because = |reason: &str| (None, Some(reason.to_owned()));
+        let pin = place.and_then(|place| place.pin.clone());
+        match (self.modem.lock, pin, &self.modem.sim) {
+            (Lock::Pin(_), None, _) => because("the SIM asks for its PIN"),
+            (Lock::Pin(_), Some(pin), _) if self.wrong_pin.as_ref() == Some(&pin) => {
+                because("the SIM did not take its PIN")
+            }
+            (Lock::Pin(Some(0 | 1)), ..) => because("the SIM has one try left for its PIN, which is the operator's"),
+            (Lock::Pin(_), Some(pin), Some(sim)) => (Some(Action::Unlock { sim: sim.path.clone(), pin }), None),
+            (Lock::Puk(_), ..) => because("the SIM asks for its PUK"),
+            (Lock::Other, ..) => because("it asks for a code of its seller"),
+            (Lock::Pin(_), _, None) | (Lock::None, ..) => (None, None),
+        }
+    }
+
+    fn connect(&self, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+        let because = |reason: &str| (None, Some(reason.to_owned()));
+        let network = &self.modem.network;
+        let access = place.map(|place| place.access.clone()).unwrap_or_default();
+        match self.modem.state {
+            State::Connected => (None, None),
+            _ if network.denied => because("the network sent it away"),
+            State::Registered if network.roaming && !access.roaming => {
+                because("it is in another network than its own, where it may not connect")
+            }
+            State::Registered if self.ppp => (None, Some(ModemError::Ppp.to_string())),
+            State::Registered => {
+                let (apn, user, password) = (access.apn, access.user, access.password);
+                (Some(Action::Connect { apn, user, password, roaming: access.roaming }), None)
+            }
+            _ => because("it looks for a network"),
+        }
+    }
+
+    /// Seconds between two readings of its radio; ModemManager takes whole ones.
+    fn rate(&self) -> u32 {
+        if self.quirks().contains(&Quirk::NoAt) { 15 } else { 1 }
+    }
+
+    /// What its model is known for.
+    pub fn quirks(&self) -> &'static [Quirk] {
+        quirks(&self.modem.manufacturer, &self.modem.model)
+    }
+
+    /// How old a reading of its radio may become.
+    pub fn stale_after(&self) -> Duration {
+        // A reading that does not change is not told again; the book is looked through every half minute.
+        Duration::from_secs(45).max(Duration::from_secs(u64::from(self.rate()) * 3))
+    }
+}
+
+/// What was pulled longer ago does not come back by itself.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// ModemManager shows what it did a moment after it says that it is done.
+const SETTLES: Duration = Duration::from_millis(500);
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use bondbox_modem::{Network, Sim};
+
+    use super::*;
+
+    fn modem(state: State) -> Modem {
+        Modem {
+            path: "/modem/0".into(),
+            device: "/sys/devices/platform/usb1/1-1".into(),
+            state,
+            signal_rate: 1,
+            sim: Some(Sim { path: "/sim/0".into(), ..Sim::default() }),
+            ..Modem::default()
+        }
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(1_000_000 + seconds * 1_000)
+    }
+
+    fn port() -> Port {
+        Port::named("usb1-1")
+    }
+
+    fn next(book: &mut Book, seconds: u64, place: &Place) -> Vec<Action> {
+        book.next(at(seconds), |_, _| Some(place)).into_iter().map(|(_, _, action)| action).collect()
+    }
+
+    fn reason(book: &Book) -> &str {
+        book.entries()[&port()].reason.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_modem_is_brought_on_the_air_step_by_step_and_again_after_a_restart() {
+        let (mut book, place) = (Book::default(), Place { pin: Some("1234".into()), ..Place::default() });
+        let connect =
+            Action::Connect { apn: String::new(), user: String::new(), password: String::new(), roaming: false };
+        let steps = [
+            (
+                Modem { lock: Lock::Pin(Some(3)), ..modem(State::Locked) },
+                Action::Unlock { sim: "/sim/0".into(), pin: "1234".into() },
+            ),
+            (modem(State::Disabled), Action::Enable),
+            (Modem { signal_rate: 0, ..modem(State::Searching) }, Action::Listen(1)),
+            (modem(State::Registered), connect),
+        ];
+        for (restart, path) in ["/modem/0", "/modem/7"].into_iter().enumerate() {
+            for (step, (seen, expected)) in (0..).zip(&steps) {
+                let now = restart as u64 * 100 + step * 10;
+                let (came, _) = book.look(at(now), vec![Modem { path: path.into(), ..seen.clone() }]);
+                assert_eq!(came.len(), usize::from(step == 0));
+                assert_eq!(next(&mut book, now, &place), std::slice::from_ref(expected));
+                assert_eq!(next(&mut book, now + 1, &place), [], "one thing at a time");
+                book.done(at(now + 2), &port(), path, expected, None);
+            }
+            book.look(at(90), vec![Modem { path: path.into(), ..modem(State::Connected) }]);
+            assert_eq!(next(&mut book, 91, &place), []);
+        }
+        let (_, went) = book.look(at(300), vec![]);
+        assert_eq!(went, [port()]);
+        assert_eq!(next(&mut book, 301, &place), []);
+    }
+
+    #[test]
+    fn a_wrong_pin_is_tried_once_and_the_last_try_is_left_to_people() {
+        let (mut book, place) = (Book::default(), Place { pin: Some("0000".into()), ..Place::default() });
+        let locked = |left| Modem { lock: Lock::Pin(Some(left)), ..modem(State::Locked) };
+        book.look(at(0), vec![locked(3)]);
+        let tried = next(&mut book, 0, &place);
+        book.done(at(1), &port(), "/modem/0", &tried[0], Some(&ModemError::Refused("incorrect password".into())));
+        // A restart makes another object of it.
+        book.look(at(600), vec![Modem { path: "/modem/1".into(), ..locked(2) }]);
+        assert_eq!(next(&mut book, 600, &place), []);
+        assert_eq!(reason(&book), "the SIM did not take its PIN");
+        let other = Place { pin: Some("1111".into()), ..Place::default() };
+        book.look(at(601), vec![Modem { path: "/modem/1".into(), ..locked(1) }]);
+        assert_eq!(next(&mut book, 601, &other), []);
+        assert!(reason(&book).contains("one try left"), "{}", reason(&book));
+        book.look(at(602), vec![Modem { path: "/modem/1".into(), lock: Lock::Puk(Some(10)), ..modem(State::Locked) }]);
+        assert_eq!(next(&mut book, 602, &other), []);
+        assert_eq!(reason(&book), "the SIM asks for its PUK");
+    }
+
+    #[test]
+    fn what_fails_is_tried_later_and_later_and_ppp_never_again() {
+        let (mut book, place) = (Book::default(), Place::default());
+        book.look(at(0), vec![modem(State::Registered)]);
+        let (mut now, mut waits) = (0, vec![]);
+        for _ in 0..9 {
+            let begun = now;
+            let action = loop {
+                if let [action] = &next(&mut book, now, &place)[..] {
+                    break action.clone();
+                }
+                now += 1;
+            };
+            waits.push(now - begun);
+            book.done(at(now), &port(), "/modem/0", &action, Some(&ModemError::Refused("no network".into())));
+            assert_eq!(reason(&book), "no network");
+        }
+        assert_eq!(waits, [0, 4, 8, 16, 32, 64, 128, 256, 256]);
+        book.hurry(&port());
+        let action = next(&mut book, now, &place)[0].clone();
+        book.done(at(now), &port(), "/modem/0", &action, Some(&ModemError::Ppp));
+        assert_eq!(next(&mut book, now + 10_000, &place), []);
+        assert!(reason(&book).contains("PPP"));
+    }
+
+    #[test]
+    fn in_a_foreign_network_it_connects_only_where_it_may() {
+        let (mut book, mut place) = (Book::default(), Place::default());
+        let network = Network { roaming: true, ..Network::default() };
+        book.look(at(0), vec![Modem { network, ..modem(State::Registered) }]);
+        assert_eq!(next(&mut book, 0, &place), []);
+        assert!(reason(&book).contains("another network"));
+        place.access.roaming = true;
+        assert!(matches!(next(&mut book, 1, &place)[..], [Action::Connect { roaming: true, .. }]));
+    }
+
+    #[test]
+    fn a_model_that_freezes_is_asked_seldom() {
+        let mut book = Book::default();
+        let huawei =
+            Modem { manufacturer: "Huawei".into(), model: "ME909s".into(), signal_rate: 0, ..modem(State::Registered) };
+        book.look(at(0), vec![huawei]);
+        assert_eq!(next(&mut book, 0, &Place::default()), [Action::Listen(15)]);
+    }
+}
