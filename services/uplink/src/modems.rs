@@ -34,13 +34,20 @@ pub(crate) enum Change {
 pub(crate) struct Modems {
     client: Option<Client<protocol::Modems>>,
     known: Known,
+    /// As last said, while the service is there.
+    state: Option<State>,
 }
 
 impl Modems {
     /// Watches it, if that is `wanted`, beside the links `set`.
     pub(crate) fn connect(wanted: bool, run_dir: &Path, set: impl Iterator<Item = String>) -> Self {
         let client = wanted.then(|| Client::connect(run_dir, Peers::with(&[SERVICE_USER.into()]), Want::State));
-        Self { client, known: Known { set: set.collect(), ..Known::default() } }
+        Self { client, known: Known { set: set.collect(), ..Known::default() }, state: None }
+    }
+
+    /// What the service last said, while it is there.
+    pub(crate) const fn state(&self) -> Option<&State> {
+        self.state.as_ref()
     }
 
     /// Waits for what the service says. May be dropped halfway.
@@ -53,10 +60,15 @@ impl Modems {
 
     pub(crate) fn handle(&mut self, now: Instant, event: Event) -> Vec<Change> {
         match event {
-            Event::State(state) => return self.known.take(now, &state),
+            Event::State(state) => {
+                let changes = self.known.take(now, &state);
+                self.state = Some(state);
+                return changes;
+            }
             Event::Connected(service) => tracing::info!(build = service.build, "the modem service is there"),
             Event::Disconnected(reason) => {
                 tracing::info!(reason, "the modem service is not there; the links that it told of stay");
+                self.state = None;
             }
             Event::Media(_) => {}
         }

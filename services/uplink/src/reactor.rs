@@ -397,7 +397,7 @@ impl Uplink {
             late.responder.refuse(Refusal::NoEffect(format!("link {}: {why}; it is waited for", late.name)));
         }
         let status = self.sender.status(now);
-        self.telemetry.tell(now, self.source.capture_state(), &mut self.sender);
+        self.telemetry.tell(now, self.source.capture_state(), self.modems.state(), &mut self.sender);
         let state = show::state(&self.gateway_name, &status, self.links.all(), &self.gone, self.sender.rejected());
         self.server.set_state(state);
     }
