@@ -17,6 +17,7 @@ enum Device {
     Camera {
         camera: Camera,
         values: HashMap<u32, i64>,
+        signal: bool,
     },
     /// A node that delivers no pictures, as a camera's second one.
     Other,
@@ -26,12 +27,19 @@ impl Fake {
     /// Plugs a camera in.
     pub fn plug(&self, camera: Camera) {
         let values = camera.controls.iter().map(|control| (control.id, control.default)).collect();
-        self.devices().insert(camera.path.clone(), Device::Camera { camera, values });
+        self.devices().insert(camera.path.clone(), Device::Camera { camera, values, signal: true });
     }
 
     /// Makes a node that is no camera.
     pub fn plug_other(&self, path: &Path) {
         self.devices().insert(path.into(), Device::Other);
+    }
+
+    /// Plugs the cable of a camera's input in, or pulls it.
+    pub fn set_signal(&self, path: &Path, there: bool) {
+        if let Some(Device::Camera { signal, .. }) = self.devices().get_mut(path) {
+            *signal = there;
+        }
     }
 
     /// Pulls a device out.
@@ -66,9 +74,17 @@ impl Cameras for Fake {
         }
     }
 
+    fn signal(&self, path: &Path) -> Result<(), CameraError> {
+        self.describe(path)?;
+        match self.devices().get(path) {
+            Some(Device::Camera { signal: false, .. }) => Err(CameraError::NoSignal(path.into())),
+            _ => Ok(()),
+        }
+    }
+
     fn set_control(&self, path: &Path, id: u32, value: i64) -> Result<i64, CameraError> {
         match self.devices().get_mut(path) {
-            Some(Device::Camera { camera, values }) => {
+            Some(Device::Camera { camera, values, .. }) => {
                 camera.accepts(id, value)?;
                 values.insert(id, value);
                 Ok(value)

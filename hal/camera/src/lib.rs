@@ -25,6 +25,12 @@ pub trait Cameras: Send + Sync {
     /// [`CameraError::Absent`], [`CameraError::NoCamera`] and [`CameraError::Device`].
     fn describe(&self, path: &Path) -> Result<Camera, CameraError>;
 
+    /// Whether something comes in at a camera's input, as at a cable of HDMI. A device that cannot tell has a signal.
+    ///
+    /// # Errors
+    /// [`CameraError::NoSignal`], and what [`Self::describe`] has.
+    fn signal(&self, path: &Path) -> Result<(), CameraError>;
+
     /// Sets a control and returns the value that is in force then, which a device may have rounded.
     ///
     /// # Errors
@@ -41,6 +47,9 @@ pub enum CameraError {
     /// A node, but none that delivers pictures.
     #[error("{}: delivers no pictures", .0.display())]
     NoCamera(PathBuf),
+    /// A camera whose input has nothing that it can show.
+    #[error("{}: there is no signal at its input", .0.display())]
+    NoSignal(PathBuf),
     /// The camera has no such control.
     #[error("{}: has no control {id:#x}", path.display())]
     NoControl {

@@ -8,6 +8,8 @@ use v4l::capability::Flags as Capabilities;
 use v4l::control::{Flags, Type, Value};
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
+use v4l::v4l_sys::{V4L2_IN_ST_NO_H_LOCK, V4L2_IN_ST_NO_POWER, V4L2_IN_ST_NO_SIGNAL, V4L2_IN_ST_NO_SYNC, v4l2_input};
+use v4l::v4l2::vidioc;
 use v4l::video::Capture;
 use v4l::{Control as Setting, Device, FourCC};
 
@@ -42,6 +44,19 @@ impl Cameras for V4l2 {
         })
     }
 
+    fn signal(&self, path: &Path) -> Result<(), CameraError> {
+        let device = open(path)?;
+        let about = guarded(path, || device.query_caps().map_err(|_| CameraError::NoCamera(path.into())))?;
+        if !about.capabilities.intersects(Capabilities::VIDEO_CAPTURE | Capabilities::VIDEO_CAPTURE_MPLANE) {
+            return Err(CameraError::NoCamera(path.into()));
+        }
+        let lost = V4L2_IN_ST_NO_POWER | V4L2_IN_ST_NO_SIGNAL | V4L2_IN_ST_NO_H_LOCK | V4L2_IN_ST_NO_SYNC;
+        match input_status(&device) {
+            Some(status) if status & lost != 0 => Err(CameraError::NoSignal(path.into())),
+            _ => Ok(()),
+        }
+    }
+
     fn set_control(&self, path: &Path, id: u32, value: i64) -> Result<i64, CameraError> {
         self.describe(path)?.accepts(id, value)?;
         let device = open(path)?;
@@ -74,6 +89,20 @@ fn open(path: &Path) -> Result<Device, CameraError> {
         io::ErrorKind::NotFound => CameraError::Absent(path.into()),
         _ => CameraError::Device { path: path.into(), reason: error.to_string() },
     })
+}
+
+/// What the input that is chosen says of itself: bits of `V4L2_IN_ST_*`. Cameras without inputs have none.
+#[allow(unsafe_code, reason = "the library has no call for inputs")]
+fn input_status(device: &Device) -> Option<u32> {
+    let fd = device.handle().fd();
+    let mut index: std::ffi::c_int = 0;
+    // SAFETY: both requests write a value of the type that is given here, and only while they run.
+    unsafe {
+        v4l::v4l2::ioctl(fd, vidioc::VIDIOC_G_INPUT, (&raw mut index).cast()).ok()?;
+        let mut input = v4l2_input { index: u32::try_from(index).ok()?, ..std::mem::zeroed() };
+        v4l::v4l2::ioctl(fd, vidioc::VIDIOC_ENUMINPUT, (&raw mut input).cast()).ok()?;
+        Some(input.status)
+    }
 }
 
 /// The library panics on names that are not UTF-8 and on types of controls that are newer than it. That comes from a

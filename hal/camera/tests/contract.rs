@@ -13,6 +13,8 @@ fn the_fake_keeps_the_contract() {
     fake.plug_other(Path::new("/dev/video1"));
     assert_eq!(fake.list().len(), 2);
     keeps_the_contract(&fake, Path::new("/dev/video1"));
+    fake.set_signal(Path::new("/dev/video0"), false);
+    assert_eq!(fake.signal(Path::new("/dev/video0")), Err(CameraError::NoSignal("/dev/video0".into())));
     fake.unplug(Path::new("/dev/video0"));
     assert_eq!(fake.list(), [webcam("/dev/video2")]);
 }
@@ -33,10 +35,13 @@ fn keeps_the_contract(cameras: &dyn Cameras, no_camera: &Path) {
             assert!(mode.width > 0 && mode.height > 0 && mode.frames > 0 && mode.seconds > 0, "{mode:?}");
         }
         controls_are_guarded(cameras, camera);
+        assert!(matches!(cameras.signal(&camera.path), Ok(()) | Err(CameraError::NoSignal(_))));
     }
     let absent = Path::new("/dev/video4711");
     assert_eq!(cameras.describe(absent), Err(CameraError::Absent(absent.into())));
     assert_eq!(cameras.set_control(absent, 1, 0), Err(CameraError::Absent(absent.into())));
+    assert_eq!(cameras.signal(absent), Err(CameraError::Absent(absent.into())));
+    assert_eq!(cameras.signal(no_camera), Err(CameraError::NoCamera(no_camera.into())));
     assert_eq!(cameras.describe(no_camera), Err(CameraError::NoCamera(no_camera.into())));
     assert_eq!(cameras.set_control(no_camera, 1, 0), Err(CameraError::NoCamera(no_camera.into())));
 }

@@ -20,7 +20,7 @@ use crate::air::{Air, Studio};
 use crate::feeder::{Numbering, Shelf};
 use crate::meter::{KEPT, Meter};
 use crate::settings::Settings;
-use crate::source::{Planner, Role, Runner, VideoSource};
+use crate::source::{Feed, Planner, Role, Runner, Signal, VideoSource};
 use crate::still;
 use crate::unit::{Unit, VIDEO};
 use crate::watch::{Action, Watch};
@@ -160,14 +160,19 @@ impl Service {
             now: clock::now,
         };
         let separate = sound.plan(&video);
+        let signal: Signal = {
+            let video = video.clone();
+            Box::new(move || video.signal(&V4l2).map_err(|error| error.to_string()))
+        };
         let planner: Planner = {
             let sound = if self.studio.sound.is_some() { sound } else { crate::source::SoundSource::None };
             Box::new(move || video.plan(&format, &sound, &V4l2).map_err(|error| error.to_string()))
         };
-        self.runners.push(Runner::start(role.clone(), planner)?);
+        self.runners.push(Runner::start(role.clone(), Feed { planner, signal })?);
         if let (Some(plan), Some(_)) = (separate, self.studio.sound) {
             let role = Role { name: format!("sound of {}", role.name), picture: false, loops: false, ..role };
-            self.runners.push(Runner::start(role, Box::new(move || Ok(Some(plan.clone()))))?);
+            let planner: Planner = Box::new(move || Ok(Some(plan.clone())));
+            self.runners.push(Runner::start(role, Feed { planner, signal: Box::new(|| Ok(())) })?);
         }
         Ok(())
     }

@@ -7,4 +7,4 @@ mod plan;
 mod run;
 
 pub use plan::{Plan, SoundSource, SourceError, VideoSource};
-pub use run::{Planner, Role, Runner};
+pub use run::{Feed, Planner, Role, Runner, Signal};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bondbox_camera::{Camera, Cameras, Encoding, Wanted};
+use bondbox_camera::{Camera, CameraError, Cameras, Encoding, Wanted};
 use bondbox_encoder::Format;
 use gstreamer as gst;
 
@@ -170,10 +170,25 @@ impl fmt::Display for VideoSource {
     }
 }
 
+impl VideoSource {
+    /// Whether a picture comes in, where a device can tell.
+    ///
+    /// # Errors
+    /// [`SourceError::NoCamera`].
+    pub fn signal(&self, cameras: &dyn Cameras) -> Result<(), SourceError> {
+        match self {
+            Self::Camera(path) => cameras.signal(path).map_err(|error| no_camera(path, &error)),
+            Self::Test | Self::Slate | Self::File(_) => Ok(()),
+        }
+    }
+}
+
+fn no_camera(path: &Path, error: &CameraError) -> SourceError {
+    SourceError::NoCamera { path: path.display().to_string(), reason: error.to_string() }
+}
+
 fn find(cameras: &dyn Cameras, path: &Path) -> Result<Camera, SourceError> {
-    cameras
-        .describe(path)
-        .map_err(|error| SourceError::NoCamera { path: path.display().to_string(), reason: error.to_string() })
+    cameras.describe(path).map_err(|error| no_camera(path, &error))
 }
 
 /// What follows `v4l2src`, so that it opens in the mode that suits best.

@@ -19,6 +19,17 @@ use crate::timeline::Stereo;
 /// Makes the plan anew for each attempt: what is there may have changed. `None` when there is nothing to run.
 pub type Planner = Box<dyn Fn() -> Result<Option<Plan>, String> + Send>;
 
+/// Says why nothing comes in although the device is there: a cable that was pulled.
+pub type Signal = Box<dyn Fn() -> Result<(), String> + Send>;
+
+/// What is kept running.
+pub struct Feed {
+    /// Makes the plan.
+    pub planner: Planner,
+    /// Looked at before and during an attempt.
+    pub signal: Signal,
+}
+
 /// A source that is kept running. Dropping it ends it: nothing of it reaches the shelf any more.
 pub struct Runner {
     /// Dropped to wake the thread.
@@ -46,14 +57,14 @@ impl Runner {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(role: Role, planner: Planner) -> std::io::Result<Self> {
+    pub fn start(role: Role, feed: Feed) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let present = Arc::new(AtomicBool::new(true));
         let outlet = Outlet { shelf: role.shelf.clone(), picture: role.picture, present: present.clone() };
         // Not joined at the end: a device may hang while it closes, and the next source must not wait for it.
         std::thread::Builder::new()
             .name("source".into())
-            .spawn(move || keep_running(&role, &outlet, &planner, &stopped))?;
+            .spawn(move || keep_running(&role, &outlet, &feed, &stopped))?;
         Ok(Self { _stop: stop, present })
     }
 }
@@ -99,13 +110,17 @@ enum End {
     Broken(String),
 }
 
-fn keep_running(role: &Role, outlet: &Outlet, planner: &Planner, stopped: &Receiver<()>) {
+fn keep_running(role: &Role, outlet: &Outlet, feed: &Feed, stopped: &Receiver<()>) {
     let mut pause = SHORTEST_PAUSE;
     let mut complaint = String::new();
     loop {
         let delivered = Arc::new(AtomicU64::new(0));
-        let end = match planner() {
-            Ok(Some(plan)) => attempt(role, outlet, &plan, &delivered, stopped).unwrap_or_else(End::Broken),
+        let end = match (feed.planner)() {
+            Ok(Some(plan)) => {
+                let lost = !complaint.is_empty();
+                let begun = Begun { plan, lost, delivered: delivered.clone() };
+                attempt(role, outlet, feed, begun, stopped).unwrap_or_else(End::Broken)
+            }
             Ok(None) => return,
             Err(reason) => End::Broken(reason),
         };
@@ -131,20 +146,25 @@ fn keep_running(role: &Role, outlet: &Outlet, planner: &Planner, stopped: &Recei
     }
 }
 
+/// One attempt.
+struct Begun {
+    plan: Plan,
+    /// It would bring back what was lost.
+    lost: bool,
+    delivered: Arc<AtomicU64>,
+}
+
 /// Runs the plan until it ends, one way or another.
-fn attempt(
-    role: &Role,
-    outlet: &Outlet,
-    plan: &Plan,
-    delivered: &Arc<AtomicU64>,
-    stopped: &Receiver<()>,
-) -> Result<End, String> {
-    let pipeline = Pipeline::build(plan)?;
+fn attempt(role: &Role, outlet: &Outlet, feed: &Feed, begun: Begun, stopped: &Receiver<()>) -> Result<End, String> {
+    (feed.signal)()?;
+    let Begun { plan, mut lost, delivered } = begun;
+    let pipeline = Pipeline::build(&plan)?;
     let ended = Arc::new(AtomicBool::new(false));
-    pipeline.connect(outlet, role.now, delivered, &ended);
+    pipeline.connect(outlet, role.now, &delivered, &ended);
     pipeline.0.set_state(gst::State::Playing).map_err(|error| pipeline.complaint().unwrap_or(error.to_string()))?;
-    let (mut seen, mut still) = (0, Duration::ZERO);
+    let (mut seen, mut still, mut turn) = (0, Duration::ZERO, 0_u64);
     loop {
+        turn += 1;
         match stopped.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(End::Stopped),
@@ -152,10 +172,19 @@ fn attempt(
         if let Some(reason) = pipeline.complaint() {
             return Ok(End::Broken(reason));
         }
+        if turn.is_multiple_of(SIGNAL_EVERY)
+            && let Err(reason) = (feed.signal)()
+        {
+            return Ok(End::Broken(reason));
+        }
         if ended.load(Ordering::Relaxed) {
             return Ok(End::Finished);
         }
         let count = delivered.load(Ordering::Relaxed);
+        if lost && count > 0 {
+            tracing::info!(source = role.name, "the source is back");
+            lost = false;
+        }
         still = if count == seen { still + LOOK } else { Duration::ZERO };
         seen = count;
         if still >= STANDSTILL {
@@ -253,6 +282,8 @@ fn heard(pipeline: &gst::Pipeline, sample: &gst::Sample) -> Option<(Instant, Vec
 
 /// How often a running source is looked at: less than the patience of the picture.
 const LOOK: Duration = Duration::from_millis(50);
+/// Looks from one question for the signal to the next.
+const SIGNAL_EVERY: u64 = 5;
 /// A source that is silent for this long is opened anew.
 const STANDSTILL: Duration = Duration::from_secs(3);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
