@@ -7,3 +7,6 @@ GST1_PLUGINS_BAD_CONF_OPTS += -Dsrt=enabled
 GST1_PLUGINS_BAD_DEPENDENCIES += srt
 $(GST1_PLUGINS_BAD_TARGET_CONFIGURE): | srt
 endif
+
+# What changes with each build comes last in the root, so that an update needs little more than that.
+ROOTFS_SQUASHFS_ARGS += -sort $(BR2_EXTERNAL_BONDBOX_PATH)/../board/common/squashfs.sort

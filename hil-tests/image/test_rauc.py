@@ -23,7 +23,7 @@ def root(request, tmp_path, keys):
     shutil.copytree(OVERLAY, tmp_path, symlinks=True, dirs_exist_ok=True)
     for name in ["passwd", "group", "shadow"]:
         (tmp_path / "etc" / name).touch()
-    run("env", f"BONDBOX_KEYRING={keys}/root.pem", "BONDBOX_VERSION=test-dev", BOARD / "common/post-build", tmp_path, request.param)
+    run("env", f"BONDBOX_KEYRING={keys}/root.pem", "BONDBOX_VERSION=1.2.3-dev", BOARD / "common/post-build", tmp_path, request.param)
     return request.param, tmp_path
 
 
@@ -31,7 +31,9 @@ def test_rauc_reads_it_and_finds_its_keyring(root, tmp_path):
     _, there = root
     text = (there / "etc/rauc/system.conf").read_text()
     assert "@" not in text, "something was not filled in"
-    (tmp_path / "system.conf").write_text(text.replace("path=/etc/", f"path={there}/etc/"))
+    # An older RAUC, as a build machine may have, knows no floor of versions.
+    assert (text := text.replace("path=/etc/", f"path={there}/etc/")).count(floor := "min-bundle-version=1.2.3-dev\n") == 1
+    (tmp_path / "system.conf").write_text(text.replace(floor, ""))
     # A bundle that is none is refused after the configuration was read, and by its format.
     (tmp_path / "none.raucb").write_bytes(bytes(4096))
     said = run("sh", "-c", f"! rauc --conf={tmp_path}/system.conf info {tmp_path}/none.raucb")
@@ -62,3 +64,10 @@ def test_its_boot_loaders_part_is_there(root):
             assert (there / f"usr/lib/systemd/system/{mount.strip('/')}.mount").exists()
         case other:
             raise AssertionError(f"nobody knows {other}")
+
+
+@pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3 dev", "890f119"])
+def test_a_version_that_cannot_be_compared_is_refused(version, tmp_path, keys):
+    command = ["env", f"BONDBOX_KEYRING={keys}/root.pem", f"BONDBOX_VERSION={version}", BOARD / "common/post-build"]
+    said = run("sh", "-c", '! "$@" 2>&1', "sh", *command, tmp_path, "qemu")
+    assert "must be like 1.2.3" in said
