@@ -19,8 +19,8 @@
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
-#   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks
-#   make rig            the same, and updates: a good one, and one that does not start
+#   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
+#   make rig            the same, and updates of other kinds, power cuts, full and damaged partitions, wrong clocks
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -124,21 +124,24 @@ check-boot:
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
-IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
+
+RIG_TESTS = test_unit.py test_hdmi.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
 	@hil-tests/setup build run rig
-	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-gateway -p bondbox-health
-	$(AS_ROOT) hil-tests/rig/build target/rig target/release
+	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-gateway -p bondbox-health
+	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
 
 .PHONY: rig-short
 rig-short: rig-unit
 	$(IN_RIG) test_unit.py
 
 .PHONY: rig
+rig: RIG_ALL = all
 rig: rig-unit
-	$(IN_RIG) test_unit.py test_updates.py
+	$(IN_RIG) $(RIG_TESTS)
 
 target/rig/venv/made: hil-tests/rig/requirements.txt
 	@hil-tests/setup rig

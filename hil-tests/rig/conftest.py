@@ -24,15 +24,16 @@ def binaries():
     return Path(os.environ["BINARIES"]).resolve()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def unit(binaries, tmp_path_factory):
     """A unit that is set up, switched on, and on the air."""
+    import gateway
     import rig
 
     folder = tmp_path_factory.mktemp("unit")
     yaml = Path(os.environ.get("RIG_YAML", HERE / "qemu.yaml"))
     built = rig.Unit(folder / "unit", machine.folder().resolve() / "unit" / "disk.img", yaml)
-    built.gateway = rig.Gateway(folder / "gateway", binaries)
+    built.gateway = gateway.Gateway(folder / "gateway", binaries)
     built.update = rig.Update(built, machine.folder().resolve() / "updates")
     built.set_up()
     built.power.on()
@@ -42,8 +43,8 @@ def unit(binaries, tmp_path_factory):
     built.update.served.stop()
 
 
-@pytest.fixture
-def gateway(unit):
+@pytest.fixture(name="gateway")
+def gateway_outside(unit):
     return unit.gateway
 
 
@@ -79,3 +80,4 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(feature, ...): what the rig must have")
+    config.addinivalue_line("markers", "long: not in the short run")

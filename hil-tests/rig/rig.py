@@ -1,117 +1,21 @@
-"""What tests of a whole unit can do to it: switch it off, pull its modems, install updates, watch its stream."""
+"""What tests of a whole unit can do to it: switch it off, pull its modems, install updates."""
 
-import json
 import os
 import re
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
 from pathlib import Path
 
 from labgrid import Environment
 from labgrid.consoleloggingreporter import ConsoleLoggingReporter
+from labgrid.driver.exception import ExecutionError
+from pexpect import TIMEOUT
 
+from patience import PATIENCE_S, until
 from served import Served
 from unit import Disk, text
 
-#: Everything below takes seconds on a free core. More than this is a hang.
-PATIENCE_S = 300
 
-
-def until(what, check, patience_s=PATIENCE_S, every_s=0.5):
-    """Asks `check` again and again until it has something, and returns that."""
-    end = time.monotonic() + patience_s
-    while not (found := check()):
-        assert time.monotonic() < end, f"after {patience_s} s still not: {what() if callable(what) else what}"
-        time.sleep(every_s)
-    return found
-
-
-def free_port(kind=socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Gateway:
-    """A gateway outside of the unit, which records what comes in."""
-
-    def __init__(self, folder: Path, binaries: Path):
-        folder.mkdir(parents=True)
-        self.folder, self.binary = folder, binaries / "bondbox-gateway"
-        self.port, http = free_port(socket.SOCK_DGRAM), free_port()
-        self.address = f"http://127.0.0.1:{http}"
-        self.key = self.say("keygen", "--out", folder / "key")
-        self.units = folder / "units"
-        self.units.touch()
-        (folder / "run").mkdir()
-        self.log = folder / "log"
-        self.process = subprocess.Popen(
-            [
-                *[self.binary, "--listen", f"127.0.0.1:{self.port}", "--identity", folder / "key"],
-                *["--units", self.units, "--http", f"127.0.0.1:{http}", "--run-dir", folder / "run"],
-                *["--record", folder / "recordings"],
-            ],
-            stderr=self.log.open("wb"),
-        )  # fmt: skip
-        (folder / "recordings").mkdir(exist_ok=True)
-
-    def say(self, *words) -> str:
-        return subprocess.run([self.binary, *words], check=True, capture_output=True, text=True).stdout.strip()
-
-    def pair(self, key: str) -> None:
-        self.units.write_text(f"{key} unit\n")
-        self.process.send_signal(signal.SIGHUP)
-
-    def status(self) -> dict | None:
-        """The stream as the gateway sees it."""
-        assert self.process.poll() is None, f"the gateway ended:\n{self.log.read_text()}"
-        try:
-            with urllib.request.urlopen(f"{self.address}/api/status", timeout=5) as answer:
-                streams = json.load(answer)["streams"]
-        except OSError:
-            return None
-        return streams[0] if streams else None
-
-    def delivered(self) -> int:
-        """Video units put out so far."""
-        status = self.status()
-        return sum(track["delivered"] for track in status["tracks"] if track["kind"] == "video") if status else 0
-
-    def lost(self) -> int:
-        return self.status()["totals"]["lost"]
-
-    def links(self) -> dict[str, str]:
-        status = self.status()
-        return {link["name"]: link["state"] for link in status["links"]} if status else {}
-
-    def flows(self, units=100, links=0) -> dict:
-        """Waits until so many more units came out, over at least so many links."""
-        before = self.delivered()
-
-        def check():
-            up = [name for name, state in self.links().items() if state == "up"]
-            return self.delivered() >= before + units and len(up) >= links
-
-        until(lambda: f"{units} units over {links} links, but {self.status()}", check)
-        return self.status()
-
-    def decode(self) -> list[tuple[int, str]]:
-        """Of each recording: how many pictures a decoder makes of it, and what it complains of."""
-        found = []
-        for path in sorted((self.folder / "recordings").glob("**/*.ts")):
-            run = subprocess.run(
-                ["ffprobe", "-v", "warning", "-count_frames", "-select_streams", "v", "-show_entries",
-                 "stream=nb_read_frames", "-of", "csv=p=0", path], check=True, capture_output=True, text=True)  # fmt: skip
-            found.append((int(re.search(r"\d+", run.stdout)[0]), run.stderr))
-        assert found, "there is no recording"
-        return found
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
+#: What an emulated processor can encode in real time.
+CAPTURE = 'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\n'
 
 
 class Modem:
@@ -133,6 +37,27 @@ class Modem:
         self._unit.qmp("netdev_del", id=f"net{self._port}")
 
 
+class Hdmi:
+    """The picture that comes in: what vivid plays is HDMI with a cable."""
+
+    DEVICE = "/dev/video0"
+
+    def __init__(self, unit):
+        self._unit = unit
+
+    def plug_in(self) -> None:
+        self._unit.run("modprobe vivid n_devs=1 num_inputs=1 input_types=0x3 num_outputs=0 node_types=0x1")
+
+    def lose(self) -> None:
+        self._signal(1)
+
+    def come_back(self) -> None:
+        self._signal(0)
+
+    def _signal(self, mode: int) -> None:
+        self._unit.run(f"v4l2-ctl -d {self.DEVICE} --set-ctrl dv_timings_signal_mode={mode}")
+
+
 class Update:
     """Updates from a server outside."""
 
@@ -140,9 +65,19 @@ class Update:
         self._unit, self._folder = unit, folder
         self.served = Served(folder)
 
+    def command(self, bundle: str) -> str:
+        """Fetches and installs it."""
+        return f"rauc install http://10.0.2.2:{self.served.port}/{bundle}"
+
     def install(self, bundle: str) -> str:
         """Has the unit fetch and install it, which must succeed."""
-        return self._unit.run(f"rauc install http://10.0.2.2:{self.served.port}/{bundle}", timeout=900)
+        return self._unit.run(self.command(bundle), timeout=900)
+
+    def refused(self, bundle: str) -> str:
+        """Has the unit try to install it, and returns why it did not."""
+        code, said = self._unit.try_run(self.command(bundle), timeout=300)
+        assert code != 0, f"{bundle} was installed:\n{said}"
+        return said
 
     def size(self, bundle: str) -> int:
         return (self._folder / bundle).stat().st_size
@@ -152,8 +87,13 @@ class Power:
     def __init__(self, unit):
         self._unit = unit
 
-    def on(self) -> None:
-        self._unit.driver.on()
+    def on(self, clock: str | None = None) -> None:
+        """Switches it on, with its clock at the real time or at the one given, such as 1970-01-01."""
+        driver = self._unit.driver
+        self._unit.target.deactivate(driver)
+        driver.extra_args = self._unit.extra_args + (f" -rtc base={clock}T00:00:00" if clock else "")
+        self._unit.target.activate(driver)
+        driver.on()
         self._unit.stick_in()
 
     def cut(self) -> None:
@@ -178,10 +118,12 @@ class Unit:
         self.target = Environment(str(yaml)).get_target("main")
         self.features = set(self.target.env.get_target_features())
         self.driver = self.target.get_driver("QEMUDriver")
+        self.extra_args = self.driver.extra_args
         self._shell = None
         self.power = Power(self)
         self.modem = [Modem(self, port + 1) for port in range(modems)]
         self.plugged = list(self.modem)
+        self.hdmi = Hdmi(self)
 
     def qmp(self, command: str, **arguments):
         return self.driver.monitor_command(command, arguments)
@@ -196,29 +138,59 @@ class Unit:
     def set_up(self) -> None:
         """What an operator's set-up leaves in `state`: the unit's key, paired with the gateway, and the settings."""
         tree = self.folder / "state"
-        (tree / "settings").mkdir(parents=True)
-        (tree / "bondbox-uplink").mkdir()
+        for part in ("settings", "bondbox-uplink"):
+            (tree / part).mkdir(parents=True, exist_ok=True)
         key = tree / "bondbox-uplink" / "key"
+        key.unlink(missing_ok=True)
         self.gateway.pair(self.gateway.say("keygen", "--out", key))
-        links = ", ".join(f'"{modem.name}"' for modem in self.modem)
         (tree / "settings" / "uplink.toml").write_text(
-            f'gateway = "10.0.2.2:{self.gateway.port}"\ngateway_key = "{self.gateway.key}"\nlink = [{links}]\n'
+            f'gateway = "10.0.2.2:{self.gateway.port}"\ngateway_key = "{self.gateway.key}"\n'
             'latency_ms = 2000\nstart_bitrate_kbps = 500\nmax_bitrate_kbps = 1000\n'
         )
-        # What an emulated processor can encode in real time.
-        (tree / "settings" / "capture.toml").write_text(
-            'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\n'
-        )
+        (tree / "settings" / "capture.toml").write_text(CAPTURE)
         self.disk.fill("state", tree, owner={"bondbox-uplink": (962, 960)})
 
     def restart(self) -> None:
         """As somebody would who asks it to; comes back when there is a shell."""
-        self.run("systemctl reboot")
-        self.leave_shell()
+        self.ask_and_restart("systemctl reboot")
         self.come_back()
 
-    def come_back(self) -> None:
-        until("a shell", lambda: self.try_run("true")[0] == 0)
+    def ask_and_restart(self, command: str) -> None:
+        """Gives a command that restarts it, and waits until it has begun to start."""
+        self.shell().console.sendline(command)
+        self.leave_shell()
+        # A prompt of before is no prompt.
+        self.until_said("Starting slot")
+
+    def come_back(self, slot: str | None = None) -> None:
+        """Waits for a shell, from this slot if one is named: what does not work may start, and give way later."""
+        slots = [slot] if slot else ["A", "B"]
+        there = lambda: self._answer("cat /run/bondbox-boot/slot") in slots
+        until(lambda: f"a shell, but {self.said()[-4000:]}", there)
+
+    def works(self, slot: str, version: str | None = None) -> None:
+        """It has come up from this slot, says itself that it works, and its stream arrives."""
+        self.come_back(slot)
+        assert version is None or self.version() == version
+        self.marked_good()
+        self.gateway.flows(units=20, links=len(self.plugged))
+
+    def _answer(self, command: str) -> str | None:
+        """What a command says, if there is a shell that ends it."""
+        try:
+            code, said = self.try_run(command, timeout=20)
+        except (TIMEOUT, ExecutionError):
+            code, said = 1, ""
+        if code:
+            # A shell of before the last start is none.
+            self.leave_shell()
+        return None if code else said
+
+    def captures(self, source: str) -> None:
+        """Has the picture come from there; a setting, and the capture service started anew."""
+        # The file itself is mounted where the service reads it.
+        self.run(f"printf '%s\\nsource = \"{source}\"\\n' '{CAPTURE}' >/state/settings/capture.toml")
+        self.run("systemctl restart bondbox-capture")
 
     def marked_good(self) -> None:
         """Waits until the unit itself says that it works."""
@@ -265,6 +237,10 @@ class Unit:
     def said(self) -> str:
         """Everything that its serial line said."""
         return text(self.console)
+
+    def until_said(self, pattern: str) -> None:
+        """Waits for words that its serial line has not said yet."""
+        self.driver.expect(pattern, timeout=PATIENCE_S)
 
     def slots_started(self) -> list[str]:
         return re.findall(r"Starting slot (\w)\.", self.said())

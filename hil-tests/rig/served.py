@@ -5,6 +5,8 @@ import re
 import threading
 from pathlib import Path
 
+from patience import until
+
 
 class Served:
     """Serves a folder on this machine, and counts what was fetched."""
@@ -48,6 +50,10 @@ class Served:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def until(self, count: int) -> None:
+        """Waits until so many bytes were fetched."""
+        until(lambda: f"{count} bytes fetched, but {self.bytes}", lambda: self.bytes >= count, every_s=0.05)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -56,9 +56,3 @@ def test_nothing_is_lost_when_sticks_are_pulled_one_after_the_other(unit, gatewa
         gateway.flows(units=60, links=2)
     assert gateway.lost() == lost, gateway.status()
 
-
-def test_what_the_gateway_recorded_decodes(unit, gateway):
-    unit.power.cut()
-    gateway.stop()
-    for pictures, complaints in gateway.decode():
-        assert pictures > 50 and not complaints, complaints

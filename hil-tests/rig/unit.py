@@ -68,6 +68,12 @@ class Disk:
         block.write_bytes(self.fat("esp", "mtype", "::/EFI/BOOT/grubenv"))
         words = [f"{key}={value}" for key, value in values.items()]
         subprocess.run(["grub-editenv", block, "set", *words], check=True)
+        self.environment_is(block.read_bytes())
+
+    def environment_is(self, content: bytes) -> None:
+        """Puts this in the place of GRUB's environment, whatever it is."""
+        block = self.path.with_suffix(".grubenv")
+        block.write_bytes(content)
         self.fat("esp", "mcopy", "-o", str(block), "::/EFI/BOOT/grubenv")
 
 
