@@ -22,10 +22,10 @@ BONDBOX_CARGO_BUILD_OPTS = \
 	--config 'source.crates-io.replace-with="vendored"' \
 	--config 'source.vendored.directory="$(BONDBOX_VENDOR)"'
 
-# The programs that the units of the overlay start, and the one that the initramfs of a Raspberry Pi takes.
+# The programs that the units of the overlay start, the one that the initramfs of a Raspberry Pi takes, and the one for people.
 BONDBOX_UNITS = $(wildcard $(BONDBOX_TOP)/overlay/usr/lib/systemd/system/bondbox-*.service)
 BONDBOX_STARTED = $(sort $(shell sed -n 's|^ExecStart=/usr/bin/\(bondbox-[a-z]*\).*|\1|p' $(BONDBOX_UNITS)))
-BONDBOX_PROGRAMS = bondbox-restart \
+BONDBOX_PROGRAMS = bondbox-restart bondboxctl \
 	$(filter-out $(if $(BR2_PACKAGE_BONDBOX_GATEWAY),,bondbox-gateway),$(BONDBOX_STARTED))
 
 # bindgen reads the target's V4L2 headers with the host's libclang, which has to be told where they are. The C half of the TLS

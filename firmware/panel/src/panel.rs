@@ -96,6 +96,8 @@ pub struct View {
     pub step: BatteryStep,
     /// The fan's speed in percent.
     pub fan: u8,
+    /// Whether start and select are down.
+    pub down: [bool; 2],
     /// Since the start.
     pub counters: Counters,
 }
@@ -125,7 +127,9 @@ pub struct Panel {
 struct Waiting {
     action: Action,
     until: Instant,
+    /// As it was when it was asked for: an effect is a difference.
     profile: Option<u8>,
+    unpaired: bool,
 }
 
 impl Panel {
@@ -218,13 +222,9 @@ impl Panel {
             mains: self.battery.mains(),
             step: self.battery.step(),
             fan: self.fan.percent(now),
+            down: [Key::Start, Key::Select].map(|key| self.keys.is_down(key)),
             counters: Counters { bounces: self.keys.bounces, ..self.counters },
         }
-    }
-
-    /// Whether `key` is down.
-    pub fn is_down(&self, key: Key) -> bool {
-        self.keys.is_down(key)
     }
 
     fn on_gesture(&mut self, now: Instant, gesture: Gesture) {
@@ -335,7 +335,8 @@ impl Panel {
         } {
             self.intend(intent);
         }
-        self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile });
+        let unpaired = self.world.uplink.is == Uplink::NotPaired;
+        self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile, unpaired });
         self.say(now, Answer::Working, WORKING);
         self.output(Output::Do(action));
     }
@@ -350,16 +351,18 @@ impl Panel {
         let runs = |capture| matches!(capture, Capture::Starting | Capture::Live | Capture::Slate);
         if before == Capture::Absent {
             // It came, or came back: what is meant counts, not how it begins.
-            match self.intent {
-                Some(true) if capture == Capture::Stopped => self.ask(now, Action::Start),
-                Some(false) if runs(capture) => self.ask(now, Action::Stop),
-                Some(_) | None => {}
+            if self.intent == Some(true) && capture == Capture::Stopped {
+                self.ask(now, Action::Start);
             }
         } else if runs(before) && capture == Capture::Stopped && asked != Some(Action::Stop) {
             // By another hand, and deliberate as ours.
             self.intend(false);
         } else if before == Capture::Stopped && runs(capture) && asked != Some(Action::Start) {
             self.intend(true);
+        }
+        // One that starts tries its encoder first, off the air: only what goes out is stopped.
+        if self.intent == Some(false) && capture.on_air() && asked != Some(Action::Start) {
+            self.ask(now, Action::Stop);
         }
     }
 
@@ -426,7 +429,7 @@ impl Panel {
             Action::Start => self.world.capture.is.on_air(),
             Action::Stop => self.world.capture.is == Capture::Stopped,
             Action::Profile => self.profile.is_some() && self.profile != waiting.profile,
-            Action::Pair => !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
+            Action::Pair => waiting.unpaired && !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
             // Whoever sees these has no panel left.
             Action::FactoryReset | Action::PowerOff | Action::Identify => false,
         })

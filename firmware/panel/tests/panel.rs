@@ -198,6 +198,8 @@ fn what_was_meant_survives_a_start_and_a_deliberate_stop_is_kept() {
     assert_eq!(on.take(Action::Start), 1);
     let mut off = Bench::new(Some(false));
     off.give(Input::Capture(Capture::Starting));
+    assert_eq!(off.take(Action::Stop), 0, "nothing goes out yet");
+    off.give(Input::Capture(Capture::Live));
     assert_eq!(off.take(Action::Stop), 1);
     let mut new = Bench::new(None);
     new.give(Input::Capture(Capture::Starting));
@@ -208,6 +210,6 @@ fn what_was_meant_survives_a_start_and_a_deliberate_stop_is_kept() {
     assert_eq!(new.view().intent, Some(false));
     // Capture crashed and comes back on the air by itself.
     new.give(Input::Capture(Capture::Absent));
-    new.give(Input::Capture(Capture::Starting));
+    new.give(Input::Capture(Capture::Live));
     assert_eq!(new.take(Action::Stop), 1);
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bondbox_daemon::ipc::{Client, Event, Peers, Want};
-use bondbox_ipc::capture::Capture;
+use bondbox_ipc::capture::{Capture, Picture};
 use bondbox_units::Instant;
 use bus::Peer;
 use clap::Parser;
@@ -167,6 +167,10 @@ async fn encodes(run_dir: &Path) -> anyhow::Result<()> {
             match client.event().await {
                 Event::State(state) => {
                     let units = state.counters.video_units;
+                    // It was stopped on purpose, and tried its encoder before.
+                    if state.picture == Picture::Stopped && units >= PICTURES {
+                        return Ok(());
+                    }
                     if units >= *first.get_or_insert(units) + PICTURES {
                         return Ok(());
                     }

@@ -73,6 +73,8 @@ struct Service {
     watch: Watch,
     pending: Pending,
     counters: Counters,
+    /// It was stopped on purpose before this start: the encoder is tried, and nothing is served.
+    rehearsal: bool,
     /// When the encoder was last asked for a keyframe on behalf of a subscriber.
     keyframe_asked: Instant,
     skipped: Skipped,
@@ -137,6 +139,7 @@ impl Service {
             watch: Watch::Off,
             pending: Pending::default(),
             counters: Counters::default(),
+            rehearsal: daemon.run_dir.join(OFF).exists(),
             keyframe_asked: Instant::ZERO,
             skipped: Skipped::default(),
             shown: Shown::default(),
@@ -210,6 +213,11 @@ impl Service {
         for unit in units {
             self.serve(unit);
         }
+        if self.rehearsal && self.counters.video_units >= REHEARSED {
+            tracing::info!("the encoder works; off the air, as before this start");
+            self.rehearsal = false;
+            self.go_off_air();
+        }
         // Those dropped were younger than all that waited.
         for (track, count) in dropped.into_iter().enumerate().filter(|&(_, count)| count > 0) {
             tracing::warn!(track, count, "units were dropped: the reactor was too slow");
@@ -230,6 +238,9 @@ impl Service {
             self.pending.on_unit(unit.encoded, head.keyframe);
         } else {
             self.counters.audio_units += 1;
+        }
+        if self.rehearsal {
+            return;
         }
         if let Err(error) = self.media.push(Served { head, data: unit.data }) {
             tracing::error!(%error, "a unit is too large for anybody");
@@ -310,7 +321,7 @@ impl Service {
     fn picture(&self) -> Picture {
         if self.air.is_none() {
             Picture::Stopped
-        } else if self.counters.video_units == 0 {
+        } else if self.counters.video_units == 0 || self.rehearsal {
             Picture::Starting
         } else {
             self.studio.shelf.frames().picture()
@@ -338,6 +349,10 @@ impl Service {
 
 /// How often things are looked at that make no noise.
 const TICK: Duration = Duration::from_millis(50);
+/// In the folder of the sockets, from whoever knows that the unit is to stay off the air (bondbox-panel).
+const OFF: &str = "capture.off";
+/// Enough pictures to know that an encoder works.
+const REHEARSED: u64 = 10;
 /// Between keyframes for subscribers.
 const KEYFRAME_PAUSE: Duration = Duration::from_millis(500);
 /// Between two looks at figures that change with every unit.

@@ -104,7 +104,12 @@ impl Default for Settings {
             audio_source: "default".into(),
             encoder: "auto".into(),
             frame_numbers: FrameNumbers::Test,
-            clients: vec!["bondbox-uplink".into(), "bondbox-portal".into(), "bondbox-ota".into()],
+            clients: vec![
+                "bondbox-uplink".into(),
+                "bondbox-panel".into(),
+                "bondbox-portal".into(),
+                "bondbox-ota".into(),
+            ],
         }
     }
 }

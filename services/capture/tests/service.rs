@@ -212,6 +212,29 @@ async fn an_encoder_that_this_machine_lacks_ends_the_service() {
 
 const LONG: Duration = Duration::from_secs(60);
 
+#[tokio::test]
+async fn stopped_on_purpose_it_tries_its_encoder_and_stays_off_the_air() {
+    let mut service = Service::start(&[]);
+    std::fs::write(service.folder.path().join("capture.off"), "").unwrap();
+    service.kill_and_start();
+    let mut client = service.client();
+    let stopped = tokio::time::timeout(LONG, async {
+        loop {
+            match client.event().await {
+                Event::Media(unit) => panic!("it served {:?}", unit.head),
+                Event::State(state) if state.picture == Picture::Stopped => return state,
+                Event::State(state) => assert_eq!(state.picture, Picture::Starting),
+                Event::Connected(_) | Event::Disconnected(_) => {}
+            }
+        }
+    })
+    .await
+    .expect("it neither serves nor stops");
+    assert!(stopped.counters.video_units >= 10, "{:?}", stopped.counters);
+    assert_eq!(client.command(Command::Start, LONG).await, Ok(Done::Now));
+    assert!(media(&mut client).await.head.keyframe);
+}
+
 /// A running service, killed with the test.
 struct Service {
     child: Child,

@@ -153,7 +153,7 @@ impl Default for Settings {
             min_bitrate_kbps: 300,
             max_bitrate_kbps: 6_000,
             start_bitrate_kbps: 1_500,
-            clients: vec!["bondbox-modems".into(), "bondbox-portal".into()],
+            clients: vec!["bondbox-modems".into(), "bondbox-panel".into(), "bondbox-portal".into()],
         }
     }
 }

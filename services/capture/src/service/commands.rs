@@ -55,12 +55,18 @@ impl Service {
                     responder.refuse(Refusal::Unavailable(self.no_air("takes no request for a keyframe")));
                 }
             }
+            Command::Start if self.rehearsal => {
+                self.rehearsal = false;
+                self.force_keyframe();
+                self.pending.starts.push(Waiting { since: now, responder });
+            }
             Command::Start if self.air.is_some() => responder.done(Done::Now),
             Command::Start => match self.go_on_air(now) {
                 Ok(()) => self.pending.starts.push(Waiting { since: now, responder }),
                 Err(error) => responder.refuse(Refusal::Unavailable(format!("{error:#}"))),
             },
             Command::Stop => {
+                self.rehearsal = false;
                 self.go_off_air();
                 // Nothing can come any more: the queues went with the pipelines.
                 self.refuse_all("the unit was taken off the air");

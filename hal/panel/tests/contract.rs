@@ -1,0 +1,256 @@
+//! What every device promises, asked of the fakes, and of the real ones on trees as the kernel makes them.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use bondbox_ipc::panel::{Key, Light, Lights};
+use bondbox_panel_core::battery::Reading;
+use bondbox_panel_devices::battery::{self, Gauge, PowerSupply};
+use bondbox_panel_devices::keys::{self, Edge, Evdev, Keys};
+use bondbox_panel_devices::leds::{self, Leds, Sysfs};
+use bondbox_panel_devices::thermal::{self, Fan, Pwm, Thermometers};
+use bondbox_units::Instant;
+use tempfile::TempDir;
+
+const BLINK: Light = Light::Blink { on_ms: 500, off_ms: 250 };
+
+fn tree(files: &[(&str, &str)]) -> TempDir {
+    let root = TempDir::new().unwrap();
+    for (path, value) in files {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{value}\n")).unwrap();
+    }
+    root
+}
+
+fn said(root: &Path, path: &str) -> String {
+    fs::read_to_string(root.join(path)).unwrap().trim().to_string()
+}
+
+/// Each light can be each thing, whatever it was before.
+fn lights_keep_the_contract(lights: &mut impl Leds, seen: impl Fn() -> Lights) {
+    let states = [Light::Dark, Light::Lit, BLINK, Light::Blink { on_ms: 50, off_ms: 50 }];
+    for before in states {
+        for after in states {
+            for shown in [before, after] {
+                let all = Lights { air: shown, link: Light::Lit, power: before };
+                lights.show(all).unwrap();
+                assert_eq!(seen(), all);
+            }
+        }
+    }
+}
+
+const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
+
+fn leds_tree() -> TempDir {
+    let root = TempDir::new().unwrap();
+    for name in LIGHTS {
+        let folder = root.path().join("class/leds").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for (file, value) in [("trigger", "[none] timer heartbeat"), ("delay_on", "500"), ("delay_off", "500")] {
+            fs::write(folder.join(file), value).unwrap();
+        }
+    }
+    root
+}
+
+/// As somebody would see it who reads what the kernel was told.
+fn lit(root: &Path, name: &str) -> Light {
+    let say = |file: &str| said(root, &format!("class/leds/{name}/{file}"));
+    assert_eq!(say("trigger"), "timer", "{name}");
+    match [say("delay_on"), say("delay_off")].map(|ms| ms.parse().unwrap()) {
+        [0, off] if off > 0 => Light::Dark,
+        [on, 0] if on > 0 => Light::Lit,
+        [on_ms, off_ms] => Light::Blink { on_ms, off_ms },
+    }
+}
+
+#[test]
+fn lights_show_what_they_are_told() {
+    let fake = leds::Fake::default();
+    lights_keep_the_contract(&mut fake.clone(), || *fake.shown().last().unwrap());
+    let root = leds_tree();
+    let mut real = Sysfs::find(root.path()).unwrap();
+    assert_eq!(real.name(), LIGHTS.join(" "));
+    lights_keep_the_contract(&mut real, || {
+        let [air, link, power] = LIGHTS.map(|name| lit(root.path(), name));
+        Lights { air, link, power }
+    });
+}
+
+#[test]
+fn a_light_that_is_gone_is_named_and_the_others_are_set() {
+    let root = leds_tree();
+    let mut real = Sysfs::find(root.path()).unwrap();
+    fs::remove_dir_all(root.path().join("class/leds/red:air")).unwrap();
+    let error = real.show(Lights { air: Light::Lit, link: Light::Lit, power: BLINK }).unwrap_err();
+    assert!(error.to_string().contains("red:air"), "{error}");
+    assert_eq!((lit(root.path(), "blue:link"), lit(root.path(), "green:power")), (Light::Lit, BLINK));
+    assert!(Sysfs::find(TempDir::new().unwrap().path()).is_err());
+}
+
+fn battery_tree() -> TempDir {
+    tree(&[
+        ("class/power_supply/mouse/type", "Battery"),
+        ("class/power_supply/mouse/scope", "Device"),
+        ("class/power_supply/mouse/capacity", "3"),
+        ("class/power_supply/pack/type", "Battery"),
+        ("class/power_supply/pack/status", "Discharging"),
+        ("class/power_supply/pack/capacity", "42"),
+        ("class/power_supply/pack/voltage_now", "7400000"),
+        ("class/power_supply/pack/current_now", "-1000000"),
+        ("class/power_supply/mains/type", "Mains"),
+        ("class/power_supply/mains/online", "0"),
+    ])
+}
+
+/// A pack at 42 %, 7.4 V, giving 7.4 W, without mains; then it is gone.
+fn gauges_keep_the_contract(gauge: &mut impl Gauge, goes: impl FnOnce()) {
+    let expected = Reading {
+        charge_permille: Some(420),
+        millivolts: Some(7_400),
+        milliwatts: Some(7_400),
+        charging: Some(false),
+        mains: Some(false),
+        cells: 0,
+    };
+    assert_eq!(gauge.read().unwrap(), expected);
+    goes();
+    assert!(gauge.read().is_err(), "a gauge that is gone says nothing");
+}
+
+#[test]
+fn gauges_say_what_the_pack_holds_and_gives() {
+    let fake = battery::Fake::default();
+    fake.set(Some(Reading {
+        charge_permille: Some(420),
+        millivolts: Some(7_400),
+        milliwatts: Some(7_400),
+        charging: Some(false),
+        mains: Some(false),
+        cells: 0,
+    }));
+    gauges_keep_the_contract(&mut fake.clone(), || fake.set(None));
+    let root = battery_tree();
+    let pack = root.path().join("class/power_supply/pack");
+    gauges_keep_the_contract(&mut PowerSupply::find(root.path()).unwrap(), || fs::remove_dir_all(pack).unwrap());
+}
+
+#[test]
+fn energy_is_finer_than_percents_and_charging_has_a_sign() {
+    let root = battery_tree();
+    let pack = |file: &str, value: &str| {
+        fs::write(root.path().join("class/power_supply/pack").join(file), value).unwrap();
+    };
+    pack("energy_now", "12345000");
+    pack("energy_full", "20000000");
+    pack("status", "Charging");
+    let reading = PowerSupply::find(root.path()).unwrap().read().unwrap();
+    assert_eq!((reading.charge_permille, reading.milliwatts, reading.charging), (Some(617), Some(-7_400), Some(true)));
+    let mains = tree(&[("class/power_supply/mains/type", "Mains"), ("class/power_supply/mains/online", "1")]);
+    let reading = PowerSupply::find(mains.path()).unwrap().read().unwrap();
+    assert_eq!((reading.mains, reading.charge_permille), (Some(true), None));
+}
+
+/// Told 50 %, it turns at half speed.
+fn fans_keep_the_contract(fan: &mut impl Fan, seen: impl Fn() -> u8) {
+    for percent in [0, 50, 100, 35] {
+        fan.turn(percent).unwrap();
+        assert_eq!(seen(), percent);
+    }
+}
+
+#[test]
+fn fans_turn_as_told_and_go_back_to_who_turned_them() {
+    let fake = thermal::Fake::default();
+    fans_keep_the_contract(&mut fake.clone(), || *fake.turned().last().unwrap());
+    let root = tree(&[("class/hwmon/hwmon3/pwm1", "0"), ("class/hwmon/hwmon3/pwm1_enable", "2")]);
+    let mut fan = Pwm::take(root.path()).unwrap();
+    assert_eq!(said(root.path(), "class/hwmon/hwmon3/pwm1_enable"), "1");
+    fans_keep_the_contract(&mut fan, || {
+        let value: u32 = said(root.path(), "class/hwmon/hwmon3/pwm1").parse().unwrap();
+        u8::try_from((value * 100).div_ceil(255)).unwrap()
+    });
+    drop(fan);
+    assert_eq!(said(root.path(), "class/hwmon/hwmon3/pwm1_enable"), "2");
+    // One that crashed left it by hand.
+    std::mem::forget(Pwm::take(root.path()).unwrap());
+    Pwm::give_back(root.path()).unwrap();
+    let left = ["pwm1", "pwm1_enable"].map(|file| said(root.path(), &format!("class/hwmon/hwmon3/{file}")));
+    assert_eq!(left, ["255", "2"]);
+}
+
+#[test]
+fn the_hottest_place_counts() {
+    let root = tree(&[
+        ("class/thermal/thermal_zone0/temp", "48200"),
+        ("class/hwmon/hwmon0/temp1_input", "61500"),
+        ("class/hwmon/hwmon0/temp1_label", "edge"),
+    ]);
+    let thermometers = Thermometers::find(root.path()).unwrap();
+    assert_eq!(thermometers.hottest().unwrap(), 61_500);
+    fs::remove_dir_all(root.path().join("class/hwmon")).unwrap();
+    assert_eq!(thermometers.hottest().unwrap(), 48_200);
+    fs::remove_dir_all(root.path().join("class/thermal")).unwrap();
+    assert!(thermometers.hottest().is_err() && Thermometers::find(root.path()).is_err());
+}
+
+async fn next(keys: &mut impl Keys) -> std::io::Result<Edge> {
+    tokio::time::timeout(Duration::from_secs(60), keys.next()).await.expect("nothing comes from the keys")
+}
+
+/// Start goes down and up; then the device is gone.
+async fn keys_keep_the_contract(keys: &mut impl Keys, goes: impl FnOnce()) {
+    for down in [true, false] {
+        let edge = next(keys).await.unwrap();
+        assert_eq!((edge.key, edge.down), (Key::Start, down));
+    }
+    goes();
+    assert!(next(keys).await.is_err(), "keys that are gone say so");
+}
+
+/// `struct input_event` as the kernel writes it.
+fn event(ms: i64, kind: u16, code: u16, value: i32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend((ms / 1_000).to_ne_bytes());
+    bytes.extend((ms % 1_000 * 1_000).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(code.to_ne_bytes());
+    bytes.extend(value.to_ne_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn keys_tell_each_change_once_and_when_they_are_gone() {
+    let (mut fake, finger) = keys::Fake::new();
+    finger.edge(Key::Start, true, Some(Instant::from_millis(1)));
+    finger.edge(Key::Start, false, None);
+    keys_keep_the_contract(&mut fake, || drop(finger)).await;
+
+    // A pipe in the place of the kernel's device: what is written is what it would send.
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("event0");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut evdev = Evdev::open(&path).unwrap();
+    let mut kernel = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    // Another key, a press that repeats, and reports between.
+    let told = [(1, 28, 1), (1, 167, 1), (0, 0, 0), (1, 167, 2), (1, 167, 0), (0, 0, 0)];
+    for (kind, code, value) in told {
+        kernel.write_all(&event(1_234, kind, code, value)).unwrap();
+    }
+    keys_keep_the_contract(&mut evdev, || drop(kernel)).await;
+}
+
+#[test]
+fn only_devices_with_a_key_of_ours_are_found() {
+    let root = tree(&[
+        ("class/input/event0/device/capabilities/key", "10000000000000 0"),
+        ("class/input/event1/device/capabilities/key", "200000000 0 0 8000000000 0 0"),
+        ("class/input/mouse0/device/name", "a mouse"),
+    ]);
+    assert_eq!(Evdev::find(root.path(), Path::new("/dev")), [Path::new("/dev/input/event1")]);
+}

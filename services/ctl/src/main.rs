@@ -1,0 +1,233 @@
+//! `bondboxctl`: every command of every socket from a shell, and what each service says.
+//!
+//! `bondboxctl status` says in a few lines how the unit is, `bondboxctl top` goes on saying it. Whatever has no verb of its own is
+//! said as it travels: `bondboxctl send uplink '{"RemoveLink":"wwan1"}'`. With `--json` every answer is one JSON value.
+
+mod ask;
+mod selftest;
+mod show;
+mod support;
+mod top;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bondbox_ipc::capture::{self, Capture};
+use bondbox_ipc::modems::Modems;
+use bondbox_ipc::panel::{self, Action, Key, Panel};
+use bondbox_ipc::uplink::{self, Uplink};
+use bondbox_units::Bitrate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use ask::{Ask, Service};
+
+/// Says what the services of this unit do, and has them do things.
+#[derive(Parser)]
+#[command(name = "bondboxctl", version)]
+struct Command {
+    #[command(flatten)]
+    how: How,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How it is asked and told.
+#[derive(Args, Clone, Debug)]
+struct How {
+    /// Answer with one JSON value.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where the sockets of the services live.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/bondbox")]
+    run_dir: PathBuf,
+    /// How long an effect is waited for.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
+    patience_s: u64,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// How the unit is, in a few lines.
+    Status,
+    /// The same, again and again.
+    Top(top::Top),
+    /// Every link, and what it carries.
+    Links,
+    /// The bond's sending end.
+    #[command(subcommand)]
+    Uplink(UplinkVerb),
+    /// Camera and encoder.
+    #[command(subcommand)]
+    Capture(CaptureVerb),
+    /// Lights and keys.
+    #[command(subcommand)]
+    Panel(PanelVerb),
+    /// The pack, and how long it lasts.
+    Battery,
+    /// Modems and every interface.
+    Modems,
+    /// Have a service do what it understands, said in JSON as it travels: send capture '"ForceKeyframe"'.
+    Send { service: Service, command: String },
+    /// Walks through everything that can be tried without harm, and says what does not work.
+    Selftest,
+    /// Packs what somebody needs who shall find out what went wrong. Keys and passwords are left out.
+    Support(support::Support),
+}
+
+#[derive(Subcommand)]
+enum UplinkVerb {
+    /// What it does now.
+    Status,
+    /// Send over this interface, too.
+    AddLink { interface: String },
+    /// Send over this interface no more.
+    RemoveLink { interface: String },
+}
+
+#[derive(Subcommand)]
+enum CaptureVerb {
+    /// What it does now.
+    Status,
+    /// Go on the air.
+    Start,
+    /// Go off the air.
+    Stop,
+    /// Encode video at this rate.
+    Bitrate { kbps: u64 },
+    /// Make the next picture a keyframe.
+    Keyframe,
+    /// Take the picture from there: test, slate, /dev/videoN or a file.
+    Source { source: String },
+}
+
+#[derive(Subcommand)]
+enum PanelVerb {
+    /// What it shows and knows.
+    Status,
+    /// Does what a key would, and waits until the effect was seen.
+    Do { action: PanelAction },
+    /// Presses a key for as long as a finger would.
+    Press {
+        key: PanelKey,
+        /// Longer is a hold.
+        #[arg(long, default_value_t = 150)]
+        ms: u64,
+    },
+    /// Says that an update is being installed, or no longer.
+    Updating {
+        /// true or false.
+        #[arg(action = clap::ArgAction::Set)]
+        updating: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PanelAction {
+    Start,
+    Stop,
+    Profile,
+    Pair,
+    Identify,
+    PowerOff,
+    FactoryReset,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PanelKey {
+    Start,
+    Select,
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let reactor = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(reactor) => reactor,
+        Err(error) => return failed(&error.into()),
+    };
+    match reactor.block_on(run(command)) {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("bondboxctl: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
+    let ask = Ask::new(&how.run_dir, Duration::from_secs(how.patience_s));
+    let json = how.json;
+    match verb {
+        Verb::Status => show::print(json, &ask.all().await, show::status),
+        Verb::Top(top) => top.run(&ask, json).await?,
+        Verb::Links | Verb::Uplink(UplinkVerb::Status) => {
+            show::print(json, &ask.state::<Uplink>().await?, show::uplink);
+        }
+        Verb::Uplink(UplinkVerb::AddLink { interface }) => {
+            done(json, &ask.command::<Uplink>(uplink::Command::AddLink(interface)).await?);
+        }
+        Verb::Uplink(UplinkVerb::RemoveLink { interface }) => {
+            done(json, &ask.command::<Uplink>(uplink::Command::RemoveLink(interface)).await?);
+        }
+        Verb::Capture(verb) => {
+            let command = match verb {
+                CaptureVerb::Status => {
+                    show::print(json, &ask.state::<Capture>().await?, show::capture);
+                    return Ok(ExitCode::SUCCESS);
+                }
+                CaptureVerb::Start => capture::Command::Start,
+                CaptureVerb::Stop => capture::Command::Stop,
+                CaptureVerb::Bitrate { kbps } => capture::Command::SetBitrate(Bitrate::from_kbps(kbps)),
+                CaptureVerb::Keyframe => capture::Command::ForceKeyframe,
+                CaptureVerb::Source { source } => capture::Command::SetSource(source),
+            };
+            done(json, &ask.command::<Capture>(command).await?);
+        }
+        Verb::Panel(verb) => panel(&ask, json, verb).await?,
+        Verb::Battery => {
+            let state = ask.state::<Panel>().await?;
+            show::print(json, &(state.battery, state.mains, state.step), show::battery);
+        }
+        Verb::Modems => show::print(json, &ask.state::<Modems>().await?, show::modems),
+        Verb::Send { service, command } => done(json, &ask.send(service, &command).await?),
+        Verb::Selftest => return Ok(selftest::run(&ask, json).await),
+        Verb::Support(support) => support.run(&ask, json).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn panel(ask: &Ask, json: bool, verb: PanelVerb) -> anyhow::Result<()> {
+    let command = match verb {
+        PanelVerb::Status => {
+            show::print(json, &ask.state::<Panel>().await?, show::panel);
+            return Ok(());
+        }
+        PanelVerb::Do { action } => panel::Command::Do(match action {
+            PanelAction::Start => Action::Start,
+            PanelAction::Stop => Action::Stop,
+            PanelAction::Profile => Action::Profile,
+            PanelAction::Pair => Action::Pair,
+            PanelAction::Identify => Action::Identify,
+            PanelAction::PowerOff => Action::PowerOff,
+            PanelAction::FactoryReset => Action::FactoryReset,
+        }),
+        PanelVerb::Press { key, ms } => {
+            let key = match key {
+                PanelKey::Start => Key::Start,
+                PanelKey::Select => Key::Select,
+            };
+            ask.command::<Panel>(panel::Command::Down(key)).await?;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            panel::Command::Up(key)
+        }
+        PanelVerb::Updating { updating } => panel::Command::Updating(updating),
+    };
+    done(json, &ask.command::<Panel>(command).await?);
+    Ok(())
+}
+
+fn done<D: serde::Serialize + std::fmt::Debug>(json: bool, done: &D) {
+    show::print(json, done, |done| format!("done: {done:?}"));
+}

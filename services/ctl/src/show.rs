@@ -1,0 +1,173 @@
+//! What services say, in words.
+
+use std::fmt::Write;
+
+use bondbox_ipc::panel::{Battery, BatteryStep};
+use bondbox_ipc::{capture, modems, panel, uplink};
+use serde::Serialize;
+
+use crate::ask::{All, Said};
+
+/// Prints `value` as JSON or in the words of `text`. Whoever reads may stop reading.
+pub(crate) fn print<T: Serialize>(json: bool, value: &T, text: impl FnOnce(&T) -> String) {
+    let text = if json { serde_json::to_string_pretty(value).unwrap_or_default() } else { text(value) };
+    line(&text);
+}
+
+/// A line to standard output; a pipe that was closed is no failure.
+pub(crate) fn line(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+}
+
+/// The unit in a few lines.
+pub(crate) fn status(all: &All) -> String {
+    let mut text = String::new();
+    let mut part = |name: &str, said: Result<String, &String>| {
+        match said {
+            Ok(said) => writeln!(text, "{name:9}{}", said.trim_end().replace('\n', "\n         ")),
+            Err(why) => writeln!(text, "{name:9}{why}"),
+        }
+        .expect("a string takes everything");
+    };
+    part("panel", said(&all.panel, |state| format!("{}\n{}", panel_line(state), battery_line(state))));
+    part("capture", said(&all.capture, capture));
+    part("uplink", said(&all.uplink, uplink));
+    part("modems", said(&all.modems, modems));
+    text
+}
+
+fn said<S>(said: &Said<S>, text: impl FnOnce(&S) -> String) -> Result<String, &String> {
+    match said {
+        Said::State(state) => Ok(text(state)),
+        Said::Failure(why) => Err(why),
+    }
+}
+
+pub(crate) fn capture(state: &capture::State) -> String {
+    let capture::State { picture, source, encoder, target, actual, encode_delay_us, tracks, counters } = state;
+    let tracks: Vec<String> = tracks
+        .iter()
+        .map(|track| {
+            if track.width > 0 {
+                format!("{:?} {}x{}", track.codec, track.width, track.height)
+            } else {
+                format!("{:?} {} Hz", track.codec, track.rate)
+            }
+        })
+        .collect();
+    format!(
+        "{picture:?} from {source} by {encoder}, {actual} of {target}, {} ms to encode\n{}\n\
+         {} pictures, source lost {} times, {} restarts, {} units dropped",
+        encode_delay_us / 1_000,
+        if tracks.is_empty() { "off the air".to_string() } else { tracks.join(", ") },
+        counters.video_units,
+        counters.source_lost,
+        counters.restarts,
+        counters.dropped_units,
+    )
+}
+
+pub(crate) fn uplink(state: &uplink::State) -> String {
+    let mut text = format!(
+        "{:?} to {}, {} of {}, {} kB wait, {} units of {} acknowledged",
+        state.session,
+        state.gateway,
+        state.actual,
+        state.target,
+        state.backlog_bytes / 1_000,
+        state.counters.units_acknowledged,
+        state.counters.units_in,
+    );
+    for link in &state.links {
+        write!(
+            text,
+            "\n{:16}{:8}{:>14} of {:>14}  {:>5} ms + {:>4} ms  loss {}.{:02} %",
+            link.name,
+            format!("{:?}", link.state),
+            link.rate.to_string(),
+            link.capacity.to_string(),
+            link.rtt_us / 1_000,
+            link.queue_us / 1_000,
+            link.loss_ppm / 10_000,
+            link.loss_ppm % 10_000 / 100,
+        )
+        .expect("a string takes everything");
+    }
+    text
+}
+
+pub(crate) fn modems(state: &modems::State) -> String {
+    let manager =
+        state.manager.as_deref().map_or("no ModemManager".into(), |version| format!("ModemManager {version}"));
+    let mut text = format!("{manager}, {} modems, {} links", state.modems.len(), state.links.len());
+    let mut row = |name: &str, rest: String| write!(text, "\n{name:16}{rest}").expect("a string takes everything");
+    for link in &state.links {
+        let addresses = link.addresses.join(" ");
+        row(&link.name, format!("{:?} {:?} in {} \"{}\" {addresses}", link.state, link.kind, link.port, link.label));
+    }
+    for modem in &state.modems {
+        let operator = &modem.network.operator;
+        let why = modem.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        row(
+            &modem.port,
+            format!("{:?} {} {operator} {}{why}", modem.state, modem.model, modem.network.technologies.join("+")),
+        );
+    }
+    for data in &state.data {
+        let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
+        row(
+            &data.iccid,
+            format!("{} MB{plan}{}", data.bytes / 1_000_000, if data.over { ", over its plan" } else { "" }),
+        );
+    }
+    text
+}
+
+pub(crate) fn panel(state: &panel::State) -> String {
+    let mut text = format!("{}\n{}", panel_line(state), battery_line(state));
+    let lights = &state.lights;
+    write!(text, "\nlights   air {:?}, link {:?}, power {:?}", lights.air, lights.link, lights.power)
+        .expect("a string takes everything");
+    for device in &state.devices {
+        let failure = device.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+        write!(text, "\n{:9}{}{failure}", device.kind, device.name).expect("a string takes everything");
+    }
+    text
+}
+
+fn panel_line(state: &panel::State) -> String {
+    let waits = state.waiting.map(|action| format!(", {action:?} asked for")).unwrap_or_default();
+    let last = state.last.as_ref().map(|last| match &last.failure {
+        None => format!(", {:?} done", last.action),
+        Some(why) => format!(", {:?} not done: {why}", last.action),
+    });
+    let profile = if state.profile.is_empty() { String::new() } else { format!(", profile {}", state.profile) };
+    format!("{:?}{waits}{}{profile}", state.meaning, last.unwrap_or_default())
+}
+
+fn battery_line(state: &panel::State) -> String {
+    let mut text = battery(&(state.battery, state.mains, state.step));
+    if let Some(temperature) = state.temperature_mc {
+        write!(text, ", {} °C", temperature / 1_000).expect("a string takes everything");
+    }
+    if let Some(percent) = state.fan_percent {
+        write!(text, ", fan {percent} %").expect("a string takes everything");
+    }
+    text
+}
+
+pub(crate) fn battery((battery, mains, step): &(Option<Battery>, Option<bool>, BatteryStep)) -> String {
+    let mains = match mains {
+        Some(true) => "mains",
+        Some(false) => "no mains",
+        None => "mains unknown",
+    };
+    let Some(battery) = battery else { return format!("no battery, {mains}") };
+    let left = battery.left_s.map(|s| format!(", {}:{:02} h left", s / 3_600, s / 60 % 60)).unwrap_or_default();
+    let volts = battery.millivolts.map(|mv| format!(", {}.{:02} V", mv / 1_000, mv % 1_000 / 10)).unwrap_or_default();
+    let watts = battery.milliwatts.map(|mw| format!(", {:.1} W", f64::from(mw) / 1_000.0)).unwrap_or_default();
+    let charging = if battery.charging { ", charging" } else { "" };
+    let (percent, tenth) = (battery.charge_permille / 10, battery.charge_permille % 10);
+    format!("{percent}.{tenth} %{charging}{left}{volts}{watts}, {mains}, {step:?}")
+}

@@ -1,0 +1,129 @@
+//! Does what was decided.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bondbox_daemon::ipc::Commander;
+use bondbox_ipc::capture::{self, Command};
+use bondbox_ipc::panel::Action;
+use bondbox_panel_core::tasks::Hands;
+use bondbox_panel_core::{Failure, Output};
+use bondbox_panel_devices::leds::Leds;
+use bondbox_panel_devices::thermal::Fan;
+use tokio::sync::mpsc;
+
+use crate::intent;
+use crate::service::Desk;
+use crate::settings::Settings;
+
+/// Lights, fan, and those who do the rest.
+pub(crate) struct Crew {
+    pub(crate) settings: Rc<Settings>,
+    /// Where sockets are.
+    pub(crate) run_dir: PathBuf,
+    pub(crate) desk: Rc<Desk>,
+    pub(crate) leds: Option<Box<dyn Leds>>,
+    pub(crate) fan: Option<Box<dyn Fan>>,
+    pub(crate) capture: Commander<capture::Capture>,
+    /// Actions that were refused, with the reason.
+    pub(crate) refused: mpsc::UnboundedSender<(Action, String)>,
+}
+
+impl Hands for Crew {
+    async fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Lights(lights) => {
+                if let Some(leds) = &mut self.leds {
+                    match leds.show(lights) {
+                        Ok(()) => self.desk.works("lights"),
+                        Err(error) => self.desk.fails("lights", &error),
+                    }
+                }
+            }
+            Output::Fan(percent) => {
+                if let Some(fan) = &mut self.fan {
+                    match fan.turn(percent) {
+                        Ok(()) => self.desk.works("fan"),
+                        Err(error) => self.desk.fails("fan", &error),
+                    }
+                }
+            }
+            Output::Intent(on_air) => {
+                tracing::info!(on_air, "kept over a power loss");
+                if let Err(error) = intent::tell_capture(&self.run_dir, on_air) {
+                    tracing::error!(%error, "capture cannot be told for its next start");
+                }
+                if let Err(error) = intent::keep(&self.settings.state_dir, on_air) {
+                    tracing::error!(%error, folder = %self.settings.state_dir.display(), "what is meant cannot be kept");
+                }
+            }
+            Output::Do(action) => {
+                tracing::info!(?action, "asked for");
+                self.have_done(action);
+            }
+            Output::Ended(action, failure) => {
+                tracing::info!(?action, ?failure, "ended");
+                self.desk.ended(action, failure.map(in_words));
+            }
+        }
+    }
+}
+
+impl Crew {
+    fn have_done(&self, action: Action) {
+        match action {
+            Action::Start => self.tell_capture(action, Command::Start),
+            Action::Stop => self.tell_capture(action, Command::Stop),
+            Action::Profile => match self.desk.next_profile(&self.settings.profile) {
+                Some(profile) => self.tell_capture(action, Command::SetSource(profile.source.clone())),
+                None => self.refuse(action, "panel.toml has no profiles to choose from"),
+            },
+            Action::Pair => self.refuse(action, "there is nothing on this unit yet that pairs"),
+            Action::PowerOff => self.request(action, "power-off"),
+            Action::FactoryReset => self.request(action, "factory-reset"),
+            // Light is all there is to it.
+            Action::Identify => {}
+        }
+    }
+
+    fn tell_capture(&self, action: Action, command: Command) {
+        let (capture, refused) = (self.capture.clone(), self.refused.clone());
+        tokio::spawn(async move {
+            if let Err(error) = capture.command(command, PATIENCE).await {
+                // Who asked may be gone.
+                let _ = refused.send((action, format!("capture: {error}")));
+            }
+        });
+    }
+
+    /// Asks the system by a file, which a unit of root's waits for.
+    fn request(&self, action: Action, name: &str) {
+        match write(&self.settings.request_dir, name) {
+            Ok(()) => self.desk.ended(action, None),
+            Err(error) => self.refuse(action, &format!("{}: {error}", self.settings.request_dir.display())),
+        }
+    }
+
+    fn refuse(&self, action: Action, why: &str) {
+        let _ = self.refused.send((action, why.into()));
+    }
+}
+
+fn write(folder: &Path, name: &str) -> std::io::Result<()> {
+    std::fs::write(folder.join(name), "")
+}
+
+fn in_words(failure: Failure) -> String {
+    let words = match failure {
+        Failure::NotNow => "not now: hold to stop; resetting is for a unit off the air",
+        Failure::Refused => "refused",
+        Failure::NoEffect => "nothing came of it in time",
+        Failure::CalledOff => "called off",
+        Failure::Replaced => "something else was asked for",
+    };
+    words.into()
+}
+
+/// As long as the decision waits.
+const PATIENCE: Duration = Duration::from_secs(15);

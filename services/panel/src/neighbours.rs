@@ -1,0 +1,107 @@
+//! What the other services say, in the words of the decision.
+
+use std::path::Path;
+
+use bondbox_daemon::ipc::{Client, Event};
+use bondbox_ipc::capture::{self, Picture};
+use bondbox_ipc::uplink::{self, LinkState, Session};
+use bondbox_panel_core::Input;
+use bondbox_panel_core::world::{Capture, Uplink};
+
+use crate::service::{Desk, Wires};
+use crate::settings::Profile;
+
+/// Tells of capture, until dropped.
+pub(crate) async fn watch_capture(
+    client: &mut Client<capture::Capture>,
+    profiles: &[Profile],
+    desk: &Desk,
+    wires: &Wires,
+) {
+    let mut told = (Capture::Absent, None);
+    loop {
+        let now = match client.event().await {
+            Event::State(state) => {
+                let profile = profiles.iter().position(|profile| profile.source == state.source);
+                (of_picture(state.picture), profile.and_then(|profile| u8::try_from(profile).ok()))
+            }
+            Event::Disconnected(reason) => {
+                tracing::warn!(reason, "capture is not there");
+                (Capture::Absent, told.1)
+            }
+            Event::Connected(_) | Event::Media(_) => continue,
+        };
+        if now.1 != told.1 {
+            desk.set_profile(now.1.and_then(|profile| profiles.get(usize::from(profile))));
+            wires.inputs.send(Input::Profile(now.1)).await;
+        }
+        if now.0 != told.0 {
+            wires.inputs.send(Input::Capture(now.0)).await;
+        }
+        told = now;
+    }
+}
+
+/// Tells of the uplink, until dropped.
+pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, settings: &Path, wires: &Wires) {
+    let mut told = Uplink::Absent;
+    loop {
+        let now = match client.event().await {
+            Event::State(state) => of_session(&state),
+            Event::Disconnected(reason) => {
+                tracing::warn!(reason, "the uplink is not there");
+                of_absence(settings)
+            }
+            Event::Connected(_) | Event::Media(_) => continue,
+        };
+        if now != told {
+            told = now;
+            wires.inputs.send(Input::Uplink(now)).await;
+        }
+    }
+}
+
+fn of_picture(picture: Picture) -> Capture {
+    match picture {
+        Picture::Stopped => Capture::Stopped,
+        Picture::Starting => Capture::Starting,
+        Picture::Live => Capture::Live,
+        Picture::Slate => Capture::Slate,
+    }
+}
+
+fn of_session(state: &uplink::State) -> Uplink {
+    match state.session {
+        Session::Connecting => Uplink::Connecting,
+        Session::Dark => Uplink::Dark,
+        Session::Open => {
+            let count = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+            // One that hesitates carries again in a moment; one that is silent does not carry.
+            let carries = |state| matches!(state, LinkState::Up | LinkState::Suspect);
+            let present = state.links.iter().filter(|link| link.state != LinkState::Absent).count();
+            let up = state.links.iter().filter(|link| carries(link.state)).count();
+            Uplink::Open { up: count(up), present: count(present) }
+        }
+    }
+}
+
+/// A unit that was never set up has no uplink that could run.
+fn of_absence(settings: &Path) -> Uplink {
+    let unit = settings.parent().is_some_and(Path::is_dir);
+    if unit && !settings.exists() { Uplink::NotPaired } else { Uplink::Absent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_without_settings_is_not_paired_and_any_other_misses_its_uplink() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = folder.path().join("uplink.toml");
+        assert_eq!(of_absence(&settings), Uplink::NotPaired);
+        std::fs::write(&settings, "").unwrap();
+        assert_eq!(of_absence(&settings), Uplink::Absent);
+        assert_eq!(of_absence(Path::new("/no/such/folder/uplink.toml")), Uplink::Absent);
+    }
+}

@@ -1,0 +1,316 @@
+//! The service as its neighbours and a finger see it: a real process, its socket, a tree of devices as the kernel makes it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::Duration;
+
+use bondbox_daemon::ipc::{Client, Commands, Event, Peers, Responder, Server, Want};
+use bondbox_ipc::capture::{self, Capture, Counters, Picture};
+use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Key, Light, Meaning, Panel, State};
+use bondbox_ipc::uplink::{self, Link, LinkState, Session, Uplink};
+use bondbox_units::{Bitrate, LinkId};
+use tempfile::TempDir;
+
+/// A box: devices, neighbours, and the service.
+struct Unit {
+    folder: TempDir,
+    service: Child,
+    capture: Server<Capture>,
+    told: Commands<Capture>,
+    uplink: Server<Uplink>,
+    panel: Client<Panel>,
+    keys: fs::File,
+}
+
+const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
+
+impl Unit {
+    async fn new(picture: Picture) -> Self {
+        Self::with(picture, |_| {}).await
+    }
+
+    /// `before` may leave something behind from an earlier day.
+    async fn with(picture: Picture, before: impl FnOnce(&Path)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let put = |path: &str, value: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, value).unwrap();
+        };
+        for light in LIGHTS {
+            for (file, value) in [
+                ("brightness", "0"),
+                ("max_brightness", "1"),
+                ("trigger", "none"),
+                ("delay_on", "0"),
+                ("delay_off", "0"),
+            ] {
+                put(&format!("sys/class/leds/{light}/{file}"), value);
+            }
+        }
+        put("sys/class/input/event0/device/capabilities/key", "200000000 0 0 8000000000 0 0");
+        put("sys/class/power_supply/pack/type", "Battery");
+        put("sys/class/power_supply/pack/status", "Discharging");
+        put("sys/class/power_supply/pack/capacity", "77");
+        put("sys/class/thermal/thermal_zone0/temp", "51200");
+        put("sys/class/hwmon/hwmon0/pwm1", "0");
+        put("sys/class/hwmon/hwmon0/pwm1_enable", "2");
+        put("dev/input/about", "");
+        put("state/about", "");
+        put("run/about", "");
+        let pipe = folder.path().join("dev/input/event0");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Both ends, so that it neither waits for a reader nor ends with one.
+        let keys = fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
+        before(folder.path());
+
+        let run = folder.path().join("run");
+        let (capture, told) = Server::bind(&run, Peers::own()).unwrap();
+        let (uplink, _) = Server::bind(&run, Peers::own()).unwrap();
+        let service = start(folder.path());
+        let panel = Client::connect(&run, Peers::own(), Want::State);
+        let this = Self { folder, service, capture, told, uplink, panel, keys };
+        this.set_picture(picture);
+        this.set_session(Session::Open);
+        this
+    }
+
+    fn set_picture(&self, picture: Picture) {
+        self.capture.set_state(capture::State {
+            source: "test".into(),
+            picture,
+            encoder: "x264enc".into(),
+            target: Bitrate::from_kbps(1_000),
+            actual: Bitrate::from_kbps(900),
+            encode_delay_us: 7_000,
+            tracks: Vec::new(),
+            counters: Counters::default(),
+        });
+    }
+
+    fn set_session(&self, session: Session) {
+        let link = Link {
+            id: LinkId(0),
+            name: "wwan0".into(),
+            state: LinkState::Up,
+            capacity: Bitrate::ZERO,
+            rate: Bitrate::ZERO,
+            rtt_us: 0,
+            queue_us: 0,
+            loss_ppm: 0,
+        };
+        self.uplink.set_state(uplink::State {
+            gateway: "gateway:7000".into(),
+            session,
+            target: Bitrate::ZERO,
+            actual: Bitrate::ZERO,
+            backlog_bytes: 0,
+            links: vec![link],
+            counters: uplink::Counters::default(),
+        });
+    }
+
+    async fn until(&mut self, is: impl Fn(&State) -> bool) -> State {
+        in_time(async {
+            loop {
+                if let Event::State(state) = self.panel.event().await
+                    && is(&state)
+                {
+                    return state;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn until_meaning(&mut self, meaning: Meaning) {
+        self.until(|state| state.meaning == meaning && state.answer.is_none()).await;
+    }
+
+    async fn next_order(&mut self) -> (capture::Command, Responder<capture::Done>) {
+        in_time(self.told.next()).await
+    }
+
+    /// As the kernel reports a key.
+    fn key(&mut self, code: u16, value: i32) {
+        let mut event = vec![0; 16];
+        event.extend(1_u16.to_ne_bytes());
+        event.extend(code.to_ne_bytes());
+        event.extend(value.to_ne_bytes());
+        self.keys.write_all(&event).unwrap();
+    }
+
+    fn file(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_default().trim().to_string()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// The red light, as the kernel was told.
+    fn air(&self) -> Light {
+        let say = |file: &str| self.file(&format!("sys/class/leds/red:air/{file}")).parse().unwrap();
+        match [say("delay_on"), say("delay_off")] {
+            [0, _] => Light::Dark,
+            [_, 0] => Light::Lit,
+            [on_ms, off_ms] => Light::Blink { on_ms, off_ms },
+        }
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    Process::new(env!("CARGO_BIN_EXE_bondbox-panel"))
+        .arg("--run-dir")
+        .arg(folder.join("run"))
+        .arg("--state-dir")
+        .arg(folder.join("state"))
+        .arg("--request-dir")
+        .arg(folder.join("state"))
+        .arg("--sys")
+        .arg(folder.join("sys"))
+        .arg("--dev")
+        .arg(folder.join("dev"))
+        .args(["--gauge-every-ms", "100", "--fan", "panel"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A minute means that it hangs.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("hangs")
+}
+
+const START: u16 = 167;
+
+#[tokio::test]
+async fn a_press_starts_and_the_light_says_so_and_a_hold_stops() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.until_meaning(Meaning::Ready).await;
+    assert_eq!(unit.air(), Light::Dark);
+    unit.key(START, 1);
+    unit.until(|state| state.keys == [Key::Start]).await;
+    unit.key(START, 0);
+    let (order, responder) = unit.next_order().await;
+    assert_eq!(order, capture::Command::Start);
+    unit.until(|state| state.waiting == Some(Action::Start)).await;
+    unit.set_picture(Picture::Live);
+    responder.done(capture::Done::Now);
+    unit.until_meaning(Meaning::OnAir).await;
+    assert_eq!(unit.air(), Light::Lit);
+    assert!(unit.file("state/intent.toml").contains("on_air = true"));
+
+    unit.key(START, 1);
+    let (order, responder) = unit.next_order().await;
+    assert_eq!(order, capture::Command::Stop);
+    unit.set_picture(Picture::Stopped);
+    responder.done(capture::Done::Now);
+    unit.key(START, 0);
+    unit.until_meaning(Meaning::Ready).await;
+    assert_eq!(unit.air(), Light::Dark);
+    assert!(unit.file("state/intent.toml").contains("on_air = false"));
+    assert!(unit.path("run/capture.off").exists());
+}
+
+#[tokio::test]
+async fn killed_on_the_air_it_comes_back_and_nobody_notices() {
+    let mut unit = Unit::new(Picture::Live).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    unit.service.kill().unwrap();
+    unit.service.wait().unwrap();
+    in_time(async { while !matches!(unit.panel.event().await, Event::Disconnected(_)) {} }).await;
+    unit.service = start(unit.folder.path());
+    unit.until_meaning(Meaning::OnAir).await;
+    let asked = tokio::time::timeout(Duration::from_millis(300), unit.told.next()).await;
+    assert!(asked.is_err(), "capture was told {:?}", asked.map(|(command, _)| command));
+}
+
+#[tokio::test]
+async fn what_was_meant_survives_a_power_loss() {
+    let kept = |on_air: bool, seconds: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        format!("on_air = {on_air}\nboot_id = \"another\"\nat_s = {}\n", now - seconds)
+    };
+    let leave = |text: String| move |folder: &Path| fs::write(folder.join("state/intent.toml"), text).unwrap();
+    let mut dark_for_a_minute = Unit::with(Picture::Stopped, leave(kept(true, 60))).await;
+    assert_eq!(dark_for_a_minute.next_order().await.0, capture::Command::Start);
+    assert!(!dark_for_a_minute.path("run/capture.off").exists());
+    let mut dark_for_an_hour = Unit::with(Picture::Live, leave(kept(true, 3_600))).await;
+    assert_eq!(dark_for_an_hour.next_order().await.0, capture::Command::Stop);
+    let mut stopped_on_purpose = Unit::with(Picture::Live, leave(kept(false, 60))).await;
+    assert_eq!(stopped_on_purpose.next_order().await.0, capture::Command::Stop);
+    assert!(stopped_on_purpose.path("run/capture.off").exists(), "capture must not go on the air when it starts");
+}
+
+#[tokio::test]
+async fn battery_temperature_and_fan_are_told_and_watched() {
+    let mut unit = Unit::new(Picture::Live).await;
+    let state = unit.until(|state| state.battery.is_some() && state.temperature_mc.is_some()).await;
+    assert_eq!(state.battery.unwrap().charge_permille, 770);
+    let state = unit.until(|state| state.fan_percent == Some(35)).await;
+    assert_eq!((state.temperature_mc, state.step), (Some(51_200), BatteryStep::Fine));
+    fs::write(unit.path("sys/class/power_supply/pack/capacity"), "12").unwrap();
+    unit.until_meaning(Meaning::LowBattery).await;
+    assert_eq!(unit.air(), Light::Lit);
+    fs::write(unit.path("sys/class/power_supply/pack/capacity"), "4").unwrap();
+    let (order, responder) = unit.next_order().await;
+    assert_eq!(order, capture::Command::Stop);
+    unit.set_picture(Picture::Stopped);
+    responder.done(capture::Done::Now);
+    unit.until_meaning(Meaning::PoweringOff).await;
+    // Plugged in at the last moment.
+    fs::write(unit.path("sys/class/power_supply/pack/status"), "Charging").unwrap();
+    assert_eq!(unit.next_order().await.0, capture::Command::Start);
+    assert!(!unit.path("state/power-off").exists());
+}
+
+#[tokio::test]
+async fn idle_it_takes_next_to_nothing() {
+    let mut unit = Unit::new(Picture::Live).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    let stat = format!("/proc/{}/stat", unit.service.id());
+    let ticks = || {
+        let stat = fs::read_to_string(&stat).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // A hundred a second are a whole core. It looks at its gauge every 100 ms here; what spins takes hundreds.
+    assert!(ticks() - before <= 15, "{} ticks in 5 s", ticks() - before);
+}
+
+#[tokio::test]
+async fn power_off_is_said_and_then_asked_for() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.until_meaning(Meaning::Ready).await;
+    let commander = unit.panel.commander();
+    let asked =
+        tokio::spawn(async move { commander.command(Command::Do(Action::PowerOff), Duration::from_secs(60)).await });
+    unit.until_meaning(Meaning::PoweringOff).await;
+    assert!(!unit.path("state/power-off").exists(), "it is said first");
+    assert_eq!(asked.await.unwrap(), Ok(Done::Seen));
+    assert!(unit.path("state/power-off").exists());
+}
+
+#[tokio::test]
+async fn a_command_is_answered_by_what_came_of_it() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.until_meaning(Meaning::Ready).await;
+    let refused = unit.panel.command(Command::Do(Action::Pair), Duration::from_secs(60)).await.unwrap_err();
+    assert!(refused.to_string().contains("nothing on this unit yet that pairs"), "{refused}");
+    let refused = unit.panel.command(Command::Do(Action::Profile), Duration::from_secs(60)).await.unwrap_err();
+    assert!(refused.to_string().contains("no profiles"), "{refused}");
+    assert_eq!(unit.panel.command(Command::Do(Action::Identify), Duration::from_secs(60)).await, Ok(Done::Seen));
+    unit.until_meaning(Meaning::Identify).await;
+}
