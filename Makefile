@@ -136,7 +136,7 @@ rig-unit: target/rig/venv/made
 
 .PHONY: rig-short
 rig-short: rig-unit
-	$(IN_RIG) test_unit.py
+	$(IN_RIG) -m 'not long' $(RIG_TESTS)
 
 .PHONY: rig
 rig: RIG_ALL = all
