@@ -34,6 +34,8 @@ class Gateway:
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([self.binary, *words], stderr=log)
+        # A signal that it does not listen for yet would end it.
+        until("the gateway answers", self.answer, every_s=0.1)
 
     def say(self, *words) -> str:
         return subprocess.run([self.binary, *words], check=True, capture_output=True, text=True).stdout.strip()
@@ -42,14 +44,18 @@ class Gateway:
         self.units.write_text(f"{key} unit\n")
         self.process.send_signal(signal.SIGHUP)
 
-    def status(self) -> dict | None:
-        """The stream as the gateway sees it."""
+    def answer(self) -> dict | None:
+        """What it says over HTTP, once it does."""
         assert self.process.poll() is None, f"the gateway ended:\n{self.log.read_text()}"
         try:
             with urllib.request.urlopen(f"{self.address}/api/status", timeout=5) as answer:
-                streams = json.load(answer)["streams"]
+                return json.load(answer)
         except OSError:
             return None
+
+    def status(self) -> dict | None:
+        """The stream as the gateway sees it."""
+        streams = (self.answer() or {"streams": []})["streams"]
         return streams[0] if streams else None
 
     def delivered(self) -> int:

@@ -21,7 +21,7 @@ use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_units::Instant;
 use bondbox_wire::MAX_DATAGRAM;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -58,6 +58,8 @@ pub struct Gateway {
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
     requests: mpsc::Receiver<Request>,
+    /// Has the units read again.
+    hangup: Signal,
     started: Instant,
     reported: Instant,
     unsent: u64,
@@ -71,6 +73,8 @@ impl Gateway {
     /// When the key, the units file or a socket cannot be had.
     pub fn open(settings: &Settings, web_beats: Option<Heartbeat>) -> anyhow::Result<Self> {
         let started = clock::now();
+        // Before anybody can see that it is there: the signal ends a process that does not listen for it.
+        let hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
         let identity = keys::read(&settings.identity).context("private key (bondbox-gateway keygen makes one)")?;
         let config = GatewayConfig {
             identity: Arc::new(identity),
@@ -109,6 +113,7 @@ impl Gateway {
             web,
             reports,
             requests,
+            hangup,
             started,
             reported: Instant::ZERO,
             unsent: 0,
@@ -136,7 +141,6 @@ impl Gateway {
     /// # Errors
     /// When the system fails us: no timer, no socket.
     pub async fn run(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -147,7 +151,7 @@ impl Gateway {
                 }
                 fired = self.timer.fired() => fired.context("timer")?,
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
-                _ = hangup.recv() => self.read_units(),
+                _ = self.hangup.recv() => self.read_units(),
                 _ = ticks.tick() => self.report(),
                 Some(wanted) = self.requests.recv() => self.answer(wanted),
             }

@@ -297,6 +297,19 @@ async fn units_are_let_in_and_taken_out_while_it_runs() {
 }
 
 #[tokio::test]
+async fn a_signal_that_comes_before_it_runs_lets_units_in() {
+    let pair = Pair::open(PairSettings { paired: false, ..PairSettings::default() });
+    let http = pair.http;
+    let key = bondbox_daemon::bond::keys::read(&pair.folder.path().join("unit.key")).unwrap().public();
+    std::fs::write(pair.folder.path().join("units"), format!("{key} van\n")).unwrap();
+    nix::sys::signal::raise(nix::sys::signal::Signal::SIGHUP).unwrap();
+    let test = async {
+        wait_for(http, |status| status.streams.first().is_some_and(|s| s.session == Session::Open)).await;
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
 async fn a_unit_says_how_it_is_and_both_ends_tell_what_happened() {
     let pair = Pair::open(PairSettings::default());
     let (http, run_dir) = (pair.http, pair.folder.path().to_owned());
