@@ -102,7 +102,7 @@ impl Outlet {
 
 /// How an attempt ended.
 enum End {
-    /// The owner is gone.
+    /// The owner is gone, or there is nothing to run.
     Stopped,
     /// It has delivered all it had.
     Finished,
@@ -115,15 +115,8 @@ fn keep_running(role: &Role, outlet: &Outlet, feed: &Feed, stopped: &Receiver<()
     let mut complaint = String::new();
     loop {
         let delivered = Arc::new(AtomicU64::new(0));
-        let end = match (feed.planner)() {
-            Ok(Some(plan)) => {
-                let lost = !complaint.is_empty();
-                let begun = Begun { plan, lost, delivered: delivered.clone() };
-                attempt(role, outlet, feed, begun, stopped).unwrap_or_else(End::Broken)
-            }
-            Ok(None) => return,
-            Err(reason) => End::Broken(reason),
-        };
+        let lost = !complaint.is_empty();
+        let end = attempt(role, outlet, feed, lost, &delivered, stopped).unwrap_or_else(End::Broken);
         let worked = delivered.load(Ordering::Relaxed) > 0;
         if worked {
             pause = SHORTEST_PAUSE;
@@ -146,21 +139,20 @@ fn keep_running(role: &Role, outlet: &Outlet, feed: &Feed, stopped: &Receiver<()
     }
 }
 
-/// One attempt.
-struct Begun {
-    plan: Plan,
-    /// It would bring back what was lost.
-    lost: bool,
-    delivered: Arc<AtomicU64>,
-}
-
-/// Runs the plan until it ends, one way or another.
-fn attempt(role: &Role, outlet: &Outlet, feed: &Feed, begun: Begun, stopped: &Receiver<()>) -> Result<End, String> {
+/// Runs the feed's plan until it ends, one way or another; says so when it brings back what was `lost`.
+fn attempt(
+    role: &Role,
+    outlet: &Outlet,
+    feed: &Feed,
+    mut lost: bool,
+    delivered: &Arc<AtomicU64>,
+    stopped: &Receiver<()>,
+) -> Result<End, String> {
+    let Some(plan) = (feed.planner)()? else { return Ok(End::Stopped) };
     (feed.signal)()?;
-    let Begun { plan, mut lost, delivered } = begun;
     let pipeline = Pipeline::build(&plan)?;
     let ended = Arc::new(AtomicBool::new(false));
-    pipeline.connect(outlet, role.now, &delivered, &ended);
+    pipeline.connect(outlet, role.now, delivered, &ended);
     pipeline.0.set_state(gst::State::Playing).map_err(|error| pipeline.complaint().unwrap_or(error.to_string()))?;
     let (mut seen, mut still, mut turn) = (0, Duration::ZERO, 0_u64);
     loop {
