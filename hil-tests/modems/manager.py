@@ -79,7 +79,7 @@ class Bench:
         (self.folder / "kept.json").write_text(json.dumps({"places": {PORT: place}}))
 
     def state(self):
-        shown = subprocess.run([self.binaries / "bondbox-modems", "show", "--run-dir", self.folder / "unit"], capture_output=True)
+        shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 
     def modem(self):

@@ -150,7 +150,7 @@ class Sticks:
 
     def state(self):
         """What the modem service serves; nothing while it is not there."""
-        shown = subprocess.run([self.binaries / "bondbox-modems", "show", "--run-dir", self.folder / "unit"], capture_output=True)
+        shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 
     def link(self, stick):

@@ -15,6 +15,5 @@ pub mod recovery;
 pub mod routes;
 pub mod service;
 pub mod settings;
-pub mod show;
 
 pub use service::serve;
