@@ -108,17 +108,19 @@ fn battery_tree() -> TempDir {
     ])
 }
 
-/// A pack at 42 %, 7.4 V, giving 7.4 W, without mains; then it is gone.
+/// At 42 %, 7.4 V, giving 7.4 W, without mains.
+const PACK: Reading = Reading {
+    charge_permille: Some(420),
+    millivolts: Some(7_400),
+    milliwatts: Some(7_400),
+    charging: Some(false),
+    mains: Some(false),
+    cells: 0,
+};
+
+/// [`PACK`]; then it is gone.
 fn gauges_keep_the_contract(gauge: &mut impl Gauge, goes: impl FnOnce()) {
-    let expected = Reading {
-        charge_permille: Some(420),
-        millivolts: Some(7_400),
-        milliwatts: Some(7_400),
-        charging: Some(false),
-        mains: Some(false),
-        cells: 0,
-    };
-    assert_eq!(gauge.read().unwrap(), expected);
+    assert_eq!(gauge.read().unwrap(), PACK);
     goes();
     assert!(gauge.read().is_err(), "a gauge that is gone says nothing");
 }
@@ -126,14 +128,7 @@ fn gauges_keep_the_contract(gauge: &mut impl Gauge, goes: impl FnOnce()) {
 #[test]
 fn gauges_say_what_the_pack_holds_and_gives() {
     let fake = battery::Fake::default();
-    fake.set(Some(Reading {
-        charge_permille: Some(420),
-        millivolts: Some(7_400),
-        milliwatts: Some(7_400),
-        charging: Some(false),
-        mains: Some(false),
-        cells: 0,
-    }));
+    fake.set(Some(PACK));
     gauges_keep_the_contract(&mut fake.clone(), || fake.set(None));
     let root = battery_tree();
     let pack = root.path().join("class/power_supply/pack");

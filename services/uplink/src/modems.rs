@@ -13,6 +13,7 @@ use bondbox_ipc::modems::{self as protocol, Radio, State};
 use bondbox_units::Instant;
 
 use crate::settings::LinkSetting;
+use crate::show::tenths;
 
 /// What the service says.
 pub(crate) type Event = ipc::Event<protocol::Modems>;
@@ -118,7 +119,6 @@ impl Known {
 }
 
 fn report(now: Instant, radio: &Radio) -> RadioReport {
-    let tenths = |value: Option<i16>| value.map(|tenths| f32::from(tenths) / 10.0);
     RadioReport {
         sinr_db: tenths(radio.sinr_tenth_db),
         rsrp_dbm: tenths(radio.rsrp_tenth_dbm),

@@ -60,9 +60,13 @@ pub(crate) fn state(
     }
 }
 
+/// A figure that comes in tenths of its unit.
+pub(crate) fn tenths(value: Option<i16>) -> Option<f32> {
+    value.map(|tenths| f32::from(tenths) / 10.0)
+}
+
 /// A reading of a modem as the engine takes it.
 pub(crate) fn radio(radio: &Radio) -> RadioReport {
-    let tenths = |value: Option<i16>| value.map(|tenths| f32::from(tenths) / 10.0);
     RadioReport {
         sinr_db: tenths(radio.sinr_tenth_db),
         rsrp_dbm: tenths(radio.rsrp_tenth_dbm),
