@@ -150,12 +150,7 @@ class Unit:
         (tree / "settings" / "capture.toml").write_text(CAPTURE)
         self.disk.fill("state", tree, owner={"bondbox-uplink": (962, 960)})
 
-    def restart(self) -> None:
-        """As somebody would who asks it to; comes back when there is a shell."""
-        self.ask_and_restart("systemctl reboot")
-        self.come_back()
-
-    def ask_and_restart(self, command: str) -> None:
+    def restart(self, command="systemctl reboot") -> None:
         """Gives a command that restarts it, and waits until it has begun to start."""
         self.shell().console.sendline(command)
         self.leave_shell()

@@ -131,7 +131,7 @@ def test_it_is_reset_to_the_factorys_state(unit):
     code, said = unit.try_run("setpriv --reuid=bondbox-capture --clear-groups busctl call org.freedesktop.systemd1 "
                            "/org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartUnit ss bondbox-factory-reset.service replace")  # fmt: skip
     assert code != 0 and "ccess denied" in said, said
-    unit.ask_and_restart("systemctl start bondbox-factory-reset")
+    unit.restart("systemctl start bondbox-factory-reset")
     unit.come_back()
     unit.marked_good()
     assert unit.run("cat /state/factory /state/machine-id").split() == ["serial=1", machine]
