@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,10 @@ from pathlib import Path
 #: As the unit knows the gateway, on every stick.
 GATEWAY = ("10.99.0.1", 7000)
 INGEST, DELIVER = 9000, 9001
+#: As a unit sets it.
+SYSCTL = Path(__file__).parents[2] / "overlay/usr/lib/sysctl.d/60-bondbox.conf"
+#: What one stick takes: half of what the tests send, so that no link stands idle.
+RATE_OF_A_STICK = "900kbit"
 #: Longer than anything takes that works.
 HANG_S = 90
 
@@ -71,9 +76,9 @@ class Sticks:
     def add(self, name):
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
-        for key, value in [("rp_filter", 2), ("arp_ignore", 1), ("arp_filter", 1)]:
-            for which in ["all", "default"]:
-                run("ip", "netns", "exec", name, "sysctl", "-qw", f"net.ipv4.conf.{which}.{key}={value}")
+        for line in SYSCTL.read_text().splitlines():
+            if line.startswith("net."):
+                run("ip", "netns", "exec", name, "sysctl", "-qw", line.replace(" ", ""))
 
     def inside(self, stick):
         return f"{self.mark}-{stick.name}"
@@ -85,6 +90,7 @@ class Sticks:
         run("ip", "link", "add", f"w{os.getpid()}", "netns", inside, "type", "veth", "peer", "name", stick.name, "netns", self.far)
         run("ip", "-n", inside, "link", "set", f"w{os.getpid()}", "name", "wan", "up")
         run("ip", "-n", inside, "addr", "add", f"{wan}.2/24", "dev", "wan")
+        run("tc", "-n", inside, "qdisc", "add", "dev", "wan", "root", "tbf", "rate", RATE_OF_A_STICK, "burst", "4k", "latency", "300ms")
         run("ip", "-n", self.far, "link", "set", stick.name, "up")
         run("ip", "-n", self.far, "addr", "add", f"{wan}.1/24", "dev", stick.name)
         run("ip", "-n", inside, "addr", "add", f"{GATEWAY[0]}/32", "dev", "lo")
@@ -106,6 +112,16 @@ class Sticks:
         unit = ["ip", "-n", self.unit]
         run(*unit, "addr", "add", f"{stick.leased}/24", "dev", stick.name)
         run(*unit, "route", "add", "default", "via", stick.router, "dev", stick.name, "metric", 2000 + stick.number)
+
+    def asks_for_the_unit(self, stick) -> str:
+        """What the stick knows of who has the address that it leased, after it has forgotten it and asked anew."""
+        inside = self.inside(stick)
+        run("ip", "-n", inside, "neigh", "flush", "dev", "lan")
+        ask = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', ('{stick.leased}', 9))"
+        run("ip", "netns", "exec", inside, sys.executable, "-c", ask)
+        known = lambda: run("ip", "-n", inside, "neigh", "show", stick.leased, "dev", "lan")  # noqa: E731
+        until("an answer, or none", lambda: "INCOMPLETE" not in known())
+        return known()
 
     def unplug(self, stick):
         run("ip", "-n", self.unit, "link", "del", stick.name)
@@ -171,17 +187,16 @@ class Said:
     """The last line that a helper said, as JSON."""
 
     def __init__(self, process):
-        self.process, self.line, self.rest = process, None, b""
-        os.set_blocking(process.stdout.fileno(), False)
+        self.process, self.line = process, None
+        # All the time: a helper that nobody listens to stands still when its pipe is full.
+        threading.Thread(target=self.listen, daemon=True).start()
         until("a helper is ready", self.last, 20)
 
+    def listen(self):
+        for line in self.process.stdout:
+            self.line = json.loads(line)
+
     def last(self):
-        with suppress(BlockingIOError):
-            while more := os.read(self.process.stdout.fileno(), 65536):
-                self.rest += more
-        *lines, self.rest = self.rest.split(b"\n")
-        if lines:
-            self.line = json.loads(lines[-1])
         return self.line
 
 

@@ -38,6 +38,9 @@ def test_four_sticks_carry_two_of_them_twins_that_lease_one_address(sticks):
         assert sticks.relays[stick.number].last()["clients"] > 0
     twins = [sticks.link(stick) for stick in sticks.all[:2]]
     assert [link["addresses"] for link in twins] == [["192.168.8.100"]] * 2
+    # By the address of its own port: both of them may ask at any time.
+    for stick in sticks.all[:2]:
+        assert f"lladdr {stick.mac}" in sticks.asks_for_the_unit(stick), stick.name
     until("all links ready", lambda: [sticks.link(stick).get("state") for stick in sticks.all] == ["Ready"] * 4)
     assert len({tuple(link["colour"]) for link in sticks.state()["links"]}) == 4
     all_came(sink, source.last()["sent"])
