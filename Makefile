@@ -119,19 +119,19 @@ check-modems:
 .PHONY: check-boot
 check-boot:
 	@hil-tests/setup rig
-	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/disk-of hil-tests/rig/small-root
+	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/more-modules hil-tests/rig/disk-of hil-tests/rig/small-root
 	shellcheck --shell=dash board/common/initramfs/init
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
 IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
-RIG_TESTS = test_unit.py test_hdmi.py test_updates.py test_survival.py test_recording.py
+RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
 	@hil-tests/setup build run rig
-	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-gateway -p bondbox-health
+	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health
 	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
 
 .PHONY: rig-short

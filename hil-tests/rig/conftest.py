@@ -58,6 +58,16 @@ def modem(unit):
     return unit.modem
 
 
+@pytest.fixture
+def panel(unit):
+    return unit.panel
+
+
+@pytest.fixture
+def battery(unit):
+    return unit.battery
+
+
 @pytest.fixture(autouse=True)
 def needs(request):
     """Skips tests that need what this rig lacks: `@pytest.mark.needs("usb")`."""

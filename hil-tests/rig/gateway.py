@@ -66,6 +66,11 @@ class Gateway:
     def lost(self) -> int:
         return self.status()["totals"]["lost"]
 
+    def ended_cleanly(self) -> bool:
+        """Whether the last session was closed by the unit, and none has come since."""
+        told = re.findall(r"session (open|closed)(?:.*reason=(\w+))?", self.log.read_text())
+        return told[-1] == ("closed", "ByUnit")
+
     def links(self) -> dict[str, str]:
         status = self.status()
         return {link["name"]: link["state"] for link in status["links"]} if status else {}

@@ -1,5 +1,6 @@
-"""What tests of a whole unit can do to it: switch it off, pull its modems, install updates."""
+"""What tests of a whole unit can do to it: switch it off, press its buttons, pull its modems, install updates."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -16,6 +17,9 @@ from unit import Disk, text
 
 #: What an emulated processor can encode in real time.
 CAPTURE = 'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\n'
+
+#: Lines of gpio-sim; nothing describes them to the kernel.
+PANEL = 'key_lines = ["start", "select"]\nlight_lines = ["air", "link", "power"]\ngauge_every_ms = 1000\n'
 
 
 class Modem:
@@ -56,6 +60,73 @@ class Hdmi:
 
     def _signal(self, mode: int) -> None:
         self._unit.run(f"v4l2-ctl -d {self.DEVICE} --set-ctrl dv_timings_signal_mode={mode}")
+
+
+class Button:
+    """A key of the front panel, and the finger on it."""
+
+    def __init__(self, unit, name: str):
+        self._unit, self._name = unit, name
+
+    def press(self) -> None:
+        self.hold(0.1)
+
+    def hold(self, seconds: float) -> None:
+        pull = f'>"$({LINE_OF.format(self._name)})/pull"'
+        self._unit.run(f"echo pull-down {pull}; sleep {seconds}; echo pull-up {pull}")
+
+
+class Light:
+    """A light of the front panel, as an eye sees it."""
+
+    def __init__(self, unit, name: str):
+        self._unit, self._name = unit, name
+
+    def shows(self) -> str:
+        """What it does for more than a blink of the slowest: dark, lit, or blinks."""
+        look = f'file="$({LINE_OF.format(self._name)})/value"; for i in $(seq 30); do cat "$file"; sleep 0.04; done'
+        seen = set(self._unit.run(look).split())
+        return {"0": "dark", "1": "lit"}[seen.pop()] if len(seen) == 1 else "blinks"
+
+
+#: Prints the folder of the line of this name that gpio-sim plays.
+LINE_OF = (
+    "c=/sys/kernel/config/gpio-sim/panel; n=$(grep -lx {} $c/bank0/line*/name); n=${{n%/name}}; "
+    "echo /sys/devices/platform/$(cat $c/dev_name)/$(cat $c/bank0/chip_name)/sim_gpio${{n##*line}}"
+)
+
+
+class Battery:
+    """The pack of the unit, and its mains."""
+
+    def __init__(self, unit):
+        self._unit = unit
+
+    def mains(self, there: bool) -> None:
+        self._set(ac_online="on" if there else "off", usb_online="off", battery_status="charging" if there else "discharging")
+
+    def set(self, percent: int) -> None:
+        self._set(battery_capacity=percent)
+
+    def _set(self, **values) -> None:
+        self._unit.run("; ".join(f"echo {value} >/sys/module/test_power/parameters/{name}" for name, value in values.items()))
+
+
+class Panel:
+    """The front panel."""
+
+    def __init__(self, unit):
+        self._unit = unit
+        self.start, self.select = Button(unit, "start"), Button(unit, "select")
+        self.air, self.link, self.power = (Light(unit, name) for name in ("air", "link", "power"))
+
+    def state(self) -> dict:
+        """As its service serves it."""
+        return json.loads(self._unit.run("bondboxctl --json panel status"))
+
+    def means(self, meaning: str) -> None:
+        """Waits until the lights mean this."""
+        until(lambda: f"{meaning}: {self.state()}", lambda: self.state()["meaning"] == meaning)
 
 
 class Update:
@@ -101,6 +172,11 @@ class Power:
         self._unit.leave_shell()
         self._unit.driver.off()
 
+    def goes_off(self) -> None:
+        """Waits until the unit has switched itself off."""
+        until("it is off", lambda: self._unit.qmp("query-status")["status"] == "shutdown")
+        self.cut()
+
 
 class Unit:
     """One virtual unit with its disk."""
@@ -124,6 +200,7 @@ class Unit:
         self.modem = [Modem(self, port + 1) for port in range(modems)]
         self.plugged = list(self.modem)
         self.hdmi = Hdmi(self)
+        self.panel, self.battery = Panel(self), Battery(self)
 
     def qmp(self, command: str, **arguments):
         return self.driver.monitor_command(command, arguments)
@@ -148,6 +225,7 @@ class Unit:
             'latency_ms = 2000\nstart_bitrate_kbps = 500\nmax_bitrate_kbps = 1000\n'
         )
         (tree / "settings" / "capture.toml").write_text(CAPTURE)
+        (tree / "settings" / "panel.toml").write_text(PANEL)
         self.disk.fill("state", tree, owner={"bondbox-uplink": (962, 960)})
 
     def restart(self, command="systemctl reboot") -> None:

@@ -1,0 +1,44 @@
+"""Fingers on the front panel, its lights, and the battery behind them."""
+
+import pytest
+from patience import until
+
+
+@pytest.mark.needs("panel")
+def test_a_button_stops_the_stream_and_starts_it_and_lights_say_so(unit, gateway, panel):
+    unit.marked_good()
+    panel.means("OnAir")
+    assert [panel.air.shows(), panel.link.shows(), panel.power.shows()] == ["lit", "lit", "lit"]
+    # A click is no stop.
+    panel.start.press()
+    gateway.flows(units=10)
+    panel.start.hold(3)
+    panel.means("Ready")
+    assert [panel.air.shows(), panel.link.shows(), panel.power.shows()] == ["dark", "lit", "lit"]
+    stopped = gateway.delivered()
+    assert panel.state()["last"]["action"] == "Stop" and panel.state()["last"]["failure"] is None
+    panel.start.press()
+    panel.means("OnAir")
+    gateway.flows(units=10)
+    assert gateway.delivered() > stopped
+
+
+@pytest.mark.long
+@pytest.mark.needs("battery", "power")
+def test_an_empty_battery_is_said_and_ends_in_power_off(unit, gateway, panel, battery):
+    slot = unit.slot()
+    battery.mains(False)
+    battery.set(17)
+    until("the pack is read", lambda: (panel.state()["battery"] or {}).get("charge_permille") == 170)
+    panel.means("OnAir")
+    battery.set(12)
+    panel.means("LowBattery")
+    assert panel.air.shows() == "lit" and panel.power.shows() == "blinks"
+    gateway.flows(units=10)
+    battery.set(4)
+    # It is said before it is done.
+    panel.means("PoweringOff")
+    unit.power.goes_off()
+    assert gateway.ended_cleanly()
+    unit.power.on()
+    unit.works(slot)
