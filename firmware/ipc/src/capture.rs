@@ -26,6 +26,9 @@ pub struct State {
     pub source: String,
     /// What comes from it.
     pub picture: Picture,
+    /// Whether the unit is meant to be on the air: it was not stopped on purpose, though it may be off the air as long as power
+    /// does not last.
+    pub meant_on_air: bool,
     /// The encoder in use, by its GStreamer factory name.
     pub encoder: String,
     /// What the encoder was last told.
@@ -66,6 +69,8 @@ pub struct Counters {
     pub restarts: u64,
     /// Units dropped for slow subscribers.
     pub dropped_units: u64,
+    /// Times that what is meant could not be kept for the next start.
+    pub intent_unkept: u64,
 }
 
 /// What capture can be told.
@@ -75,10 +80,12 @@ pub enum Command {
     SetBitrate(Bitrate),
     /// Make the next frame a keyframe; done when it came out.
     ForceKeyframe,
-    /// Go on the air; done when units come out.
+    /// Go on the air; done when units come out. Meant so over a crash, and over a short time without power.
     Start,
-    /// Go off the air; done when nothing comes out.
+    /// Go off the air on purpose, for this start of the system and those after; done when nothing comes out and that is kept.
     Stop,
+    /// Go off the air because power goes, with what is meant as it was; done when nothing comes out.
+    Suspend,
     /// Take the picture from another source; done when it is live.
     SetSource(String),
 }

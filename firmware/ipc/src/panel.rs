@@ -31,8 +31,6 @@ pub struct State {
     pub waiting: Option<Action>,
     /// What came of the last thing asked for.
     pub last: Option<Outcome>,
-    /// Whether the unit is meant to be on the air; `None` until somebody decided.
-    pub intent: Option<bool>,
     /// The profile in use, by name; empty where there are none.
     pub profile: String,
     /// The pack, where there is one that can be read.

@@ -41,6 +41,8 @@ pub enum Input {
     Ask(Action),
     /// What was asked of a service was refused, or brought no effect in its time.
     Refused(Action),
+    /// Whoever did it saw its effect.
+    Seen(Action),
     /// Time passed.
     TimerFired,
 }
@@ -52,8 +54,8 @@ pub enum Output {
     Lights(Lights),
     /// Have this done by whoever does it. [`Action::PowerOff`] and [`Action::FactoryReset`] are meant: the warning is over.
     Do(Action),
-    /// Keep over a power loss whether the unit is meant to be on the air.
-    Intent(bool),
+    /// Take the unit off the air, though it is meant to be on it: power does not last.
+    Suspend,
     /// Turn the fan so fast, in percent.
     Fan(u8),
     /// An action came to its end.
@@ -86,8 +88,6 @@ pub struct View {
     pub lights: Lights,
     /// Asked for, and its effect not seen.
     pub waiting: Option<Action>,
-    /// Whether the unit is meant to be on the air; `None` until somebody decided.
-    pub intent: Option<bool>,
     /// The pack.
     pub battery: Option<BatteryView>,
     /// Whether mains is there, where known.
@@ -110,13 +110,10 @@ pub struct Panel {
     battery: Battery,
     fan: Fan,
     power_off: PowerOff,
-    intent: Option<bool>,
     profile: Option<u8>,
     identify_until: Option<Instant>,
     waiting: Option<Waiting>,
     answer: Option<(Answer, Instant)>,
-    /// The battery ended the stream, and will start it again when it is fed.
-    ended_by_battery: bool,
     shown: Option<Lights>,
     turned: Option<u8>,
     counters: Counters,
@@ -133,20 +130,18 @@ struct Waiting {
 }
 
 impl Panel {
-    /// A panel of a box that just started. `intent`: what was kept over the power loss.
-    pub fn new(now: Instant, intent: Option<bool>) -> Self {
+    /// A panel of a box that just started.
+    pub fn new(now: Instant) -> Self {
         Self {
             keys: Keys::default(),
             world: World::new(now),
             battery: Battery::default(),
             fan: Fan::default(),
             power_off: PowerOff::No,
-            intent,
             profile: None,
             identify_until: None,
             waiting: None,
             answer: None,
-            ended_by_battery: false,
             shown: None,
             turned: None,
             counters: Counters::default(),
@@ -173,11 +168,8 @@ impl Panel {
             Input::Temperature(temperature) => self.fan.on_temperature(now, temperature),
             Input::Updating(updating) => self.world.updating = updating,
             Input::Ask(action) => self.act(now, action),
-            Input::Refused(action) => {
-                if self.waiting.is_some_and(|waiting| waiting.action == action) {
-                    self.end(now, Some(Failure::Refused));
-                }
-            }
+            Input::Refused(action) => self.on_end(now, action, Some(Failure::Refused)),
+            Input::Seen(action) => self.on_end(now, action, None),
             Input::TimerFired => {}
         }
         self.pass(now, matches!(input, Input::Edge { .. }));
@@ -217,7 +209,6 @@ impl Panel {
             answer: self.answer.map(|(answer, _)| answer),
             lights: self.lights(now),
             waiting: self.waiting.map(|waiting| waiting.action),
-            intent: self.intent,
             battery: self.battery.view(),
             mains: self.battery.mains(),
             step: self.battery.step(),
@@ -328,13 +319,6 @@ impl Panel {
         if self.waiting.is_some() {
             self.end(now, Some(Failure::Replaced));
         }
-        if let Some(intent) = match action {
-            Action::Start => Some(true),
-            Action::Stop => Some(false),
-            _ => None,
-        } {
-            self.intend(intent);
-        }
         let unpaired = self.world.uplink.is == Uplink::NotPaired;
         self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile, unpaired });
         self.say(now, Answer::Working, WORKING);
@@ -344,32 +328,38 @@ impl Panel {
     fn on_capture(&mut self, now: Instant, capture: Capture) {
         let before = self.world.capture.is;
         self.world.capture.set(now, capture);
-        if before == capture || self.power_off != PowerOff::No || self.ended_by_battery {
-            return;
-        }
-        let asked = self.waiting.map(|waiting| waiting.action);
-        let runs = |capture| matches!(capture, Capture::Starting | Capture::Live | Capture::Slate);
-        if before == Capture::Absent {
-            // It came, or came back: what is meant counts, not how it begins.
-            if self.intent == Some(true) && capture == Capture::Stopped {
-                self.ask(now, Action::Start);
-            }
-        } else if runs(before) && capture == Capture::Stopped && asked != Some(Action::Stop) {
-            // By another hand, and deliberate as ours.
-            self.intend(false);
-        } else if before == Capture::Stopped && runs(capture) && asked != Some(Action::Start) {
-            self.intend(true);
-        }
-        // One that starts tries its encoder first, off the air: only what goes out is stopped.
-        if self.intent == Some(false) && capture.on_air() && asked != Some(Action::Start) {
-            self.ask(now, Action::Stop);
+        if before != capture {
+            self.resume(now);
         }
     }
 
-    fn intend(&mut self, intent: bool) {
-        if self.intent != Some(intent) {
-            self.intent = Some(intent);
-            self.output(Output::Intent(intent));
+    /// What was taken off the air for the sake of power goes on again when power stays.
+    fn resume(&mut self, now: Instant) {
+        let asked = self.waiting.is_some_and(|waiting| waiting.action == Action::Start);
+        if self.world.capture.is == Capture::Suspended && self.power_off == PowerOff::No && !asked {
+            self.ask(now, Action::Start);
+        }
+    }
+
+    /// What came of it, from whoever does it.
+    fn on_end(&mut self, now: Instant, action: Action, failure: Option<Failure>) {
+        if self.waiting.is_some_and(|waiting| waiting.action == action) {
+            return self.end(now, failure);
+        }
+        let PowerOff::Asked { why, .. } = self.power_off else { return };
+        match (action, failure) {
+            (Action::PowerOff, None) => {
+                self.counters.done += 1;
+                self.output(Output::Ended(action, None));
+            }
+            (Action::PowerOff, Some(failure)) => {
+                // An empty pack asks again; a person is told and may do so.
+                if why == Why::Operator {
+                    self.power_off = PowerOff::No;
+                }
+                self.fail(now, action, failure);
+            }
+            (_, _) => {}
         }
     }
 
@@ -380,8 +370,7 @@ impl Panel {
             (BatteryStep::Empty, None) => {
                 self.power_off.say(now, Why::Battery);
                 if self.started() {
-                    self.ended_by_battery = true;
-                    self.output(Output::Do(Action::Stop));
+                    self.output(Output::Suspend);
                 }
             }
             (BatteryStep::Fine | BatteryStep::Low | BatteryStep::Spare, Some(Why::Battery)) => self.call_off(now),
@@ -392,9 +381,7 @@ impl Panel {
     fn call_off(&mut self, now: Instant) {
         self.power_off = PowerOff::No;
         self.fail(now, Action::PowerOff, Failure::CalledOff);
-        if core::mem::take(&mut self.ended_by_battery) && self.intent != Some(false) {
-            self.ask(now, Action::Start);
-        }
+        self.resume(now);
     }
 
     /// What time alone brings. After an edge of the past, fingers are not moved on to now: more edges may wait.
@@ -430,7 +417,7 @@ impl Panel {
             Action::Stop => self.world.capture.is == Capture::Stopped,
             Action::Profile => self.profile.is_some() && self.profile != waiting.profile,
             Action::Pair => waiting.unpaired && !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
-            // Whoever sees these has no panel left.
+            // Whoever does it tells of it.
             Action::FactoryReset | Action::PowerOff | Action::Identify => false,
         })
     }

@@ -65,7 +65,7 @@ impl PowerOff {
     pub(crate) fn deadline(self, capture: Capture) -> Option<Instant> {
         match self {
             Self::No => None,
-            Self::Said { since, why } if matches!(capture, Capture::Stopped | Capture::Absent) => {
+            Self::Said { since, why } if matches!(capture, Capture::Stopped | Capture::Suspended | Capture::Absent) => {
                 Some(since + why.warning())
             }
             Self::Said { since, why } => Some(since + why.warning() + CLEAN_END),

@@ -11,8 +11,10 @@ pub enum Capture {
     /// Nothing: it is not there.
     #[default]
     Absent,
-    /// Off the air.
+    /// Off the air on purpose.
     Stopped,
+    /// Off the air, and meant to be on it.
+    Suspended,
     /// On its way.
     Starting,
     /// The source goes out.

@@ -66,7 +66,7 @@ async fn script(wires: &Wires<NoopRawMutex>, script: &Script) {
 async fn play() -> Vec<(Instant, Output)> {
     let play = Script::default();
     let wires = Wires::new();
-    let panel = Panel::new(Instant::ZERO, None);
+    let panel = Panel::new(Instant::ZERO);
     let mut hands = play.clone();
     select3(script(&wires, &play), decide(&wires, &play, panel), carry(&wires, &mut hands)).await;
     play.seen.take()

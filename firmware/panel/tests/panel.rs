@@ -11,7 +11,7 @@ use bondbox_panel_core::{Failure, Input, Output};
 const OPEN: Uplink = Uplink::Open { up: 2, present: 2 };
 
 fn ready() -> Bench {
-    let mut bench = Bench::new(None);
+    let mut bench = Bench::new();
     bench.give(Input::Capture(Capture::Stopped));
     bench.give(Input::Uplink(OPEN));
     assert_eq!(bench.view().meaning, Meaning::Ready);
@@ -74,7 +74,6 @@ fn a_click_never_stops_and_a_hold_does() {
     assert_eq!(bench.take(Action::Stop), 0);
     bench.pass(1);
     assert_eq!(bench.take(Action::Stop), 1);
-    assert!(bench.outputs.contains(&Output::Intent(false)));
     // Held on and on, it does nothing more.
     bench.give(Input::Capture(Capture::Stopped));
     bench.pass(20_000);
@@ -170,46 +169,77 @@ fn a_battery_from_17_to_4_percent_warns_spares_and_ends_cleanly() {
     assert_eq!(bench.view().lights.air, Light::Lit, "still seen to be on the air");
     read(&mut bench, 80, false);
     assert_eq!((bench.view().step, bench.view().meaning), (BatteryStep::Spare, Meaning::BatteryEmpty));
-    assert_eq!(bench.take(Action::Stop), 0);
+    assert!(!bench.outputs.contains(&Output::Suspend));
     read(&mut bench, 40, false);
-    assert_eq!((bench.take(Action::Stop), bench.view().meaning), (1, Meaning::PoweringOff));
-    bench.give(Input::Capture(Capture::Stopped));
+    assert!(bench.outputs.contains(&Output::Suspend) && bench.view().meaning == Meaning::PoweringOff);
+    bench.give(Input::Capture(Capture::Suspended));
     bench.pass(30_000);
     assert_eq!((bench.take(Action::PowerOff), bench.take(Action::Start)), (1, 0));
-    assert_eq!(bench.view().intent, Some(true), "the battery is no deliberate stop");
+    assert_eq!(bench.take(Action::Stop), 0, "the battery is no deliberate stop");
 }
 
 #[test]
 fn mains_in_time_calls_power_off_off_and_the_stream_goes_on() {
     let mut bench = on_air();
     read(&mut bench, 40, false);
-    bench.give(Input::Capture(Capture::Stopped));
+    bench.give(Input::Capture(Capture::Suspended));
     bench.give(battery(40, true));
     assert_eq!(bench.take(Action::Start), 1);
     bench.give(Input::Capture(Capture::Live));
     bench.pass(120_000);
     assert_eq!((bench.take(Action::PowerOff), bench.view().meaning), (0, Meaning::OnAir));
+
+    // Before capture had ended.
+    let mut bench = on_air();
+    read(&mut bench, 40, false);
+    bench.give(battery(40, true));
+    assert_eq!(bench.take(Action::Start), 0);
+    bench.give(Input::Capture(Capture::Suspended));
+    assert_eq!(bench.take(Action::Start), 1);
 }
 
 #[test]
-fn what_was_meant_survives_a_start_and_a_deliberate_stop_is_kept() {
-    let mut on = Bench::new(Some(true));
-    on.give(Input::Capture(Capture::Stopped));
-    assert_eq!(on.take(Action::Start), 1);
-    let mut off = Bench::new(Some(false));
-    off.give(Input::Capture(Capture::Starting));
-    assert_eq!(off.take(Action::Stop), 0, "nothing goes out yet");
-    off.give(Input::Capture(Capture::Live));
-    assert_eq!(off.take(Action::Stop), 1);
-    let mut new = Bench::new(None);
-    new.give(Input::Capture(Capture::Starting));
-    assert_eq!((new.take(Action::Start), new.take(Action::Stop)), (0, 0));
-    // By another hand.
-    new.give(Input::Capture(Capture::Live));
-    new.give(Input::Capture(Capture::Stopped));
-    assert_eq!(new.view().intent, Some(false));
-    // Capture crashed and comes back on the air by itself.
-    new.give(Input::Capture(Capture::Absent));
-    new.give(Input::Capture(Capture::Live));
-    assert_eq!(new.take(Action::Stop), 1);
+fn switched_off_on_the_air_it_was_stopped_on_purpose() {
+    let mut bench = on_air();
+    bench.give(Input::Ask(Action::PowerOff));
+    assert_eq!(bench.take(Action::Stop), 1);
+    assert!(!bench.outputs.contains(&Output::Suspend));
+}
+
+#[test]
+fn capture_that_is_off_the_air_for_no_reason_is_started_and_one_stopped_on_purpose_is_left() {
+    let mut bench = Bench::new();
+    bench.give(Input::Capture(Capture::Suspended));
+    assert_eq!(bench.take(Action::Start), 1);
+    let mut bench = on_air();
+    // By another hand, and by a crash that capture comes back from by itself.
+    for capture in [Capture::Stopped, Capture::Absent, Capture::Starting, Capture::Live, Capture::Absent] {
+        bench.give(Input::Capture(capture));
+        bench.pass(1_000);
+    }
+    assert_eq!((bench.take(Action::Start), bench.take(Action::Stop)), (0, 0));
+}
+
+#[test]
+fn a_system_that_refuses_to_switch_off_is_told_of_and_an_empty_pack_asks_again() {
+    let refused = Output::Ended(Action::PowerOff, Some(Failure::Refused));
+    let mut bench = ready();
+    bench.give(Input::Ask(Action::PowerOff));
+    bench.pass(3_000);
+    assert_eq!(bench.take(Action::PowerOff), 1);
+    bench.give(Input::Refused(Action::PowerOff));
+    assert!(bench.outputs.contains(&refused) && bench.view().meaning == Meaning::Ready);
+    bench.pass(120_000);
+    assert_eq!(bench.take(Action::PowerOff), 0);
+
+    let mut bench = ready();
+    read(&mut bench, 40, false);
+    bench.pass(30_000);
+    assert_eq!(bench.take(Action::PowerOff), 1);
+    bench.give(Input::Refused(Action::PowerOff));
+    assert!(bench.outputs.contains(&refused) && bench.view().meaning == Meaning::PoweringOff);
+    bench.pass(60_000);
+    assert_eq!(bench.take(Action::PowerOff), 1);
+    bench.give(Input::Seen(Action::PowerOff));
+    assert!(bench.outputs.contains(&Output::Ended(Action::PowerOff, None)));
 }

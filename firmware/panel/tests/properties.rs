@@ -112,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
     let capture = prop_oneof![
         Just(Capture::Absent),
         Just(Capture::Stopped),
+        Just(Capture::Suspended),
         Just(Capture::Starting),
         Just(Capture::Live),
         Just(Capture::Slate)
@@ -146,7 +147,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => low.prop_map(|reading| Step::Give(Input::Battery(reading))),
         1 => any::<Option<i32>>().prop_map(|temperature| Step::Give(Input::Temperature(temperature))),
         1 => action.clone().prop_map(|action| Step::Give(Input::Ask(action))),
-        1 => action.prop_map(|action| Step::Give(Input::Refused(action))),
+        1 => action.clone().prop_map(|action| Step::Give(Input::Refused(action))),
+        1 => action.prop_map(|action| Step::Give(Input::Seen(action))),
         1 => any::<bool>().prop_map(|updating| Step::Give(Input::Updating(updating))),
         1 => (0..4_u8).prop_map(|profile| Step::Give(Input::Profile(Some(profile)))),
     ]
@@ -176,7 +178,7 @@ proptest! {
 
     #[test]
     fn the_lights_have_one_meaning_and_power_never_goes_without_a_warning(steps in vec(step(), 0..150)) {
-        let mut bench = Bench::new(None);
+        let mut bench = Bench::new();
         bench.give(Input::TimerFired);
         let mut warning = Warning::default();
         for step in steps {
@@ -209,7 +211,7 @@ proptest! {
 
     #[test]
     fn whatever_was_asked_for_ends(steps in vec(step(), 0..100)) {
-        let mut bench = Bench::new(None);
+        let mut bench = Bench::new();
         for step in steps {
             match step {
                 Step::Edge(key, down) => bench.edge(key, down),

@@ -72,6 +72,7 @@ impl Plan {
 
         let mut capture = self.flags();
         capture
+            .pair("--state-dir", &self.run_dir)
             .pair("--source", &arguments.source)
             .pair("--size", &arguments.size)
             .pair("--rate", arguments.rate.to_string());

@@ -6,12 +6,13 @@
 //! them.
 //!
 //! What decides takes time as an argument and opens nothing: [`picker`], [`timeline`], [`pace`], [`meter`], [`follow`],
-//! [`watch`]. Only [`stamp`] is of use to others: tests read the frame number with it.
+//! [`watch`], and what [`intent`] has of it. Only [`stamp`] is of use to others: tests read the frame number with it.
 
 pub mod air;
 pub mod encode;
 pub mod feeder;
 pub mod follow;
+pub mod intent;
 pub mod meter;
 pub mod pace;
 pub mod picker;

@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::air::{Air, Studio};
 use crate::feeder::{Numbering, Shelf};
+use crate::intent::Keeper;
 use crate::meter::{KEPT, Meter};
 use crate::settings::Settings;
 use crate::source::{Feed, Planner, Role, Runner, Signal, VideoSource};
@@ -73,7 +74,8 @@ struct Service {
     watch: Watch,
     pending: Pending,
     counters: Counters,
-    /// It was stopped on purpose before this start: the encoder is tried, and nothing is served.
+    intent: Keeper,
+    /// It is not meant to be on the air when it starts: the encoder is tried, and nothing is served.
     rehearsal: bool,
     /// When the encoder was last asked for a keyframe on behalf of a subscriber.
     keyframe_asked: Instant,
@@ -96,6 +98,7 @@ struct Headline {
     source: VideoSource,
     picture: Picture,
     target: Bitrate,
+    meant: bool,
 }
 
 /// Frames the encoder was too slow for.
@@ -125,6 +128,7 @@ impl Service {
             slate: still::slate(&format)?,
             wake: Arc::new(Notify::new()),
         };
+        let intent = Keeper::start(now, settings.state_dir.clone(), settings.resume_within());
         let mut service = Self {
             tracks: Tracks::new(&settings),
             target: settings.start(),
@@ -139,7 +143,8 @@ impl Service {
             watch: Watch::Off,
             pending: Pending::default(),
             counters: Counters::default(),
-            rehearsal: daemon.run_dir.join(OFF).exists(),
+            rehearsal: !intent.on_air(),
+            intent,
             keyframe_asked: Instant::ZERO,
             skipped: Skipped::default(),
             shown: Shown::default(),
@@ -281,6 +286,7 @@ impl Service {
             }
             None => {}
         }
+        self.intent.look(now);
         self.tell_skipped(now);
         self.judge(now);
         Ok(())
@@ -309,7 +315,8 @@ impl Service {
     /// The state, when there is something to tell: a change at once, figures at a pace that a reader can follow.
     fn changed_state(&mut self) -> Option<State> {
         let now = clock::now();
-        let headline = Headline { source: self.source.clone(), picture: self.picture(), target: self.target };
+        let (picture, meant) = (self.picture(), self.intent.on_air());
+        let headline = Headline { source: self.source.clone(), picture, target: self.target, meant };
         let changed = self.shown.told.as_ref() != Some(&headline);
         (changed || now.since(self.shown.at) >= FIGURES).then(|| {
             let state = self.state(now, headline.picture);
@@ -333,6 +340,7 @@ impl Service {
         State {
             source: self.source.to_string(),
             picture,
+            meant_on_air: self.intent.on_air(),
             encoder: self.studio.card.factory.into(),
             target: self.target,
             actual: self.meter.rate(now, KEPT),
@@ -341,6 +349,7 @@ impl Service {
             counters: Counters {
                 source_lost: self.studio.shelf.frames().losses(),
                 dropped_units: self.counters.dropped_units + self.media.dropped_units(),
+                intent_unkept: self.intent.unkept(),
                 ..self.counters
             },
         }
@@ -349,8 +358,6 @@ impl Service {
 
 /// How often things are looked at that make no noise.
 const TICK: Duration = Duration::from_millis(50);
-/// In the folder of the sockets, from whoever knows that the unit is to stay off the air (bondbox-panel).
-const OFF: &str = "capture.off";
 /// Enough pictures to know that an encoder works.
 const REHEARSED: u64 = 10;
 /// Between keyframes for subscribers.

@@ -1,7 +1,9 @@
 //! What the service can be set to.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use bondbox_daemon::settings::{Rules, Settings as Checked};
 use bondbox_encoder::{CARDS, Format, SoundCodec};
@@ -32,6 +34,10 @@ pub struct Settings {
     pub encoder: String,
     /// Where frame numbers are drawn.
     pub frame_numbers: FrameNumbers,
+    /// Without power for no longer than this, it goes on the air again by itself.
+    pub resume_within_min: u32,
+    /// Where what is meant outlives a loss of power.
+    pub state_dir: PathBuf,
     /// Users that may connect, besides root and the service's own.
     pub clients: Vec<String>,
 }
@@ -90,6 +96,9 @@ pub struct Flags {
     /// Where frame numbers are drawn.
     #[arg(long)]
     frame_numbers: Option<FrameNumbers>,
+    /// Where what is meant outlives a loss of power.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -104,6 +113,8 @@ impl Default for Settings {
             audio_source: "default".into(),
             encoder: "auto".into(),
             frame_numbers: FrameNumbers::Test,
+            resume_within_min: 10,
+            state_dir: "/var/lib/bondbox-capture".into(),
             clients: vec![
                 "bondbox-uplink".into(),
                 "bondbox-panel".into(),
@@ -126,6 +137,7 @@ impl Checked for Settings {
         rules.range("rate", self.rate, 5..=60);
         rules.range("bitrate_kbps", self.bitrate_kbps, 100..=50_000);
         rules.range("max_bitrate_kbps", self.max_bitrate_kbps, self.bitrate_kbps.min(50_000)..=50_000);
+        rules.range("resume_within_min", self.resume_within_min, 0..=1_440);
         let known = self.encoder == "auto" || CARDS.iter().any(|card| card.factory == self.encoder);
         let names: Vec<&str> = CARDS.iter().map(|card| card.factory).collect();
         rules.holds("encoder", known, &self.encoder, format_args!("auto, {}", names.join(", ")));
@@ -173,6 +185,11 @@ impl Settings {
         Bitrate::from_kbps(self.max_bitrate_kbps)
     }
 
+    /// Without power for no longer than this, it goes on the air again by itself.
+    pub fn resume_within(&self) -> Duration {
+        Duration::from_secs(u64::from(self.resume_within_min) * 60)
+    }
+
     /// Whether pictures of `source` carry numbers.
     pub fn numbers(&self, source: &VideoSource) -> bool {
         match self.frame_numbers {
@@ -214,6 +231,7 @@ mod tests {
             ("rate = 0", "rate is 0, must be 5 to 60"),
             ("bitrate_kbps = 99", "bitrate_kbps is 99, must be 100 to 50000"),
             ("max_bitrate_kbps = 1000", "max_bitrate_kbps is 1000, must be 1500 to 50000"),
+            ("resume_within_min = 1441", "resume_within_min is 1441, must be 0 to 1440"),
             ("encoder = \"x\"", "encoder is x, must be auto, v4l2h264enc, mpph264enc, vah264enc, x264enc, openh264enc"),
         ];
         for (line, refusal) in refusals {

@@ -7,6 +7,7 @@ use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use bondbox_capture::intent::{Kept, Moment, store};
 use bondbox_capture::unit::{SOUND, VIDEO};
 use bondbox_daemon::ipc::{Client, CommandError, Event, Peers, Unit, Want};
 use bondbox_encoder::{CARDS, TraitCard};
@@ -215,9 +216,56 @@ const LONG: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn stopped_on_purpose_it_tries_its_encoder_and_stays_off_the_air() {
     let mut service = Service::start(&[]);
-    std::fs::write(service.folder.path().join("capture.off"), "").unwrap();
+    let mut client = service.client();
+    media(&mut client).await;
+    assert_eq!(client.command(Command::Stop, LONG).await, Ok(Done::Now));
     service.kill_and_start();
     let mut client = service.client();
+    rehearsed(&mut client).await;
+    assert_eq!(client.command(Command::Start, LONG).await, Ok(Done::Now));
+    assert!(media(&mut client).await.head.keyframe);
+    service.kill_and_start();
+    assert!(media(&mut service.client()).await.head.keyframe, "started on purpose it goes on after a crash");
+}
+
+#[tokio::test]
+async fn after_a_loss_of_power_on_the_air_it_goes_on_if_that_was_short() {
+    let dark_for = |seconds: u64| {
+        let folder = TempDir::new().unwrap();
+        let kept = Kept { on_air: true, boot_id: "another".into(), at_s: Moment::now().at_s - seconds };
+        store::keep(folder.path(), &kept).unwrap();
+        Service::start_in(folder, &[])
+    };
+    let minute = dark_for(60);
+    assert!(media(&mut minute.client()).await.head.keyframe);
+    let hour = dark_for(3_600);
+    rehearsed(&mut hour.client()).await;
+}
+
+#[tokio::test]
+async fn suspended_it_is_off_the_air_and_meant_to_be_on_it() {
+    let mut service = Service::start(&[]);
+    let mut client = service.client();
+    media(&mut client).await;
+    assert_eq!(client.command(Command::Suspend, LONG).await, Ok(Done::Now));
+    let stopped = state(&mut client, |state| state.picture == Picture::Stopped).await;
+    assert!(stopped.meant_on_air);
+    service.kill_and_start();
+    media(&mut service.client()).await;
+}
+
+#[tokio::test]
+async fn a_stop_that_cannot_be_kept_is_a_stop_and_is_counted() {
+    let service = Service::start(&["--state-dir", "/proc/no/such/folder"]);
+    let mut client = service.client();
+    media(&mut client).await;
+    assert_eq!(client.command(Command::Stop, LONG).await, Ok(Done::Now));
+    let stopped = state(&mut client, |state| state.counters.intent_unkept == 1).await;
+    assert_eq!((stopped.picture, stopped.meant_on_air), (Picture::Stopped, false));
+}
+
+/// Until it has tried its encoder and is off the air, without having served a unit.
+async fn rehearsed(client: &mut Client<Capture>) {
     let stopped = tokio::time::timeout(LONG, async {
         loop {
             match client.event().await {
@@ -230,9 +278,7 @@ async fn stopped_on_purpose_it_tries_its_encoder_and_stays_off_the_air() {
     })
     .await
     .expect("it neither serves nor stops");
-    assert!(stopped.counters.video_units >= 10, "{:?}", stopped.counters);
-    assert_eq!(client.command(Command::Start, LONG).await, Ok(Done::Now));
-    assert!(media(&mut client).await.head.keyframe);
+    assert!(stopped.counters.video_units >= 10 && !stopped.meant_on_air, "{stopped:?}");
 }
 
 /// A running service, killed with the test.
@@ -244,8 +290,15 @@ struct Service {
 
 impl Service {
     fn start(arguments: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        Self::start_in(TempDir::new().unwrap(), arguments)
+    }
+
+    /// In a folder where an earlier one may have left something.
+    fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
+        let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        if !arguments.iter().any(|argument| argument == "--state-dir") {
+            arguments.extend(["--state-dir".into(), folder.path().display().to_string()]);
+        }
         let child = run(folder.path(), &arguments);
         Self { child, folder, arguments }
     }

@@ -91,8 +91,10 @@ enum CaptureVerb {
     Status,
     /// Go on the air.
     Start,
-    /// Go off the air.
+    /// Go off the air on purpose, also for the next start.
     Stop,
+    /// Go off the air because power goes, to be on it again when it is back.
+    Suspend,
     /// Encode video at this rate.
     Bitrate { kbps: u64 },
     /// Make the next picture a keyframe.
@@ -179,6 +181,7 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
                 }
                 CaptureVerb::Start => capture::Command::Start,
                 CaptureVerb::Stop => capture::Command::Stop,
+                CaptureVerb::Suspend => capture::Command::Suspend,
                 CaptureVerb::Bitrate { kbps } => capture::Command::SetBitrate(Bitrate::from_kbps(kbps)),
                 CaptureVerb::Keyframe => capture::Command::ForceKeyframe,
                 CaptureVerb::Source { source } => capture::Command::SetSource(source),

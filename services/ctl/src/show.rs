@@ -45,7 +45,8 @@ fn said<S>(said: &Said<S>, text: impl FnOnce(&S) -> String) -> Result<String, &S
 }
 
 pub(crate) fn capture(state: &capture::State) -> String {
-    let capture::State { picture, source, encoder, target, actual, encode_delay_us, tracks, counters } = state;
+    let capture::State { picture, meant_on_air, source, encoder, target, actual, encode_delay_us, tracks, counters } =
+        state;
     let tracks: Vec<String> = tracks
         .iter()
         .map(|track| {
@@ -58,13 +59,18 @@ pub(crate) fn capture(state: &capture::State) -> String {
         .collect();
     format!(
         "{picture:?} from {source} by {encoder}, {actual} of {target}, {} ms to encode\n{}\n\
-         {} pictures, source lost {} times, {} restarts, {} units dropped",
+         {} pictures, source lost {} times, {} restarts, {} units dropped, {} times what is meant not kept",
         encode_delay_us / 1_000,
-        if tracks.is_empty() { "off the air".to_string() } else { tracks.join(", ") },
+        match (tracks.is_empty(), meant_on_air) {
+            (false, _) => tracks.join(", "),
+            (true, true) => "off the air, and meant to be on it".to_string(),
+            (true, false) => "off the air on purpose".to_string(),
+        },
         counters.video_units,
         counters.source_lost,
         counters.restarts,
         counters.dropped_units,
+        counters.intent_unkept,
     )
 }
 

@@ -62,7 +62,7 @@ impl Unit {
     }
 
     fn capture(&mut self) {
-        self.start("capture --size 320x180 --bitrate-kbps 500");
+        self.start(&format!("capture --size 320x180 --bitrate-kbps 500 --state-dir {}", self.dir().display()));
         self.until("capture status", |state| state["picture"] == "Live");
     }
 

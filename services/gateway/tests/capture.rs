@@ -51,6 +51,7 @@ impl Studio {
         server.set_state(State {
             source: "test".into(),
             picture: Picture::Live,
+            meant_on_air: true,
             encoder: "x264enc".into(),
             target: Bitrate::from_kbps(1_000),
             actual: Bitrate::from_kbps(900),

@@ -1,6 +1,6 @@
 //! Does what was decided.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,15 +13,12 @@ use bondbox_panel_devices::leds::Leds;
 use bondbox_panel_devices::thermal::Fan;
 use tokio::sync::mpsc;
 
-use crate::intent;
 use crate::service::Desk;
 use crate::settings::Settings;
 
 /// Lights, fan, and those who do the rest.
 pub(crate) struct Crew {
     pub(crate) settings: Rc<Settings>,
-    /// Where sockets are.
-    pub(crate) run_dir: PathBuf,
     pub(crate) desk: Rc<Desk>,
     pub(crate) leds: Option<Box<dyn Leds>>,
     pub(crate) fan: Option<Box<dyn Fan>>,
@@ -49,14 +46,14 @@ impl Hands for Crew {
                     }
                 }
             }
-            Output::Intent(on_air) => {
-                tracing::info!(on_air, "kept over a power loss");
-                if let Err(error) = intent::tell_capture(&self.run_dir, on_air) {
-                    tracing::error!(%error, "capture cannot be told for its next start");
-                }
-                if let Err(error) = intent::keep(&self.settings.state_dir, on_air) {
-                    tracing::error!(%error, folder = %self.settings.state_dir.display(), "what is meant cannot be kept");
-                }
+            Output::Suspend => {
+                tracing::info!("capture is suspended: power does not last");
+                let capture = self.capture.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = capture.command(Command::Suspend, PATIENCE).await {
+                        tracing::error!(%error, "the stream is not ended cleanly");
+                    }
+                });
             }
             Output::Do(action) => {
                 tracing::info!(?action, "asked for");

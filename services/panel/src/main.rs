@@ -6,7 +6,6 @@
 
 mod devices;
 mod hands;
-mod intent;
 mod neighbours;
 mod service;
 mod settings;

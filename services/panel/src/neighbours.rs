@@ -23,7 +23,7 @@ pub(crate) async fn watch_capture(
         let now = match client.event().await {
             Event::State(state) => {
                 let profile = profiles.iter().position(|profile| profile.source == state.source);
-                (of_picture(state.picture), profile.and_then(|profile| u8::try_from(profile).ok()))
+                (of_capture(&state), profile.and_then(|profile| u8::try_from(profile).ok()))
             }
             Event::Disconnected(reason) => {
                 tracing::warn!(reason, "capture is not there");
@@ -61,8 +61,9 @@ pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, settings: 
     }
 }
 
-fn of_picture(picture: Picture) -> Capture {
-    match picture {
+fn of_capture(state: &capture::State) -> Capture {
+    match state.picture {
+        Picture::Stopped if state.meant_on_air => Capture::Suspended,
         Picture::Stopped => Capture::Stopped,
         Picture::Starting => Capture::Starting,
         Picture::Live => Capture::Live,

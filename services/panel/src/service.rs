@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bondbox_daemon::ipc::{Client, Commands, Peers, Responder, Server, Want};
 use bondbox_daemon::{Context, clock};
@@ -19,8 +18,8 @@ use tokio::task::spawn_local;
 
 use crate::devices::{self, device};
 use crate::hands::Crew;
+use crate::neighbours;
 use crate::settings::{FanKind, Profile, Settings};
-use crate::{intent, neighbours};
 
 /// All tasks share one thread.
 pub(crate) type Wires = tasks::Wires<NoopRawMutex>;
@@ -36,13 +35,7 @@ pub(crate) async fn serve(settings: Settings, daemon: Context) -> anyhow::Result
 async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let (server, commands) = Server::<Protocol>::bind(&daemon.run_dir, Peers::with(&settings.clients))?;
     let (settings, wires, desk) = (Rc::new(settings), Rc::new(Wires::new()), Rc::new(Desk::default()));
-    let resume_within = Duration::from_secs(u64::from(settings.resume_within_min) * 60);
-    let meant = intent::read(&settings.state_dir, resume_within);
-    if let Some(on_air) = meant {
-        // Before capture is started, which waits for this to be ready.
-        intent::tell_capture(&daemon.run_dir, on_air)?;
-    }
-    let panel = Panel::new(clock::now(), meant);
+    let panel = Panel::new(clock::now());
     let user = |name: &str| Peers::with(&[format!("bondbox-{name}")]);
     let mut capture = Client::<Capture>::connect(&daemon.run_dir, user("capture"), Want::State);
     let mut uplink = Client::<Uplink>::connect(&daemon.run_dir, user("uplink"), Want::State);
@@ -52,7 +45,6 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         fan: devices::fan(&settings, &desk),
         capture: capture.commander(),
         settings: settings.clone(),
-        run_dir: daemon.run_dir.clone(),
         desk: desk.clone(),
         refused,
     };
@@ -71,14 +63,13 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         let (wires, desk) = (wires.clone(), desk.clone());
         async move { publish(&wires, &desk, &server, fan_is_ours).await }
     });
-    daemon.ready(&format!("intent {meant:?}"));
+    daemon.ready("serves");
     tokio::select! {
         () = daemon.shutdown.wait() => {}
         // They end by a panic only.
         ended = decided => ended?,
         ended = carried => ended?,
         ended = published => ended?,
-        () = keep_alive(&settings, &desk) => {}
         () = take_commands(commands, &desk, &wires) => {}
         () = take_refusals(refusals, &desk, &wires) => {}
         () = neighbours::watch_capture(&mut capture, &settings.profile, &desk, &wires) => {}
@@ -106,7 +97,6 @@ struct Papers {
     /// Why an action is about to be refused.
     why: Option<(Action, String)>,
     waiting: Vec<(Action, Responder<Done>)>,
-    intent: Option<bool>,
 }
 
 impl Desk {
@@ -208,7 +198,6 @@ async fn publish(wires: &Wires, desk: &Desk, server: &Server<Protocol>, fan_is_o
     let mut view = wires.view.receiver().expect("there is room for four");
     let mut now = view.changed().await;
     loop {
-        desk.papers.borrow_mut().intent = now.intent;
         server.set_state(state(&now, &desk.papers.borrow(), fan_is_ours));
         tokio::select! {
             next = view.changed() => now = next,
@@ -229,7 +218,6 @@ fn state(view: &View, papers: &Papers, fan_is_ours: bool) -> State {
             .collect(),
         waiting: view.waiting,
         last: papers.last.clone(),
-        intent: view.intent,
         profile: papers.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
         battery: view.battery,
         mains: view.mains,
@@ -260,18 +248,6 @@ async fn take_commands(mut commands: Commands<Protocol>, desk: &Desk, wires: &Wi
     }
 }
 
-/// Says now and then that the unit is still on the air, so that the next start knows how long it was dark. Until dropped.
-async fn keep_alive(settings: &Settings, desk: &Desk) {
-    loop {
-        tokio::time::sleep(ALIVE).await;
-        if desk.papers.borrow().intent == Some(true)
-            && let Err(error) = intent::keep(&settings.state_dir, true)
-        {
-            tracing::warn!(%error, "what is meant cannot be kept");
-        }
-    }
-}
-
 async fn take_refusals(mut refusals: mpsc::UnboundedReceiver<(Action, String)>, desk: &Desk, wires: &Wires) {
     while let Some((action, why)) = refusals.recv().await {
         tracing::warn!(?action, why, "refused");
@@ -294,6 +270,3 @@ impl Time for Clock {
         }
     }
 }
-
-/// A third of the shortest time without power that is worth setting; some hundred small writes a day wear out no card.
-const ALIVE: Duration = Duration::from_secs(180);

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    pub(crate) resume_within_min: u32,
     pub(crate) gauge: GaugeKind,
     pub(crate) gauge_bus: PathBuf,
     pub(crate) gauge_address: u8,
@@ -21,7 +20,6 @@ pub(crate) struct Settings {
     pub(crate) key_lines: Vec<String>,
     pub(crate) light_lines: Vec<String>,
     pub(crate) profile: Vec<Profile>,
-    pub(crate) state_dir: PathBuf,
     pub(crate) request_dir: PathBuf,
     pub(crate) uplink_settings: PathBuf,
     pub(crate) sys: PathBuf,
@@ -62,9 +60,6 @@ pub(crate) struct Profile {
 /// The same keys as flags, where a command line has a use for them.
 #[derive(Debug, Default, clap::Args, Serialize)]
 pub(crate) struct Flags {
-    /// Where what is meant outlives a power loss.
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
     /// Where the system is asked to switch off.
     #[arg(long, value_name = "DIR")]
     request_dir: Option<PathBuf>,
@@ -85,7 +80,6 @@ pub(crate) struct Flags {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            resume_within_min: 10,
             gauge: GaugeKind::Kernel,
             gauge_bus: "/dev/i2c-1".into(),
             gauge_address: 0x36,
@@ -96,7 +90,6 @@ impl Default for Settings {
             key_lines: Vec::new(),
             light_lines: Vec::new(),
             profile: Vec::new(),
-            state_dir: "/var/lib/bondbox-panel".into(),
             request_dir: "/run/bondbox-panel".into(),
             uplink_settings: "/state/settings/uplink.toml".into(),
             sys: "/sys".into(),
@@ -108,7 +101,6 @@ impl Default for Settings {
 
 impl Checked for Settings {
     fn check(&self, rules: &mut Rules<'_>) {
-        rules.range("resume_within_min", self.resume_within_min, 0..=1_440);
         rules.range("gauge_address", self.gauge_address, 0x08..=0x77);
         rules.range("gauge_shunt_milliohm", self.gauge_shunt_milliohm, 1..=10_000);
         rules.range("gauge_cells", self.gauge_cells, 1..=8);

@@ -28,11 +28,6 @@ const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
 
 impl Unit {
     async fn new(picture: Picture) -> Self {
-        Self::with(picture, |_| {}).await
-    }
-
-    /// `before` may leave something behind from an earlier day.
-    async fn with(picture: Picture, before: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         let put = |path: &str, value: &str| {
             let path = folder.path().join(path);
@@ -58,13 +53,12 @@ impl Unit {
         put("sys/class/hwmon/hwmon0/pwm1", "0");
         put("sys/class/hwmon/hwmon0/pwm1_enable", "2");
         put("dev/input/about", "");
-        put("state/about", "");
+        put("asked/about", "");
         put("run/about", "");
         let pipe = folder.path().join("dev/input/event0");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         // Both ends, so that it neither waits for a reader nor ends with one.
         let keys = fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
-        before(folder.path());
 
         let run = folder.path().join("run");
         let (capture, told) = Server::bind(&run, Peers::own()).unwrap();
@@ -78,9 +72,14 @@ impl Unit {
     }
 
     fn set_picture(&self, picture: Picture) {
+        self.set_capture(picture, picture != Picture::Stopped);
+    }
+
+    fn set_capture(&self, picture: Picture, meant_on_air: bool) {
         self.capture.set_state(capture::State {
             source: "test".into(),
             picture,
+            meant_on_air,
             encoder: "x264enc".into(),
             target: Bitrate::from_kbps(1_000),
             actual: Bitrate::from_kbps(900),
@@ -172,10 +171,8 @@ fn start(folder: &Path) -> Child {
     Process::new(env!("CARGO_BIN_EXE_bondbox-panel"))
         .arg("--run-dir")
         .arg(folder.join("run"))
-        .arg("--state-dir")
-        .arg(folder.join("state"))
         .arg("--request-dir")
-        .arg(folder.join("state"))
+        .arg(folder.join("asked"))
         .arg("--sys")
         .arg(folder.join("sys"))
         .arg("--dev")
@@ -208,7 +205,6 @@ async fn a_press_starts_and_the_light_says_so_and_a_hold_stops() {
     responder.done(capture::Done::Now);
     unit.until_meaning(Meaning::OnAir).await;
     assert_eq!(unit.air(), Light::Lit);
-    assert!(unit.file("state/intent.toml").contains("on_air = true"));
 
     unit.key(START, 1);
     let (order, responder) = unit.next_order().await;
@@ -218,8 +214,6 @@ async fn a_press_starts_and_the_light_says_so_and_a_hold_stops() {
     unit.key(START, 0);
     unit.until_meaning(Meaning::Ready).await;
     assert_eq!(unit.air(), Light::Dark);
-    assert!(unit.file("state/intent.toml").contains("on_air = false"));
-    assert!(unit.path("run/capture.off").exists());
 }
 
 #[tokio::test]
@@ -236,23 +230,6 @@ async fn killed_on_the_air_it_comes_back_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn what_was_meant_survives_a_power_loss() {
-    let kept = |on_air: bool, seconds: u64| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        format!("on_air = {on_air}\nboot_id = \"another\"\nat_s = {}\n", now - seconds)
-    };
-    let leave = |text: String| move |folder: &Path| fs::write(folder.join("state/intent.toml"), text).unwrap();
-    let mut dark_for_a_minute = Unit::with(Picture::Stopped, leave(kept(true, 60))).await;
-    assert_eq!(dark_for_a_minute.next_order().await.0, capture::Command::Start);
-    assert!(!dark_for_a_minute.path("run/capture.off").exists());
-    let mut dark_for_an_hour = Unit::with(Picture::Live, leave(kept(true, 3_600))).await;
-    assert_eq!(dark_for_an_hour.next_order().await.0, capture::Command::Stop);
-    let mut stopped_on_purpose = Unit::with(Picture::Live, leave(kept(false, 60))).await;
-    assert_eq!(stopped_on_purpose.next_order().await.0, capture::Command::Stop);
-    assert!(stopped_on_purpose.path("run/capture.off").exists(), "capture must not go on the air when it starts");
-}
-
-#[tokio::test]
 async fn battery_temperature_and_fan_are_told_and_watched() {
     let mut unit = Unit::new(Picture::Live).await;
     let state = unit.until(|state| state.battery.is_some() && state.temperature_mc.is_some()).await;
@@ -264,14 +241,14 @@ async fn battery_temperature_and_fan_are_told_and_watched() {
     assert_eq!(unit.air(), Light::Lit);
     fs::write(unit.path("sys/class/power_supply/pack/capacity"), "4").unwrap();
     let (order, responder) = unit.next_order().await;
-    assert_eq!(order, capture::Command::Stop);
-    unit.set_picture(Picture::Stopped);
+    assert_eq!(order, capture::Command::Suspend, "no stop on purpose: with power the unit goes on the air again");
+    unit.set_capture(Picture::Stopped, true);
     responder.done(capture::Done::Now);
     unit.until_meaning(Meaning::PoweringOff).await;
     // Plugged in at the last moment.
     fs::write(unit.path("sys/class/power_supply/pack/status"), "Charging").unwrap();
     assert_eq!(unit.next_order().await.0, capture::Command::Start);
-    assert!(!unit.path("state/power-off").exists());
+    assert!(!unit.path("asked/power-off").exists());
 }
 
 #[tokio::test]
@@ -298,9 +275,9 @@ async fn power_off_is_said_and_then_asked_for() {
     let asked =
         tokio::spawn(async move { commander.command(Command::Do(Action::PowerOff), Duration::from_secs(60)).await });
     unit.until_meaning(Meaning::PoweringOff).await;
-    assert!(!unit.path("state/power-off").exists(), "it is said first");
+    assert!(!unit.path("asked/power-off").exists(), "it is said first");
     assert_eq!(asked.await.unwrap(), Ok(Done::Seen));
-    assert!(unit.path("state/power-off").exists());
+    assert!(unit.path("asked/power-off").exists());
 }
 
 #[tokio::test]

@@ -16,9 +16,9 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(intent: Option<bool>) -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::from_millis(1_000);
-        Self { now, panel: Panel::new(now, intent), outputs: Vec::new(), done: Vec::new() }
+        Self { now, panel: Panel::new(now), outputs: Vec::new(), done: Vec::new() }
     }
 
     pub(crate) fn give(&mut self, input: Input) {

@@ -55,25 +55,40 @@ impl Service {
                     responder.refuse(Refusal::Unavailable(self.no_air("takes no request for a keyframe")));
                 }
             }
-            Command::Start if self.rehearsal => {
-                self.rehearsal = false;
-                self.force_keyframe();
-                self.pending.starts.push(Waiting { since: now, responder });
-            }
-            Command::Start if self.air.is_some() => responder.done(Done::Now),
-            Command::Start => match self.go_on_air(now) {
-                Ok(()) => self.pending.starts.push(Waiting { since: now, responder }),
-                Err(error) => responder.refuse(Refusal::Unavailable(format!("{error:#}"))),
-            },
+            Command::Start => self.start_by_command(now, responder),
             Command::Stop => {
-                self.rehearsal = false;
-                self.go_off_air();
-                // Nothing can come any more: the queues went with the pipelines.
-                self.refuse_all("the unit was taken off the air");
+                self.end_by_command();
+                // Done is said when it also outlives a loss of power.
+                self.intent.mean(now, false, || responder.done(Done::Now));
+            }
+            Command::Suspend => {
+                self.end_by_command();
                 responder.done(Done::Now);
             }
             Command::SetSource(source) => self.set_source(now, &source, responder),
         }
+    }
+
+    fn start_by_command(&mut self, now: Instant, responder: Responder<Done>) {
+        if self.air.is_none() {
+            if let Err(error) = self.go_on_air(now) {
+                return responder.refuse(Refusal::Unavailable(format!("{error:#}")));
+            }
+            self.pending.starts.push(Waiting { since: now, responder });
+        } else if std::mem::take(&mut self.rehearsal) {
+            self.force_keyframe();
+            self.pending.starts.push(Waiting { since: now, responder });
+        } else {
+            responder.done(Done::Now);
+        }
+        self.intent.mean(now, true, || {});
+    }
+
+    fn end_by_command(&mut self) {
+        self.rehearsal = false;
+        self.go_off_air();
+        // Nothing can come any more: the queues went with the pipelines.
+        self.refuse_all("the unit was taken off the air");
     }
 
     /// Answers what has come true, and what has taken too long.

@@ -1,0 +1,89 @@
+//! Whether the unit is meant to be on the air, over a crash and a loss of power.
+//!
+//! Whoever starts or stops it, by key, page or shell, does so by a command to this service, which therefore keeps what was
+//! meant. [`Kept`] decides what it is worth at the next start, [`store`] is where it lies, and [`Keeper`] writes it down while
+//! units go out.
+
+mod keeper;
+pub mod store;
+
+pub use keeper::Keeper;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// What was last meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// On the air, or stopped on purpose.
+    pub on_air: bool,
+    /// Of the start of the system that wrote it.
+    pub boot_id: String,
+    /// When it was last known to be so, in seconds of the wall clock.
+    pub at_s: u64,
+}
+
+impl Kept {
+    /// Whether a start at `now` goes on the air. A stop counts for ever; being on the air counts over a crash of this
+    /// service, and over a time without power of at most `resume_within`, where zero is never.
+    pub fn resumes(&self, now: &Moment, resume_within: Duration) -> bool {
+        // A box whose clock stood still while it was dark was dark for no time, as far as anybody can tell.
+        let dark = Duration::from_secs(now.at_s.saturating_sub(self.at_s));
+        self.on_air && (self.boot_id == now.boot_id || (dark <= resume_within && !resume_within.is_zero()))
+    }
+}
+
+/// A moment that can be told from those before the power went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Which start of the system this is.
+    pub boot_id: String,
+    /// Seconds of the wall clock.
+    pub at_s: u64,
+}
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { boot_id: boot_id.trim().into(), at_s: since.as_secs() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN: Duration = Duration::from_secs(600);
+
+    fn kept(on_air: bool) -> Kept {
+        Kept { on_air, boot_id: "a".into(), at_s: 1_000 }
+    }
+
+    fn later(boot_id: &str, seconds: u64) -> Moment {
+        Moment { boot_id: boot_id.into(), at_s: 1_000 + seconds }
+    }
+
+    #[test]
+    fn a_stop_counts_for_ever() {
+        for moment in [later("a", 1), later("b", 1), later("b", 3_600)] {
+            assert!(!kept(false).resumes(&moment, TEN), "{moment:?}");
+        }
+    }
+
+    #[test]
+    fn being_on_the_air_counts_for_ten_minutes_without_power_and_over_any_crash() {
+        assert!(kept(true).resumes(&later("b", 600), TEN));
+        assert!(!kept(true).resumes(&later("b", 601), TEN));
+        assert!(kept(true).resumes(&later("a", 3_600), TEN), "the service crashed, the box did not");
+        assert!(!kept(true).resumes(&later("b", 0), Duration::ZERO), "set to never");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_was_dark_for_no_time() {
+        assert!(kept(true).resumes(&Moment { boot_id: "b".into(), at_s: 0 }, TEN));
+    }
+}
