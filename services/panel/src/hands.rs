@@ -1,7 +1,7 @@
 //! Does what was decided.
 
-use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_daemon::ipc::Commander;
@@ -11,23 +11,26 @@ use bondbox_panel_core::tasks::Hands;
 use bondbox_panel_core::{Failure, Output};
 use bondbox_panel_devices::leds::Leds;
 use bondbox_panel_devices::thermal::Fan;
+use bondbox_system::System;
 use tokio::sync::mpsc;
 
 use crate::service::Desk;
 use crate::settings::Settings;
 
 /// Lights, fan, and those who do the rest.
-pub(crate) struct Crew {
+pub(crate) struct Crew<S> {
     pub(crate) settings: Rc<Settings>,
     pub(crate) desk: Rc<Desk>,
     pub(crate) leds: Option<Box<dyn Leds>>,
     pub(crate) fan: Option<Box<dyn Fan>>,
     pub(crate) capture: Commander<capture::Capture>,
-    /// Actions that were refused, with the reason.
-    pub(crate) refused: mpsc::UnboundedSender<(Action, String)>,
+    /// The whole unit.
+    pub(crate) system: Arc<S>,
+    /// What came of actions, where nothing else shows it.
+    pub(crate) told: mpsc::UnboundedSender<(Action, Result<(), String>)>,
 }
 
-impl Hands for Crew {
+impl<S: System> Hands for Crew<S> {
     async fn carry_out(&mut self, output: Output) {
         match output {
             Output::Lights(lights) => {
@@ -67,7 +70,7 @@ impl Hands for Crew {
     }
 }
 
-impl Crew {
+impl<S: System> Crew<S> {
     fn have_done(&self, action: Action) {
         match action {
             Action::Start => self.tell_capture(action, Command::Start),
@@ -77,38 +80,35 @@ impl Crew {
                 None => self.refuse(action, "panel.toml has no profiles to choose from"),
             },
             Action::Pair => self.refuse(action, "there is nothing on this unit yet that pairs"),
-            Action::PowerOff => self.request(action, "power-off"),
-            Action::FactoryReset => self.request(action, "factory-reset"),
+            Action::PowerOff | Action::FactoryReset => {
+                let (system, told) = (self.system.clone(), self.told.clone());
+                tokio::spawn(async move {
+                    let done = match action {
+                        Action::FactoryReset => system.factory_reset().await,
+                        _ => system.power_off().await,
+                    };
+                    let _ = told.send((action, done.map_err(|error| error.to_string())));
+                });
+            }
             // Light is all there is to it.
             Action::Identify => {}
         }
     }
 
     fn tell_capture(&self, action: Action, command: Command) {
-        let (capture, refused) = (self.capture.clone(), self.refused.clone());
+        let (capture, told) = (self.capture.clone(), self.told.clone());
         tokio::spawn(async move {
+            // Its effect is seen in capture's state.
             if let Err(error) = capture.command(command, PATIENCE).await {
                 // Who asked may be gone.
-                let _ = refused.send((action, format!("capture: {error}")));
+                let _ = told.send((action, Err(format!("capture: {error}"))));
             }
         });
     }
 
-    /// Asks the system by a file, which a unit of root's waits for.
-    fn request(&self, action: Action, name: &str) {
-        match write(&self.settings.request_dir, name) {
-            Ok(()) => self.desk.ended(action, None),
-            Err(error) => self.refuse(action, &format!("{}: {error}", self.settings.request_dir.display())),
-        }
-    }
-
     fn refuse(&self, action: Action, why: &str) {
-        let _ = self.refused.send((action, why.into()));
+        let _ = self.told.send((action, Err(why.into())));
     }
-}
-
-fn write(folder: &Path, name: &str) -> std::io::Result<()> {
-    std::fs::write(folder.join(name), "")
 }
 
 fn in_words(failure: Failure) -> String {

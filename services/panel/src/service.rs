@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bondbox_daemon::ipc::{Client, Commands, Peers, Responder, Server, Want};
 use bondbox_daemon::{Context, clock};
@@ -11,6 +12,7 @@ use bondbox_ipc::panel::{Action, Command, Device, Done, Key, Outcome, Panel as P
 use bondbox_ipc::uplink::Uplink;
 use bondbox_panel_core::tasks::{self, Time};
 use bondbox_panel_core::{Input, Panel, View};
+use bondbox_system::Systemd;
 use bondbox_units::Instant;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use tokio::sync::{Notify, mpsc};
@@ -39,14 +41,15 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let user = |name: &str| Peers::with(&[format!("bondbox-{name}")]);
     let mut capture = Client::<Capture>::connect(&daemon.run_dir, user("capture"), Want::State);
     let mut uplink = Client::<Uplink>::connect(&daemon.run_dir, user("uplink"), Want::State);
-    let (refused, refusals) = mpsc::unbounded_channel();
+    let (told, tidings) = mpsc::unbounded_channel();
     let mut hands = Crew {
         leds: devices::leds(&settings, &desk),
         fan: devices::fan(&settings, &desk),
         capture: capture.commander(),
         settings: settings.clone(),
         desk: desk.clone(),
-        refused,
+        system: Arc::<Systemd>::default(),
+        told,
     };
     let fan_is_ours = settings.fan == FanKind::Panel && hands.fan.is_some();
     // Whatever waits on a wire is a task of its own: the waker of tokio's outermost future is not always its own equal, and a
@@ -71,7 +74,7 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         ended = carried => ended?,
         ended = published => ended?,
         () = take_commands(commands, &desk, &wires) => {}
-        () = take_refusals(refusals, &desk, &wires) => {}
+        () = take_tidings(tidings, &desk, &wires) => {}
         () = neighbours::watch_capture(&mut capture, &settings.profile, &desk, &wires) => {}
         () = neighbours::watch_uplink(&mut uplink, &settings.uplink_settings, &wires) => {}
         () = devices::watch_battery(&settings, &desk, &wires) => {}
@@ -248,13 +251,22 @@ async fn take_commands(mut commands: Commands<Protocol>, desk: &Desk, wires: &Wi
     }
 }
 
-async fn take_refusals(mut refusals: mpsc::UnboundedReceiver<(Action, String)>, desk: &Desk, wires: &Wires) {
-    while let Some((action, why)) = refusals.recv().await {
-        tracing::warn!(?action, why, "refused");
-        desk.papers.borrow_mut().why = Some((action, why));
-        wires.inputs.send(Input::Refused(action)).await;
+/// Passes on what came of actions, until dropped.
+async fn take_tidings(mut tidings: Tidings, desk: &Desk, wires: &Wires) {
+    while let Some((action, outcome)) = tidings.recv().await {
+        let input = match outcome {
+            Ok(()) => Input::Seen(action),
+            Err(why) => {
+                tracing::warn!(?action, why, "refused");
+                desk.papers.borrow_mut().why = Some((action, why));
+                Input::Refused(action)
+            }
+        };
+        wires.inputs.send(input).await;
     }
 }
+
+type Tidings = mpsc::UnboundedReceiver<(Action, Result<(), String>)>;
 
 struct Clock;
 

@@ -20,7 +20,6 @@ pub(crate) struct Settings {
     pub(crate) key_lines: Vec<String>,
     pub(crate) light_lines: Vec<String>,
     pub(crate) profile: Vec<Profile>,
-    pub(crate) request_dir: PathBuf,
     pub(crate) uplink_settings: PathBuf,
     pub(crate) sys: PathBuf,
     pub(crate) dev: PathBuf,
@@ -60,9 +59,6 @@ pub(crate) struct Profile {
 /// The same keys as flags, where a command line has a use for them.
 #[derive(Debug, Default, clap::Args, Serialize)]
 pub(crate) struct Flags {
-    /// Where the system is asked to switch off.
-    #[arg(long, value_name = "DIR")]
-    request_dir: Option<PathBuf>,
     /// What the kernel knows of devices.
     #[arg(long, value_name = "DIR")]
     sys: Option<PathBuf>,
@@ -90,7 +86,6 @@ impl Default for Settings {
             key_lines: Vec::new(),
             light_lines: Vec::new(),
             profile: Vec::new(),
-            request_dir: "/run/bondbox-panel".into(),
             uplink_settings: "/state/settings/uplink.toml".into(),
             sys: "/sys".into(),
             dev: "/dev".into(),

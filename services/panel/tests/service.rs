@@ -1,16 +1,21 @@
 //! The service as its neighbours and a finger see it: a real process, its socket, a tree of devices as the kernel makes it.
 
+#[path = "../../../hal/system/tests/played/mod.rs"]
+mod played;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
-use bondbox_daemon::ipc::{Client, Commands, Event, Peers, Responder, Server, Want};
+use bondbox_daemon::ipc::{Client, CommandError, Commands, Event, Peers, Responder, Server, Want};
 use bondbox_ipc::capture::{self, Capture, Counters, Picture};
 use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Key, Light, Meaning, Panel, State};
 use bondbox_ipc::uplink::{self, Link, LinkState, Session, Uplink};
+use bondbox_system::Mood;
 use bondbox_units::{Bitrate, LinkId};
+use played::Played;
 use tempfile::TempDir;
 
 /// A box: devices, neighbours, and the service.
@@ -22,6 +27,7 @@ struct Unit {
     uplink: Server<Uplink>,
     panel: Client<Panel>,
     keys: fs::File,
+    system: Played,
 }
 
 const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
@@ -53,7 +59,6 @@ impl Unit {
         put("sys/class/hwmon/hwmon0/pwm1", "0");
         put("sys/class/hwmon/hwmon0/pwm1_enable", "2");
         put("dev/input/about", "");
-        put("asked/about", "");
         put("run/about", "");
         let pipe = folder.path().join("dev/input/event0");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -63,9 +68,10 @@ impl Unit {
         let run = folder.path().join("run");
         let (capture, told) = Server::bind(&run, Peers::own()).unwrap();
         let (uplink, _) = Server::bind(&run, Peers::own()).unwrap();
-        let service = start(folder.path());
+        let system = Played::start().await;
+        let service = start(folder.path(), &system.address);
         let panel = Client::connect(&run, Peers::own(), Want::State);
-        let this = Self { folder, service, capture, told, uplink, panel, keys };
+        let this = Self { folder, service, capture, told, uplink, panel, keys, system };
         this.set_picture(picture);
         this.set_session(Session::Open);
         this
@@ -167,17 +173,16 @@ impl Drop for Unit {
     }
 }
 
-fn start(folder: &Path) -> Child {
+fn start(folder: &Path, bus: &str) -> Child {
     Process::new(env!("CARGO_BIN_EXE_bondbox-panel"))
         .arg("--run-dir")
         .arg(folder.join("run"))
-        .arg("--request-dir")
-        .arg(folder.join("asked"))
         .arg("--sys")
         .arg(folder.join("sys"))
         .arg("--dev")
         .arg(folder.join("dev"))
         .args(["--gauge-every-ms", "100", "--fan", "panel"])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus)
         .stdin(Stdio::null())
         .spawn()
         .unwrap()
@@ -223,7 +228,7 @@ async fn killed_on_the_air_it_comes_back_and_nobody_notices() {
     unit.service.kill().unwrap();
     unit.service.wait().unwrap();
     in_time(async { while !matches!(unit.panel.event().await, Event::Disconnected(_)) {} }).await;
-    unit.service = start(unit.folder.path());
+    unit.service = start(unit.folder.path(), &unit.system.address);
     unit.until_meaning(Meaning::OnAir).await;
     let asked = tokio::time::timeout(Duration::from_millis(300), unit.told.next()).await;
     assert!(asked.is_err(), "capture was told {:?}", asked.map(|(command, _)| command));
@@ -248,7 +253,7 @@ async fn battery_temperature_and_fan_are_told_and_watched() {
     // Plugged in at the last moment.
     fs::write(unit.path("sys/class/power_supply/pack/status"), "Charging").unwrap();
     assert_eq!(unit.next_order().await.0, capture::Command::Start);
-    assert!(!unit.path("asked/power-off").exists());
+    assert!(unit.system.take_done().is_empty());
 }
 
 #[tokio::test]
@@ -267,17 +272,41 @@ async fn idle_it_takes_next_to_nothing() {
     assert!(ticks() - before <= 15, "{} ticks in 5 s", ticks() - before);
 }
 
+/// Asks for it as `bondboxctl` does.
+fn ask(unit: &Unit, action: Action) -> tokio::task::JoinHandle<Result<Done, CommandError>> {
+    let commander = unit.panel.commander();
+    tokio::spawn(async move { commander.command(Command::Do(action), Duration::from_secs(60)).await })
+}
+
 #[tokio::test]
-async fn power_off_is_said_and_then_asked_for() {
+async fn power_off_is_said_and_then_done() {
     let mut unit = Unit::new(Picture::Stopped).await;
     unit.until_meaning(Meaning::Ready).await;
-    let commander = unit.panel.commander();
-    let asked =
-        tokio::spawn(async move { commander.command(Command::Do(Action::PowerOff), Duration::from_secs(60)).await });
+    let asked = ask(&unit, Action::PowerOff);
     unit.until_meaning(Meaning::PoweringOff).await;
-    assert!(!unit.path("asked/power-off").exists(), "it is said first");
+    assert!(unit.system.take_done().is_empty(), "it is said first");
     assert_eq!(asked.await.unwrap(), Ok(Done::Seen));
-    assert!(unit.path("asked/power-off").exists());
+    assert_eq!(unit.system.take_done(), ["power-off"]);
+}
+
+#[tokio::test]
+async fn a_factory_reset_is_done_when_the_system_restarts() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.until_meaning(Meaning::Ready).await;
+    assert_eq!(ask(&unit, Action::FactoryReset).await.unwrap(), Ok(Done::Seen));
+    assert_eq!(unit.system.take_done(), ["factory-reset"]);
+}
+
+#[tokio::test]
+async fn what_the_system_refuses_names_itself_and_the_unit_goes_on() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.until_meaning(Meaning::Ready).await;
+    unit.system.set(Mood::Denies);
+    for action in [Action::FactoryReset, Action::PowerOff] {
+        let refused = ask(&unit, action).await.unwrap().unwrap_err();
+        assert!(refused.to_string().contains("may not ask for it: Access denied"), "{refused}");
+    }
+    unit.until_meaning(Meaning::Ready).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,43 @@
+//! What can be asked of the whole unit: to switch off, and to start as from the factory.
+//!
+//! [`Systemd`] asks logind and systemd over D-Bus, as whoever polkit lets; [`Fake`] behaves like them as a test wants it. Done is
+//! what the system said that it does, not what it was asked for.
+
+mod fake;
+mod systemd;
+
+pub use fake::{Fake, Mood};
+pub use systemd::Systemd;
+
+/// The unit as a whole.
+pub trait System: Send + Sync + 'static {
+    /// Switches off. Returns when the system says that it goes down.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    fn power_off(&self) -> impl Future<Output = Result<(), SystemError>> + Send;
+
+    /// Has the next start forget everything that was set up, and restarts. Returns when that is kept and the system says that it
+    /// restarts.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    fn factory_reset(&self) -> impl Future<Output = Result<(), SystemError>> + Send;
+}
+
+/// Why the unit stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SystemError {
+    /// There is nobody to ask.
+    #[error("the system does not answer: {0}")]
+    NoService(String),
+    /// Not by us.
+    #[error("this service may not ask for it: {0}")]
+    Denied(String),
+    /// It was asked, and this is what came of it.
+    #[error("the system refuses: {0}")]
+    Refused(String),
+    /// It agreed, and did not say in time that it does it.
+    #[error("the system agreed, and does not say that it goes down")]
+    NoEffect,
+}

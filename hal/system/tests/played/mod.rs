@@ -1,0 +1,170 @@
+//! logind and systemd, as played on a bus of its own.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use bondbox_system::Mood;
+use zbus::Connection;
+use zbus::connection::Builder;
+
+/// The bus, and who serves on it.
+pub(crate) struct Played {
+    pub(crate) address: String,
+    daemon: Child,
+    folder: tempfile::TempDir,
+    state: Arc<Mutex<State>>,
+    service: Option<Connection>,
+}
+
+#[derive(Default)]
+struct State {
+    mood: Mood,
+    done: Vec<&'static str>,
+}
+
+impl Played {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("bus.conf");
+        let listen = folder.path().join("bus").display().to_string();
+        std::fs::write(&config, CONFIG.replace("LISTEN", &listen)).unwrap();
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--nofork", "--print-address"])
+            .arg(format!("--config-file={}", config.display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dbus-daemon (Debian package dbus-daemon)");
+        // It says where it listens when it does.
+        let mut ready = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert!(ready.contains(&listen), "{ready}");
+        let address = format!("unix:path={listen}");
+        let state = Arc::<Mutex<State>>::default();
+        let builder = Builder::address(address.as_str())
+            .serve_at("/org/freedesktop/login1", Login(state.clone()))
+            .serve_at("/org/freedesktop/systemd1", Systemd { state: state.clone(), subscribed: false })
+            .name("org.freedesktop.login1")
+            .name("org.freedesktop.systemd1");
+        let service = Some(builder.build().await.unwrap());
+        Self { address, daemon, folder, state, service }
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        self.state.lock().unwrap().mood = mood;
+    }
+
+    /// What it did since the last time.
+    pub(crate) fn take_done(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state.lock().unwrap().done)
+    }
+
+    /// Nobody serves any more.
+    pub(crate) async fn leave(&mut self) {
+        self.service.take().unwrap().close().await.unwrap();
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+struct Login(Arc<Mutex<State>>);
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Login {
+    async fn power_off(&self, interactive: bool, #[zbus(connection)] bus: &Connection) -> zbus::fdo::Result<()> {
+        assert!(!interactive, "nobody sits at it");
+        let mood = self.0.lock().unwrap().mood;
+        match mood {
+            Mood::Obeys => self.0.lock().unwrap().done.push("power-off"),
+            Mood::Denies => return Err(denied()),
+            Mood::Fails => return Err(zbus::fdo::Error::Failed("power-off failed".into())),
+            Mood::Idles => return Ok(()),
+        }
+        let (path, interface) = ("/org/freedesktop/login1", "org.freedesktop.login1.Manager");
+        // As logind does it: before it answers.
+        bus.emit_signal(None::<&str>, path, interface, "PrepareForShutdown", &true).await.unwrap();
+        Ok(())
+    }
+}
+
+struct Systemd {
+    state: Arc<Mutex<State>>,
+    subscribed: bool,
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+impl Systemd {
+    fn subscribe(&mut self) {
+        self.subscribed = true;
+    }
+
+    async fn start_unit(
+        &self,
+        name: String,
+        mode: String,
+        #[zbus(connection)] bus: &Connection,
+    ) -> zbus::fdo::Result<zbus::OwnedObjectPath> {
+        assert_eq!((name.as_str(), mode.as_str()), ("bondbox-factory-reset.service", "replace"));
+        let mood = self.state.lock().unwrap().mood;
+        if mood == Mood::Denies {
+            return Err(denied());
+        }
+        if self.subscribed {
+            emit(bus, 7, &name, None).await;
+            // Of somebody else.
+            emit(bus, 5, "another.service", Some("failed")).await;
+            match mood {
+                Mood::Obeys => {
+                    self.state.lock().unwrap().done.push("factory-reset");
+                    emit(bus, 7, &name, Some("done")).await;
+                    emit(bus, 8, "reboot.target", None).await;
+                }
+                Mood::Fails => emit(bus, 7, &name, Some("failed")).await,
+                // The mark is kept, and nothing restarts.
+                Mood::Idles | Mood::Denies => emit(bus, 7, &name, Some("done")).await,
+            }
+        }
+        Ok(job(7))
+    }
+}
+
+/// A job that begins, or ends with this result.
+async fn emit(bus: &Connection, id: u32, unit: &str, result: Option<&str>) {
+    let (path, interface) = ("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
+    let said = match result {
+        Some(result) => {
+            let body = (id, job(id), unit, result);
+            bus.emit_signal(None::<&str>, path, interface, "JobRemoved", &body).await
+        }
+        None => bus.emit_signal(None::<&str>, path, interface, "JobNew", &(id, job(id), unit)).await,
+    };
+    said.unwrap();
+}
+
+fn job(id: u32) -> zbus::OwnedObjectPath {
+    format!("/org/freedesktop/systemd1/job/{id}").try_into().unwrap()
+}
+
+fn denied() -> zbus::fdo::Error {
+    zbus::fdo::Error::AccessDenied("Access denied".into())
+}
+
+const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=LISTEN</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
