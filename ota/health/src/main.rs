@@ -42,7 +42,7 @@ struct Command {
     #[arg(long, default_value = "/run/bondbox")]
     run_dir: PathBuf,
     /// Units that have to run. One that was not to be started, by a condition, is no failure.
-    #[arg(long, default_values = ["bondbox-capture.service", "bondbox-uplink.service", "bondbox-modems.service"])]
+    #[arg(long, default_values = ["bondbox-capture.service", "bondbox-uplink.service", "bondbox-modems.service", "bondbox-panel.service"])]
     service: Vec<String>,
 }
 
