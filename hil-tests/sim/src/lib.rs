@@ -7,6 +7,7 @@
 //! - [`suite`]: the cases that the bond is judged by, and what each part of the engine is worth in them;
 //! - [`bounds`]: what could have been done at best;
 //! - [`random`]: drawn networks, and how far the engine is from the bound there;
+//! - [`rides`]: drawn networks with what their modems say, to judge forecasts by;
 //! - [`invariants`]: what must hold in every network.
 
 pub mod bounds;
@@ -16,6 +17,7 @@ mod pool;
 mod radio;
 pub mod random;
 pub mod replay;
+pub mod rides;
 mod run;
 mod source;
 pub mod suite;
