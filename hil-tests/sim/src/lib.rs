@@ -25,7 +25,7 @@ mod world;
 
 pub use meter::{LinkOutcome, Outcome};
 pub use pool::in_order;
-pub use radio::Radio;
+pub use radio::{Radio, Told};
 pub use run::{Config, run, run_watched};
 pub use source::{Shape, Source, number, payload};
 pub use world::{Clocks, Wire, World};

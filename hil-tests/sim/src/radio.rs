@@ -16,6 +16,17 @@ pub struct Radio {
     pub ceiling: Option<Bitrate>,
 }
 
+/// What the unit is told of one link's radio.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Told {
+    /// When.
+    pub at: Instant,
+    /// Which link.
+    pub link: LinkId,
+    /// What.
+    pub report: RadioReport,
+}
+
 /// The modems of a run.
 pub(crate) struct Modems {
     radio: Radio,

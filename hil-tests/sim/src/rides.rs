@@ -13,6 +13,7 @@
 //! 0 over both generators together, and surely harms in neither at a lead of -1 or 0 s. Judged on [`JUDGED`].
 
 mod drive;
+pub mod forecast;
 mod jumps;
 
 use std::f64::consts::TAU;

@@ -11,7 +11,7 @@ use bondbox_units::{Bitrate, Instant, LinkId};
 use crate::meter::Meter;
 use crate::radio::Modems;
 use crate::world::identities;
-use crate::{Clocks, LinkOutcome, Outcome, Radio, Shape, Source, Wire, World};
+use crate::{Clocks, LinkOutcome, Outcome, Radio, Shape, Source, Told, Wire, World};
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub features: Features,
     /// What modems tell of their radio; nothing if absent.
     pub radio: Option<Radio>,
+    /// And what the unit is told of its radio beside that, in the order of time.
+    pub told: Vec<Told>,
     /// There is a recording beside the live output, from in to which it is so long.
     pub recording: Option<Duration>,
 }
@@ -62,6 +64,7 @@ impl Default for Config {
             uses: vec![],
             features: Features::ALL,
             radio: None,
+            told: vec![],
             recording: None,
         }
     }
@@ -110,6 +113,7 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let (mut opened, mut targets) = (None, vec![]);
     let mut watch_at = Instant::ZERO;
     let mut modems = config.radio.map(Modems::new);
+    let mut told = config.told.iter().peekable();
     while world.now() < Instant::ZERO + over {
         if world.now() >= measure_from && wire_before.is_none() {
             wire_before = Some((world.wire.clone(), lost(&world)));
@@ -127,6 +131,10 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
             modems.tell(&mut world);
             until = until.min(modems.next);
         }
+        while let Some(told) = told.next_if(|told| told.at <= world.now()) {
+            world.sender.set_radio(world.now(), told.link, told.report);
+        }
+        until = until.min(told.peek().map_or(until, |told| told.at));
         let (events, gateway_events) = world.step(until);
         for event in events {
             match event {
