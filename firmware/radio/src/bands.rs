@@ -1,44 +1,65 @@
 //! Bands of their own for modems of one operator.
 //!
 //! Two modems on one cell share what it carries: a bond over both gains nothing. Locked to different bands they are served by
-//! different carriers, mostly. That is worth a lock only where every modem of the operator keeps a choice of what it was seen to
-//! get service on; a band that only one modem has heard goes to that one.
+//! different carriers, mostly. Nobody tells which bands an operator has where the unit is; whoever carries this out sees whether
+//! a modem is served with its bands, and takes them back where it is not.
 
 use alloc::vec::Vec;
 
-/// A modem of one operator: the bands that it can use there, best first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A modem of one operator.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Candidate<B> {
-    /// See above. None: nothing is known, and it is left as it is.
+    /// The bands that it has. None: nothing is known, and it is left as it is.
     pub bands: Vec<B>,
+    /// Those of them that it may use at present. It keeps of them what it can, so that one who is served is disturbed little.
+    pub allowed: Vec<B>,
+    /// SINR in dB. One that hears little needs every band it has, and takes no part.
+    pub sinr: Option<f32>,
 }
 
-/// Which bands each is locked to, in the order of the modems; an empty list is no lock.
+impl<B: Copy + PartialEq> Candidate<B> {
+    fn takes_part(&self) -> bool {
+        !self.bands.is_empty() && self.sinr.is_none_or(|sinr| sinr >= WEAK)
+    }
+
+    /// The band that it would have next, of those that nobody has.
+    fn choice(&self, taken: &[B]) -> Option<B> {
+        let free = || self.bands.iter().copied().filter(|band| !taken.contains(band));
+        free().find(|band| self.allowed.contains(band)).or_else(|| free().next())
+    }
+
+    fn free(&self, taken: &[B]) -> usize {
+        self.bands.iter().filter(|band| !taken.contains(band)).count()
+    }
+}
+
+/// Which bands each is locked to, in the order of the modems; an empty list leaves it as it is.
 ///
-/// Bands go round by round to whoever has fewest, the best that is still free each time. With fewer bands than modems no lock
-/// helps: whoever is left over would be locked out.
+/// Bands go round by round to whoever has fewest, and of these to the one with the least choice. With fewer bands than modems
+/// no lock helps: whoever is left over would be locked out.
 pub fn spread<B: Copy + PartialEq>(modems: &[Candidate<B>]) -> Vec<Vec<B>> {
     let mut locks: Vec<Vec<B>> = modems.iter().map(|_| Vec::new()).collect();
     let mut taken: Vec<B> = Vec::new();
+    let parts = |at: &usize| modems[*at].takes_part();
+    if (0..modems.len()).filter(parts).count() < 2 {
+        return locks;
+    }
     loop {
-        // Of those who still have a free band, the one with fewest locks; of these the one with least choice.
-        let free = |modem: &Candidate<B>, taken: &[B]| modem.bands.iter().filter(|band| !taken.contains(band)).count();
-        let next = (0..modems.len())
-            .filter(|at| free(&modems[*at], &taken) > 0)
-            .min_by_key(|at| (locks[*at].len(), free(&modems[*at], &taken)));
-        let Some(at) = next else { break };
-        if let Some(band) = modems[at].bands.iter().find(|band| !taken.contains(band)) {
-            taken.push(*band);
-            locks[at].push(*band);
+        let open = (0..modems.len()).filter(parts).filter(|at| modems[*at].free(&taken) > 0);
+        let Some(at) = open.min_by_key(|at| (locks[*at].len(), modems[*at].free(&taken))) else { break };
+        if let Some(band) = modems[at].choice(&taken) {
+            taken.push(band);
+            locks[at].push(band);
         }
     }
-    let left_over = modems.iter().zip(&locks).any(|(modem, lock)| !modem.bands.is_empty() && lock.is_empty());
-    let alone = modems.iter().filter(|modem| !modem.bands.is_empty()).count() < 2;
-    if left_over || alone {
+    if (0..modems.len()).filter(parts).any(|at| locks[at].is_empty()) {
         locks.iter_mut().for_each(Vec::clear);
     }
     locks
 }
+
+/// dB. Below, networks send with the lowest steps, and a band less may be no service at all.
+const WEAK: f32 = 0.0;
 
 #[cfg(test)]
 mod tests {
@@ -46,14 +67,18 @@ mod tests {
 
     use super::*;
 
+    fn candidate(bands: &[u16]) -> Candidate<u16> {
+        Candidate { bands: bands.to_vec(), allowed: bands.to_vec(), sinr: None }
+    }
+
     fn of(modems: &[&[u16]]) -> Vec<Vec<u16>> {
-        spread(&modems.iter().map(|bands| Candidate { bands: bands.to_vec() }).collect::<Vec<_>>())
+        spread(&modems.iter().map(|bands| candidate(bands)).collect::<Vec<_>>())
     }
 
     #[test]
     fn two_modems_share_the_bands_of_their_operator() {
         assert_eq!(of(&[&[3, 7, 20], &[3, 7, 20]]), [vec![3, 20], vec![7]]);
-        // The one that hears only one band has it.
+        // The one that has only one band keeps it.
         assert_eq!(of(&[&[3, 7], &[3]]), [vec![7], vec![3]]);
     }
 
@@ -62,5 +87,15 @@ mod tests {
         assert_eq!(of(&[&[3], &[3]]), vec![vec![0; 0]; 2]);
         assert_eq!(of(&[&[3, 7]]), [vec![0; 0]]);
         assert_eq!(of(&[&[3, 7], &[]]), vec![vec![0; 0]; 2]);
+    }
+
+    #[test]
+    fn a_modem_keeps_what_it_may_use_and_one_that_hears_little_keeps_all() {
+        let locked = Candidate { allowed: vec![20], ..candidate(&[3, 7, 20]) };
+        assert_eq!(spread(&[candidate(&[3, 7, 20]), locked.clone()]), [vec![3, 7], vec![20]]);
+        let weak = Candidate { sinr: Some(-2.0), ..candidate(&[3, 7, 20]) };
+        assert_eq!(spread(&[weak.clone(), locked]), vec![vec![0; 0]; 2]);
+        let others = [candidate(&[3, 7]), weak, candidate(&[3, 7])];
+        assert_eq!(spread(&others), [vec![3], vec![], vec![7]]);
     }
 }

@@ -50,18 +50,25 @@ proptest! {
     }
 
     #[test]
-    fn locks_are_apart_and_lock_nobody_out(modems in vec(vec(0..8_u8, 0..6), 0..6)) {
-        let modems: Vec<_> = modems.into_iter().map(|mut bands| { bands.dedup(); Candidate { bands } }).collect();
+    fn locks_are_apart_and_lock_nobody_out(modems in vec((vec(0..8_u8, 0..6), vec(0..8_u8, 0..4), of(-20.0..30.0_f32)), 0..6)) {
+        let modem = |(mut bands, allowed, sinr): (Vec<u8>, Vec<u8>, Option<f32>)| {
+            bands.sort_unstable();
+            bands.dedup();
+            Candidate { bands, allowed, sinr }
+        };
+        let modems: Vec<_> = modems.into_iter().map(modem).collect();
         let locks = spread(&modems);
         prop_assert_eq!(locks.len(), modems.len());
         let mut all: Vec<u8> = locks.iter().flatten().copied().collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();
-        prop_assert_eq!(all.len(), count);
+        prop_assert_eq!(all.len(), count, "no band twice");
         for (modem, lock) in modems.iter().zip(&locks) {
             prop_assert!(lock.iter().all(|band| modem.bands.contains(band)));
-            prop_assert!(count == 0 || modem.bands.is_empty() || !lock.is_empty());
+            let weak = modem.sinr.is_some_and(|sinr| sinr < 0.0);
+            prop_assert!(!weak || lock.is_empty());
+            prop_assert!(count == 0 || modem.bands.is_empty() || weak || !lock.is_empty());
         }
     }
 }
