@@ -175,7 +175,7 @@ fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 
-const MAX_TOLD: usize = 4 << 10;
+const MAX_TOLD: usize = 8 << 10;
 /// Links report every 100 ms and sessions are never quiet for so long.
 const SILENT: Duration = Duration::from_secs(1);
 /// The unit counts what it repaired in bytes; people think of packets.

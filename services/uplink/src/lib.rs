@@ -6,6 +6,7 @@
 pub mod gateway;
 mod links;
 mod modems;
+mod panel;
 pub mod reactor;
 pub mod settings;
 mod show;

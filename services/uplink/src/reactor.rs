@@ -27,6 +27,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use crate::gateway::Gateway;
 use crate::links::{Change, Links, number_of, places};
 use crate::modems::{self, Modems};
+use crate::panel::Panel;
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
 use crate::source::Source;
@@ -54,6 +55,7 @@ pub struct Uplink {
     sender: Sender,
     links: Links,
     modems: Modems,
+    panel: Panel,
     source: Source,
     /// Over the sockets of both.
     watch: Watch,
@@ -121,6 +123,7 @@ impl Uplink {
             sender,
             links,
             modems: Modems::connect(settings.modems, run_dir, settings.links().map(|link| link.name)),
+            panel: Panel::connect(run_dir),
             watch,
             beat: Beat::default(),
             timer: Timer::new()?,
@@ -165,6 +168,7 @@ impl Uplink {
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("sockets")?,
                 event = self.source.event() => self.source.handle(clock::now(), event, &mut self.sender),
                 event = self.modems.event() => self.modems_said(event)?,
+                () = self.panel.follow() => {}
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
                 () = self.gateway.moved() => self.look_around()?,
                 _ = look.tick() => {
@@ -397,7 +401,12 @@ impl Uplink {
             late.responder.refuse(Refusal::NoEffect(format!("link {}: {why}; it is waited for", late.name)));
         }
         let status = self.sender.status(now);
-        self.telemetry.tell(now, self.source.capture_state(), self.modems.state(), &mut self.sender);
+        let unit = telemetry::Unit {
+            capture: self.source.capture_state(),
+            modems: self.modems.state(),
+            panel: self.panel.state(),
+        };
+        self.telemetry.tell(now, unit, &mut self.sender);
         let state = show::state(&self.gateway_name, &status, self.links.all(), &self.gone, self.sender.rejected());
         self.server.set_state(state);
     }

@@ -2,12 +2,15 @@
 //!
 //! Fields are only ever added, and `version` tells readers when one comes to mean something else.
 
+mod panel;
+
 use std::time::Duration;
 
 use bondbox_bond::Sender;
 use bondbox_bond::channel::{Channel, ChannelEvent};
 use bondbox_ipc::capture::{Picture, State};
 use bondbox_ipc::modems::{self, LinkKind, LinkState};
+use bondbox_ipc::panel as panel_protocol;
 use bondbox_units::Instant;
 use serde::Serialize;
 
@@ -15,6 +18,14 @@ use serde::Serialize;
 pub(crate) struct Telemetry {
     started: Instant,
     next: Instant,
+}
+
+/// What the services of the unit last said, where they are there.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    pub(crate) capture: Option<&'a State>,
+    pub(crate) modems: Option<&'a modems::State>,
+    pub(crate) panel: Option<&'a panel_protocol::State>,
 }
 
 #[derive(Serialize)]
@@ -28,6 +39,9 @@ struct Status<'a> {
     /// As the modem service knows them; without it none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<Link<'a>>,
+    /// Without a panel service there is none to speak of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    panel: Option<panel::Panel<'a>>,
 }
 
 #[derive(Serialize)]
@@ -38,13 +52,26 @@ struct Link<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     radio: Option<Radio>,
+    /// Of a modem that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<Network<'a>>,
     /// Of the SIM, or of the port, in its month.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Data>,
 }
 
 #[derive(Serialize)]
+struct Network<'a> {
+    operator: &'a str,
+    /// The best that carries.
+    technology: &'a str,
+    roaming: bool,
+}
+
+#[derive(Serialize)]
 struct Radio {
+    /// As bars are drawn, 0 to 100.
+    percent: Option<u8>,
     rsrp_dbm: Option<f32>,
     rsrq_db: Option<f32>,
     sinr_db: Option<f32>,
@@ -74,25 +101,13 @@ impl Telemetry {
     }
 
     /// Tells it when it is time. What nobody took by the next time is old, and given up.
-    pub(crate) fn tell(
-        &mut self,
-        now: Instant,
-        capture: Option<&State>,
-        modems: Option<&modems::State>,
-        sender: &mut Sender,
-    ) {
+    pub(crate) fn tell(&mut self, now: Instant, unit: Unit<'_>, sender: &mut Sender) {
         if now < self.next {
             return;
         }
         self.next = now + INTERVAL;
-        let status = Status {
-            version: 1,
-            build: env!("CARGO_PKG_VERSION"),
-            uptime_s: (now - self.started).as_secs(),
-            capture: capture.map(shown),
-            links: modems.map(|state| links(now, state)).unwrap_or_default(),
-        };
-        let Ok(body) = serde_json::to_vec(&status) else { return };
+        let uptime_s = (now - self.started).as_secs();
+        let Ok(body) = serde_json::to_vec(&status(now, uptime_s, env!("CARGO_PKG_VERSION"), unit)) else { return };
         if let Err(refused) = sender.send_message(now, Channel::Telemetry, body.into(), INTERVAL) {
             tracing::debug!(%refused, "no word of the unit");
         }
@@ -106,6 +121,17 @@ pub(crate) fn event(event: &ChannelEvent) {
             tracing::info!(?channel, id = id.0, bytes = body.len(), "a message that this build does not know");
         }
         ChannelEvent::Done { channel, id, fate } => tracing::trace!(?channel, id = id.0, ?fate, "message"),
+    }
+}
+
+fn status<'a>(now: Instant, uptime_s: u64, build: &'a str, unit: Unit<'a>) -> Status<'a> {
+    Status {
+        version: 1,
+        build,
+        uptime_s,
+        capture: unit.capture.map(shown),
+        links: unit.modems.map(|state| links(now, state)).unwrap_or_default(),
+        panel: unit.panel.map(panel::shown),
     }
 }
 
@@ -134,6 +160,7 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
         let by_port = format!("port:{}", link.port);
         let counted = link.iccid.as_deref().unwrap_or(&by_port);
         let data = state.data.iter().find(|data| data.iccid == counted);
+        let modem = state.modems.iter().find(|modem| modem.interface.as_deref() == Some(&link.name));
         Link {
             name: &link.name,
             label: &link.label,
@@ -151,7 +178,13 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
                 LinkState::NoWayOut => "no_way_out",
                 LinkState::Ready => "ready",
             },
+            network: modem.map(|modem| Network {
+                operator: &modem.network.operator,
+                technology: modem.network.technologies.first().map_or("", String::as_str),
+                roaming: modem.network.roaming,
+            }),
             radio: fresh.map(|radio| Radio {
+                percent: radio.percent,
                 rsrp_dbm: tenths(radio.rsrp_tenth_dbm),
                 rsrq_db: tenths(radio.rsrq_tenth_db),
                 sinr_db: tenths(radio.sinr_tenth_db),
@@ -163,7 +196,7 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
     shown.collect()
 }
 
-/// A gateway shows no more than 4 KiB.
+/// A gateway shows no more than 8 KiB.
 const MOST_LINKS: usize = 12;
 /// Often enough for people, for 0.5 kbit/s.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -208,19 +241,123 @@ mod tests {
         assert_eq!(told(16)[0].get("radio"), None);
     }
 
+    /// Everything that a unit can say; `links` of them.
+    fn full(links: usize) -> (State, modems::State, panel_protocol::State) {
+        use bondbox_ipc::{capture, panel as p};
+        let radio = modems::Radio {
+            at: Instant::ZERO,
+            stale_after_ms: 5_000,
+            rssi_tenth_dbm: Some(-805),
+            rsrp_tenth_dbm: Some(-1_045),
+            rsrq_tenth_db: Some(-125),
+            sinr_tenth_db: Some(-35),
+            percent: Some(63),
+            health: Some(71),
+            ceiling: None,
+            handover: false,
+        };
+        let (mut modem_links, mut devices, mut data) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..links {
+            let (name, iccid) = (format!("wwan{number}"), format!("8949020000000000{number:03}"));
+            modem_links.push(modems::Link {
+                port: format!("usb1-1.4.3.{number}"),
+                name: name.clone(),
+                label: "a name of thirty-two bytes, full".into(),
+                colour: [0; 3],
+                kind: LinkKind::Modem,
+                state: LinkState::NoWayOut,
+                addresses: Vec::new(),
+                usage: Usage::default(),
+                radio: Some(radio),
+                iccid: Some(iccid.clone()),
+            });
+            devices.push(modems::Modem {
+                port: format!("usb1-1.4.3.{number}"),
+                model: "Quectel RM502Q-AE".into(),
+                revision: String::new(),
+                equipment: String::new(),
+                state: modems::ModemState::Connected,
+                reason: None,
+                interface: Some(name),
+                sim: None,
+                network: modems::Network {
+                    operator: "an operator of thirty bytes ok".into(),
+                    code: "26201".into(),
+                    roaming: true,
+                    technologies: vec!["5G NR".into(), "LTE".into()],
+                    ..modems::Network::default()
+                },
+                radio: None,
+                bands: Vec::new(),
+                bands_allowed: Vec::new(),
+                recovery: modems::Recovery::default(),
+                quirks: Vec::new(),
+            });
+            let plan = modems::Plan { bytes: 50_000_000_000, day: 1 };
+            data.push(modems::Data { iccid, bytes: 12_345_678_901, plan: Some(plan), over: false });
+        }
+        let capture = State {
+            source: "/dev/video0".into(),
+            picture: Picture::Live,
+            meant_on_air: true,
+            encoder: "x264enc".into(),
+            target: bondbox_units::Bitrate::from_kbps(4_000),
+            actual: bondbox_units::Bitrate::from_kbps(3_900),
+            encode_delay_us: 7_000,
+            tracks: Vec::new(),
+            counters: capture::Counters::default(),
+        };
+        let failing = |kind: &str| p::Device {
+            kind: kind.into(),
+            name: String::new(),
+            failure: Some(format!("{} is not there", "/sys/class/hwmon/a/long/path/to/it".repeat(3))),
+        };
+        let panel = p::State {
+            meaning: p::Meaning::LowBattery,
+            answer: None,
+            lights: p::Lights::default(),
+            keys: Vec::new(),
+            waiting: None,
+            last: None,
+            profile: String::new(),
+            battery: Some(p::Battery {
+                charge_permille: 147,
+                charging: false,
+                millivolts: Some(7_012),
+                milliwatts: Some(9_000),
+                left_s: Some(1_860),
+            }),
+            mains: Some(false),
+            step: p::BatteryStep::Low,
+            temperature_mc: Some(61_249),
+            fan_percent: Some(55),
+            devices: ["lights", "keys", "battery", "mains", "temperature", "fan"].map(failing).to_vec(),
+            counters: p::Counters::default(),
+        };
+        (capture, modems::State { links: modem_links, modems: devices, data, ..modems::State::default() }, panel)
+    }
+
     #[test]
     fn the_word_of_a_full_unit_is_one_that_a_gateway_shows() {
-        let radio = Radio { rsrp_dbm: Some(-140.5), rsrq_db: Some(-19.5), sinr_db: Some(-10.5), health: Some(100) };
-        let of = |_| Link {
-            name: "usb1-1.4.3.2.1x",
-            label: "a name of thirty-two bytes, full",
-            kind: "ethernet",
-            state: "no_way_out",
-            radio: Some(Radio { ..radio }),
-            data: Some(Data { bytes: u64::MAX / 100_000, plan_bytes: Some(u64::MAX / 100_000) }),
+        let (capture, modems, panel) = full(MOST_LINKS);
+        let unit = Unit { capture: Some(&capture), modems: Some(&modems), panel: Some(&panel) };
+        let said = serde_json::to_vec(&status(Instant::ZERO, u64::MAX, "0.1.0", unit)).unwrap();
+        assert!(said.len() < 7 << 10, "{}", said.len());
+    }
+
+    #[test]
+    fn the_word_of_a_unit_is_as_it_was() {
+        let (capture, modems, mut panel) = full(1);
+        panel.devices.truncate(1);
+        let unit = Unit { capture: Some(&capture), modems: Some(&modems), panel: Some(&panel) };
+        // As it travels.
+        let said = |uptime_s, unit| {
+            let bytes = serde_json::to_vec(&status(Instant::ZERO, uptime_s, "0.1.0", unit)).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()
         };
-        let links: Vec<Link<'_>> = (0..MOST_LINKS).map(of).collect();
-        // The rest of it takes half a KiB.
-        assert!(serde_json::to_vec(&links).unwrap().len() < 3_500);
+        let golden: serde_json::Value = serde_json::from_str(include_str!("telemetry/golden/1.json")).unwrap();
+        assert_eq!(said(1_234, unit), golden);
+        let bare = said(7, Unit { capture: None, modems: None, panel: None });
+        assert_eq!(bare, serde_json::json!({"version": 1, "build": "0.1.0", "uptime_s": 7}));
     }
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { clock, count, megabits, milliseconds, percent } from './format';
+import { clock, count, gigabytes, megabits, milliseconds, percent } from './format';
 
 it('keeps three digits of a rate', () => {
   expect([0, 640_000, 9_994_000, 9_996_000, 99_940_000, 120_400_000].map(megabits)).toEqual([
@@ -15,6 +15,10 @@ it('groups thousands', () => {
 it('drops the tenths from ten on', () => {
   expect([0, 9.94, 9.96, 641.6].map(milliseconds)).toEqual(['0.0', '9.9', '10', '642']);
   expect([0.04, 9.96, 100].map(percent)).toEqual(['0.0', '10', '100']);
+});
+
+it('says bytes in gigabytes', () => {
+  expect([0, 12_345_678_901, 250_000_000_000].map(gigabytes)).toEqual(['0.0', '12.3', '250']);
 });
 
 it('tells the time', () => {

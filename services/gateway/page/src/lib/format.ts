@@ -22,6 +22,11 @@ export function percent(value: number): string {
   return value < 9.95 ? value.toFixed(1) : Math.round(value).toString();
 }
 
+/** Bytes in GB: tenths below a hundred. */
+export function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(bytes >= 99.95e9 ? 0 : 1);
+}
+
 /** Seconds as 0:07, 12:34 or 1:02:03. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
