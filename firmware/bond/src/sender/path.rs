@@ -1,6 +1,7 @@
 //! One link's way to the gateway within one session: packet numbers, what is in flight, how fast and how late it is.
 
-use std::collections::VecDeque;
+mod unsettled;
+
 use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant, LinkId};
@@ -17,11 +18,12 @@ use super::pacing::Pacing;
 use super::policy::LinkUse;
 use super::radio::Guidance;
 use super::rate::{Capacity, Delivered, Load};
-use super::store::{Again, Chunk, Store};
+use super::store::{Chunk, Store};
 use crate::coding::Channel;
 use crate::packet::IP_UDP;
 use crate::trace::{Trace, TraceEvent};
 use crate::window::WindowSum;
+use unsettled::Unsettled;
 
 /// Chunks in one packet at most.
 pub(crate) const MAX_CHUNKS: usize = 6;
@@ -36,33 +38,6 @@ pub(crate) struct Content {
     pub(crate) tracks: bool,
     /// It is larger than what is known to pass.
     pub(crate) mtu_probe: bool,
-}
-
-#[derive(Debug)]
-struct Sent {
-    at: Instant,
-    size: u32,
-    content: Content,
-    /// The path waited for something to send.
-    limited: bool,
-    /// It goes out on another link too.
-    rescued: bool,
-    state: State,
-}
-
-/// The largest number acknowledged, and when that packet was sent: what was sent before it is overdue.
-#[derive(Clone, Copy, Debug)]
-struct Largest {
-    pn: u64,
-    sent: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    InFlight,
-    /// Taken for lost; an acknowledgement may prove that wrong.
-    Lost,
-    Done,
 }
 
 /// What an acknowledgement, or the lack of one, tells about a packet.
@@ -91,20 +66,13 @@ pub(crate) struct Path {
     /// How the operator wants the link to be used.
     pub(crate) usage: LinkUse,
     guidance: Guidance,
-    sent: VecDeque<Sent>,
-    /// Number of `sent[0]`.
-    base: u64,
-    /// No packet before this number is in flight.
-    oldest: u64,
-    largest_acknowledged: Option<Largest>,
+    unsettled: Unsettled,
     /// Since when proof of delivery could be expected, as last looked at; `None` when nothing is in flight.
     due: Option<Instant>,
     /// When it came back last after proof had been missing.
     returned: Option<Instant>,
-    in_flight: u64,
     /// What [`Path::on_ack`] works with.
     arrived: Vec<Delivered>,
-    reorder: Duration,
     pacing: Pacing,
     probed_at: Instant,
     probed_from: Bitrate,
@@ -131,15 +99,10 @@ impl Path {
             mtu: Mtu::default(),
             usage: LinkUse::default(),
             guidance: Guidance::default(),
-            sent: VecDeque::new(),
-            base: 0,
-            oldest: 0,
-            largest_acknowledged: None,
+            unsettled: Unsettled::default(),
             due: None,
             returned: None,
-            in_flight: 0,
             arrived: Vec::with_capacity(ACKED),
-            reorder: Duration::ZERO,
             pacing: Pacing::new(now),
             probed_at: now,
             probed_from: Bitrate::ZERO,
@@ -153,11 +116,11 @@ impl Path {
 
     /// The number of the next packet.
     pub(crate) fn next_pn(&self) -> u64 {
-        self.base + self.sent.len() as u64
+        self.unsettled.next()
     }
 
     pub(crate) fn largest_acknowledged(&self) -> Option<u64> {
-        self.largest_acknowledged.map(|largest| largest.pn)
+        self.unsettled.largest()
     }
 
     /// Least round trip.
@@ -180,12 +143,11 @@ impl Path {
         let size = (size + IP_UDP) as u32;
         let limited = self.pacing.is_behind(now);
         self.pacing.on_sent(now, size, self.pace(now));
-        self.in_flight += u64::from(size);
         self.loss.on_sent(now, size);
         self.outgoing_now.add(now, u64::from(size));
         self.last_sent = now;
         self.due.get_or_insert(now + self.round_trip());
-        self.sent.push_back(Sent { at: now, size, content, limited, rescued: false, state: State::InFlight });
+        self.unsettled.push(now, size, content, limited);
     }
 
     /// The operator wants the link to be used like this.
@@ -225,16 +187,9 @@ impl Path {
         }
         let due = self.proof_due();
         let mut delivered = std::mem::take(&mut self.arrived);
-        let newest = self.largest_acknowledged.is_none_or(|largest| ack.largest > largest.pn);
-        for packet in ack.packets() {
-            let Some(index) = packet.pn.checked_sub(self.base).map(|i| i as usize) else { break };
-            let Some(sent) = self.sent.get_mut(index) else { continue };
-            match std::mem::replace(&mut sent.state, State::Done) {
-                State::Done => continue,
-                State::InFlight => self.in_flight -= u64::from(sent.size),
-                // Taken for lost too early: the path reorders.
-                State::Lost => self.reorder = (self.reorder * 2).clamp(MIN_REORDER, MAX_REORDER),
-            }
+        let first = self.unsettled.first();
+        for packet in ack.packets().take_while(|packet| packet.pn >= first) {
+            let Some(sent) = self.unsettled.on_arrived(packet.pn) else { continue };
             trace.record(now, &TraceEvent::Acked { path: self.id, pn: packet.pn as u32, received: packet.received });
             delivered.push(Delivered {
                 sent: sent.at,
@@ -254,14 +209,14 @@ impl Path {
             self.arrived = delivered;
             return None;
         }
-        if let Some(sent) = self.sent_at(ack.largest).filter(|_| newest) {
-            self.largest_acknowledged = Some(Largest { pn: ack.largest, sent });
-            if same_link {
-                let round_trip = (now - sent).saturating_sub(Duration::from_micros(ack.delay_us));
-                self.delay.on_round_trip(round_trip);
-                if let Some(largest) = delivered.first().filter(|largest| largest.sent == sent) {
-                    self.clock.on_answer(sent, relative_delay(sent, largest.received), round_trip);
-                }
+        // Asked in any case, whichever way it came.
+        if let Some(sent) = self.unsettled.on_largest(ack.largest)
+            && same_link
+        {
+            let round_trip = (now - sent).saturating_sub(Duration::from_micros(ack.delay_us));
+            self.delay.on_round_trip(round_trip);
+            if let Some(largest) = delivered.first().filter(|largest| largest.sent == sent) {
+                self.clock.on_answer(sent, relative_delay(sent, largest.received), round_trip);
             }
         }
         delivered.reverse();
@@ -275,7 +230,7 @@ impl Path {
         self.capacity.on_delivered(now, delivered.drain(..), self.load(now), self.delay.swing());
         self.arrived = delivered;
         self.detect_losses(now, verdicts, trace);
-        self.forget_done(now);
+        self.unsettled.forget_done(now);
         let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
         if before != Health::Up {
@@ -293,12 +248,6 @@ impl Path {
         Some(before)
     }
 
-    /// When a packet was sent that is not forgotten yet.
-    fn sent_at(&self, pn: u64) -> Option<Instant> {
-        let index = usize::try_from(pn.checked_sub(self.base)?).ok()?;
-        Some(self.sent.get(index)?.at)
-    }
-
     /// Looks at the clock; gives the health when it got worse.
     pub(crate) fn on_time(&mut self, now: Instant, may_drain: bool) -> Option<Health> {
         let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
@@ -307,36 +256,24 @@ impl Path {
         self.delay.on_calm(now, calm || self.drain.is_dry(now));
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);
-        self.give_up_old(now);
+        self.unsettled.give_up_old(now);
         health
-    }
-
-    /// Nobody waits any longer for packets that were in flight for an age.
-    fn give_up_old(&mut self, now: Instant) {
-        for sent in self.sent.iter_mut().take_while(|sent| now - sent.at > FORGET_IN_FLIGHT) {
-            if sent.state == State::InFlight {
-                sent.state = State::Lost;
-                self.in_flight -= u64::from(sent.size);
-            }
-        }
-        self.forget_done(now);
     }
 
     /// Bytes that are sent and not settled.
     pub(crate) const fn in_flight(&self) -> u64 {
-        self.in_flight
+        self.unsettled.bytes()
     }
 
     /// Packets that are kept in mind.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
-        self.sent.len()
+        self.unsettled.len()
     }
 
     /// Everything in flight that carries media and was not taken elsewhere.
     pub(crate) fn chunks_in_flight(&self) -> impl Iterator<Item = &Chunk> {
-        let in_flight = |sent: &&Sent| sent.state == State::InFlight && !sent.rescued;
-        self.sent.iter().filter(in_flight).flat_map(|sent| &sent.content.chunks)
+        self.unsettled.chunks()
     }
 
     /// Whether proof is so long overdue that what is in flight may be stuck.
@@ -347,25 +284,12 @@ impl Path {
     /// Has media in flight on `link` that is due by `limit`, and was not taken before, sent again as long as `budget` bytes
     /// allow; gives the bytes.
     pub(crate) fn rescue(&mut self, link: LinkId, limit: Instant, budget: &mut u64, store: &mut Store) -> u32 {
-        let mut bytes = 0;
-        for sent in self.sent.iter_mut().filter(|sent| sent.state == State::InFlight && !sent.rescued) {
-            let chunks = &sent.content.chunks;
-            if !chunks.iter().any(|chunk| store.unit(chunk).is_some_and(|unit| unit.deadline <= limit)) {
-                continue;
-            }
-            let Some(left) = budget.checked_sub(sent.size.into()) else { break };
-            (*budget, sent.rescued) = (left, true);
-            for chunk in chunks {
-                bytes += chunk.range.end - chunk.range.start;
-                store.send_again(Again::Repair, Some(link), chunk);
-            }
-        }
-        bytes
+        self.unsettled.rescue(link, limit, budget, store)
     }
 
     /// When the next packet may leave: pacing, and no more in flight than the path takes with its queue at the target.
     pub(crate) fn ready_at(&self, now: Instant) -> Instant {
-        let excess = self.in_flight.saturating_sub(self.window(now));
+        let excess = self.in_flight().saturating_sub(self.window(now));
         let drained = if excess > 0 {
             now + self.capacity.estimate(now).time_for(excess).max(MIN_WAIT).min(MAX_WAIT)
         } else {
@@ -384,8 +308,8 @@ impl Path {
     /// Delay of a packet that would leave now, the clocks' difference included, in microseconds.
     pub(crate) fn expected_delay(&self, now: Instant) -> i64 {
         let base = self.delay.base().unwrap_or(0);
-        let held = self.capacity.estimate(now).time_for(self.in_flight).min(MAX_WAIT * 10);
-        let mut measured = self.delay.expected(now, self.in_flight == 0);
+        let held = self.capacity.estimate(now).time_for(self.in_flight()).min(MAX_WAIT * 10);
+        let mut measured = self.delay.expected(now, self.in_flight() == 0);
         if self.returned.is_some_and(|returned| now - returned < AFTERMATH) {
             // What a modem held and lets go tells how long it held it. A new packet waits for what is before it, no longer.
             measured = measured.min(base + (held + TARGET).as_micros() as i64);
@@ -485,54 +409,26 @@ impl Path {
 
     /// Since when an acknowledgement is due: a round trip after the oldest packet in flight left.
     fn proof_due(&mut self) -> Option<Instant> {
-        let from = self.oldest.max(self.base);
-        let in_flight = (from..self.next_pn()).find(|pn| self.sent[(pn - self.base) as usize].state == State::InFlight);
-        self.oldest = in_flight.unwrap_or(self.next_pn());
-        self.due = in_flight.map(|pn| self.sent[(pn - self.base) as usize].at + self.round_trip());
+        self.due = self.unsettled.oldest().map(|sent| sent + self.round_trip());
         self.due
     }
 
-    /// A packet is lost when a later one arrived, unless the path has shown that it reorders.
     fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, trace: &mut Trace) {
-        let Some(largest) = self.largest_acknowledged else { return };
-        let patience = self.reorder.min(self.round_trip() / 4);
-        let standing = self.delay.standing();
+        let (id, standing, patience) = (self.id, self.delay.standing(), self.round_trip() / 4);
+        let Self { unsettled, loss, mtu, .. } = self;
         let before = verdicts.len();
-        let unsettled =
-            (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
-        let from = unsettled.start.min(unsettled.end);
-        let before_them = from.checked_sub(1).and_then(|index| self.sent.get(index));
-        let mut in_a_row = before_them.is_some_and(|sent| sent.state == State::Lost);
-        for (index, sent) in self.sent.range_mut(from..unsettled.end).enumerate() {
-            if sent.state == State::InFlight && largest.sent - sent.at >= patience {
-                sent.state = State::Lost;
-                self.in_flight -= u64::from(sent.size);
-                self.loss.on_lost(now, sent.size);
-                self.loss.on_burst(!in_a_row);
-                self.loss.on_noticed(now - sent.at, standing);
-                let pn = self.base + (from + index) as u64;
-                trace.record(now, &TraceEvent::Lost { path: self.id, pn: pn as u32 });
-                if sent.size as usize > MIN_DATAGRAM + IP_UDP {
-                    self.mtu.on_large_lost(now);
-                }
-                // The content stays: a late acknowledgement may still prove that it arrived.
-                verdicts.push(Verdict::Lost(sent.content.clone()));
+        unsettled.take_overtaken(patience, |pn, sent, begins| {
+            loss.on_lost(now, sent.size);
+            loss.on_burst(begins);
+            loss.on_noticed(now - sent.at, standing);
+            trace.record(now, &TraceEvent::Lost { path: id, pn: pn as u32 });
+            if sent.size as usize > MIN_DATAGRAM + IP_UDP {
+                mtu.on_large_lost(now);
             }
-            in_a_row = sent.state == State::Lost;
-        }
+            // The content stays: a late acknowledgement may still prove that it arrived.
+            verdicts.push(Verdict::Lost(sent.content.clone()));
+        });
         (before..verdicts.len()).for_each(|_| self.on_fate(true));
-    }
-
-    fn forget_done(&mut self, now: Instant) {
-        while let Some(oldest) = self.sent.front() {
-            let old = now - oldest.at > FORGET_LOST;
-            let forget = oldest.state == State::Done || (oldest.state == State::Lost && old);
-            if !forget {
-                break;
-            }
-            self.sent.pop_front();
-            self.base += 1;
-        }
     }
 }
 
@@ -540,12 +436,8 @@ impl Path {
 pub(super) const ACKED: usize = 128;
 /// As far apart as acknowledgements come at most while something arrives.
 const ACK_INTERVAL: Duration = Duration::from_millis(25);
-/// Patience with a path that was seen to reorder once; doubled each time again.
 /// A shorter silence is mostly a matter of lost acknowledgements, or of a busy machine, and says nothing about the path.
 const REAL_SILENCE: Duration = Duration::from_millis(300);
-const MIN_REORDER: Duration = Duration::from_millis(1);
-/// A quarter of a round trip is the bound that counts.
-const MAX_REORDER: Duration = Duration::from_secs(3);
 /// Until a queue shows as standing, and as long again until it shows in the rate.
 const SEEN: Duration = Duration::from_millis(50);
 /// Two acknowledgements were lost, or none was sent.
@@ -562,10 +454,6 @@ const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;
 const MIN_PROBE_PACE: Bitrate = Bitrate::from_kbps(400);
 /// One packet in 80 ms: less proves nothing in time.
 const MIN_PACE: Bitrate = Bitrate::from_kbps(100);
-/// Later than this nobody waits for proof that a packet was not lost after all.
-const FORGET_LOST: Duration = Duration::from_secs(5);
-/// Longer than any buffer holds a packet.
-const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
 /// While each attempt finds more.
 const MIN_PROOF_INTERVAL: Duration = Duration::from_secs(4);
 /// A proof loses a quarter of its worth in this time.

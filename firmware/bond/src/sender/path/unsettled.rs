@@ -1,0 +1,255 @@
+//! What was sent over one path and is not settled: in flight, or taken for lost not long ago.
+//!
+//! [`super::Path`] adds each packet and tells what acknowledgements name; it reads what is in flight and learns what is lost. A
+//! packet is lost when a later one arrived, unless the path has shown that it reorders.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bondbox_units::{Instant, LinkId};
+
+use super::Content;
+use crate::sender::store::{Again, Chunk, Store};
+
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    pub(super) size: u32,
+    pub(super) content: Content,
+    /// The path waited for something to send.
+    pub(super) limited: bool,
+    /// It goes out on another link too.
+    rescued: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    InFlight,
+    /// Taken for lost; an acknowledgement may prove that wrong.
+    Lost,
+    Done,
+}
+
+/// The largest number acknowledged, and when that packet was sent: what was sent before it is overdue.
+#[derive(Clone, Copy, Debug)]
+struct Largest {
+    pn: u64,
+    sent: Instant,
+}
+
+/// Packets by number.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    packets: VecDeque<Sent>,
+    /// Number of `packets[0]`.
+    base: u64,
+    /// No packet before this number is in flight.
+    oldest: u64,
+    largest: Option<Largest>,
+    /// Bytes in flight.
+    bytes: u64,
+    /// How much later than a later one a packet may arrive.
+    reorder: Duration,
+}
+
+impl Unsettled {
+    /// The number of the next packet.
+    pub(super) fn next(&self) -> u64 {
+        self.base + self.packets.len() as u64
+    }
+
+    /// No packet before this number is remembered.
+    pub(super) const fn first(&self) -> u64 {
+        self.base
+    }
+
+    /// The largest number acknowledged.
+    pub(super) fn largest(&self) -> Option<u64> {
+        self.largest.map(|largest| largest.pn)
+    }
+
+    /// Bytes that are in flight.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Packets that are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// A packet of `size` bytes of IP leaves; `limited` when the path waited for it.
+    pub(super) fn push(&mut self, at: Instant, size: u32, content: Content, limited: bool) {
+        self.bytes += u64::from(size);
+        self.packets.push_back(Sent { at, size, content, limited, rescued: false, state: State::InFlight });
+    }
+
+    /// Packet `pn` arrived; gives it the first time.
+    pub(super) fn on_arrived(&mut self, pn: u64) -> Option<&mut Sent> {
+        let sent = self.packets.get_mut(usize::try_from(pn.checked_sub(self.base)?).ok()?)?;
+        match std::mem::replace(&mut sent.state, State::Done) {
+            State::Done => return None,
+            State::InFlight => self.bytes -= u64::from(sent.size),
+            // Taken for lost too early: the path reorders.
+            State::Lost => self.reorder = (self.reorder * 2).clamp(MIN_REORDER, MAX_REORDER),
+        }
+        Some(sent)
+    }
+
+    /// An acknowledgement goes up to `pn`; gives when that left if none went as far before.
+    pub(super) fn on_largest(&mut self, pn: u64) -> Option<Instant> {
+        if self.largest.is_some_and(|largest| pn <= largest.pn) {
+            return None;
+        }
+        let sent = self.packets.get(usize::try_from(pn.checked_sub(self.base)?).ok()?)?.at;
+        self.largest = Some(Largest { pn, sent });
+        Some(sent)
+    }
+
+    /// When the oldest packet in flight left.
+    pub(super) fn oldest(&mut self) -> Option<Instant> {
+        let from = self.oldest.max(self.base);
+        let in_flight = (from..self.next()).find(|pn| self.packets[(pn - self.base) as usize].state == State::InFlight);
+        self.oldest = in_flight.unwrap_or(self.next());
+        in_flight.map(|pn| self.packets[(pn - self.base) as usize].at)
+    }
+
+    /// Takes for lost what later ones overtook by at least the path's patience, at most `patience`. Gives each to `lost` with its
+    /// number, and with whether the one before it was not.
+    pub(super) fn take_overtaken(&mut self, patience: Duration, mut lost: impl FnMut(u64, &Sent, bool)) {
+        let Some(largest) = self.largest else { return };
+        let patience = self.reorder.min(patience);
+        let unsettled =
+            (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
+        let from = unsettled.start.min(unsettled.end);
+        let before_them = from.checked_sub(1).and_then(|index| self.packets.get(index));
+        let mut in_a_row = before_them.is_some_and(|sent| sent.state == State::Lost);
+        for (index, sent) in self.packets.range_mut(from..unsettled.end).enumerate() {
+            if sent.state == State::InFlight && largest.sent - sent.at >= patience {
+                sent.state = State::Lost;
+                self.bytes -= u64::from(sent.size);
+                lost(self.base + (from + index) as u64, sent, !in_a_row);
+            }
+            in_a_row = sent.state == State::Lost;
+        }
+    }
+
+    /// Nobody waits any longer for packets that were in flight for an age.
+    pub(super) fn give_up_old(&mut self, now: Instant) {
+        for sent in self.packets.iter_mut().take_while(|sent| now - sent.at > FORGET_IN_FLIGHT) {
+            if sent.state == State::InFlight {
+                sent.state = State::Lost;
+                self.bytes -= u64::from(sent.size);
+            }
+        }
+        self.forget_done(now);
+    }
+
+    /// Forgets the oldest as long as nothing can become of them any more.
+    pub(super) fn forget_done(&mut self, now: Instant) {
+        while let Some(oldest) = self.packets.front() {
+            let old = now - oldest.at > FORGET_LOST;
+            let forget = oldest.state == State::Done || (oldest.state == State::Lost && old);
+            if !forget {
+                break;
+            }
+            self.packets.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// Everything in flight that carries media and was not taken elsewhere.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let in_flight = |sent: &&Sent| sent.state == State::InFlight && !sent.rescued;
+        self.packets.iter().filter(in_flight).flat_map(|sent| &sent.content.chunks)
+    }
+
+    /// Has media in flight on `link` that is due by `limit`, and was not taken before, sent again as long as `budget` bytes
+    /// allow; gives the bytes.
+    pub(super) fn rescue(&mut self, link: LinkId, limit: Instant, budget: &mut u64, store: &mut Store) -> u32 {
+        let mut bytes = 0;
+        for sent in self.packets.iter_mut().filter(|sent| sent.state == State::InFlight && !sent.rescued) {
+            let chunks = &sent.content.chunks;
+            if !chunks.iter().any(|chunk| store.unit(chunk).is_some_and(|unit| unit.deadline <= limit)) {
+                continue;
+            }
+            let Some(left) = budget.checked_sub(sent.size.into()) else { break };
+            (*budget, sent.rescued) = (left, true);
+            for chunk in chunks {
+                bytes += chunk.range.end - chunk.range.start;
+                store.send_again(Again::Repair, Some(link), chunk);
+            }
+        }
+        bytes
+    }
+}
+
+/// Patience with a path that was seen to reorder once; doubled each time again.
+const MIN_REORDER: Duration = Duration::from_millis(1);
+/// A quarter of a round trip is the bound that counts.
+const MAX_REORDER: Duration = Duration::from_secs(3);
+/// Later than this nobody waits for proof that a packet was not lost after all.
+const FORGET_LOST: Duration = Duration::from_secs(5);
+/// Longer than any buffer holds a packet.
+const FORGET_IN_FLIGHT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    /// Ten packets of 1,000 bytes, 10 ms apart.
+    fn ten() -> Unsettled {
+        let mut unsettled = Unsettled::default();
+        (0..10).for_each(|i| unsettled.push(ms(10 * i), 1_000, Content::default(), false));
+        unsettled
+    }
+
+    fn lost(unsettled: &mut Unsettled, patience_ms: u64) -> Vec<(u64, bool)> {
+        let mut lost = vec![];
+        unsettled.take_overtaken(Duration::from_millis(patience_ms), |pn, _, begins| lost.push((pn, begins)));
+        lost
+    }
+
+    #[test]
+    fn what_a_later_packet_overtook_is_lost_once_and_counted_out() {
+        let mut unsettled = ten();
+        assert!(unsettled.on_arrived(4).is_some() && unsettled.on_arrived(4).is_none());
+        assert_eq!(unsettled.on_largest(4), Some(ms(40)));
+        assert_eq!(unsettled.on_largest(3), None);
+        assert_eq!(lost(&mut unsettled, 100), [(0, true), (1, false), (2, false), (3, false)]);
+        assert_eq!(lost(&mut unsettled, 100), []);
+        assert_eq!((unsettled.bytes(), unsettled.oldest()), (5_000, Some(ms(50))));
+    }
+
+    #[test]
+    fn a_path_that_reorders_gets_patience_up_to_what_is_allowed() {
+        let mut unsettled = ten();
+        unsettled.on_arrived(1);
+        unsettled.on_largest(1);
+        assert_eq!(lost(&mut unsettled, 100), [(0, true)]);
+        (0..6).for_each(|_| unsettled.reorder = (unsettled.reorder * 2).max(MIN_REORDER));
+        unsettled.on_arrived(0);
+        unsettled.on_arrived(5);
+        unsettled.on_largest(5);
+        assert_eq!(lost(&mut unsettled, 100), [], "64 ms");
+        assert_eq!(lost(&mut unsettled, 20), [(2, true), (3, false)]);
+    }
+
+    #[test]
+    fn what_is_settled_is_forgotten_and_what_is_lost_a_while_later() {
+        let mut unsettled = ten();
+        assert!((1..10).all(|pn| unsettled.on_arrived(pn).is_some()));
+        unsettled.on_largest(9);
+        lost(&mut unsettled, 0);
+        unsettled.forget_done(ms(5_000));
+        assert_eq!((unsettled.len(), unsettled.first()), (10, 0));
+        unsettled.forget_done(ms(5_001));
+        assert_eq!((unsettled.len(), unsettled.first(), unsettled.next()), (0, 10, 10));
+    }
+}
