@@ -169,7 +169,8 @@ struct Endure {
 }
 
 /// Plays networks that are drawn from seeds, beside the oracle, and tells by how many points it is better, by headroom: how
-/// much more than the stream the oracle could get through in full. Judged on 0..1000.
+/// much more than the stream the oracle could get through in full. Rows are beside the oracle, beside the informed sender, and
+/// what lies between these two. Judged on 0..1000.
 #[derive(Args)]
 struct Random {
     /// From the first to the one after the last.
@@ -178,6 +179,10 @@ struct Random {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Print a line for each network: its headroom, how far it lies below the oracle and the informed sender, and in which
+    /// seconds how many units were missed.
+    #[arg(long)]
+    each: bool,
     /// Print this network and its stream, and play nothing.
     #[arg(long)]
     show: Option<u64>,
@@ -374,14 +379,34 @@ fn random(args: &Random) -> anyhow::Result<()> {
     }
     let seeds: Vec<u64> = args.seeds.clone().collect();
     let mut all: Vec<Compared> = vec![];
-    in_order(&seeds, args.jobs, |seed| random::compare(*seed), |_, compared| all.push(compared));
+    in_order(
+        &seeds,
+        args.jobs,
+        |seed| random::compare(*seed),
+        |_, compared| {
+            if args.each {
+                println!("{}", line(&compared));
+            }
+            all.push(compared);
+        },
+    );
     println!("headroom      beside    networks   median      p90    worst  seeds of the five worst");
     for class in [Headroom::Ample, Headroom::Fair, Headroom::Little] {
         let of_class: Vec<_> = all.iter().filter(|compared| compared.headroom == class).collect();
         row(&of_class, class, "oracle", class.bar(), |compared| compared.gap);
         row(&of_class, class, "informed", None, |compared| compared.behind);
+        row(&of_class, class, "(between)", None, |compared| compared.gap - compared.behind);
     }
     Ok(())
+}
+
+/// One network.
+fn line(compared: &Compared) -> String {
+    let Compared { seed, headroom, gap, behind, missed } = compared;
+    let mut seconds = std::collections::BTreeMap::<u64, usize>::new();
+    missed.iter().for_each(|at| *seconds.entry(at.as_micros() / 1_000_000).or_default() += 1);
+    let seconds: Vec<_> = seconds.iter().map(|(second, units)| format!("{second}:{units}")).collect();
+    format!("{seed:>6} {:<13} {gap:>8.3} {behind:>8.3}  {}", headroom.name(), seconds.join(" "))
 }
 
 /// How far networks of one class lie below a bound, and whether that holds a bar.

@@ -57,8 +57,8 @@ pub struct Outcome {
     pub undecodable: u64,
     /// Longest time from a unit that cannot be shown to the next one that can.
     pub longest_damage: Duration,
-    /// When the last unit went in that did not come out on time.
-    pub last_damage: Option<Instant>,
+    /// When each unit went in that did not come out on time.
+    pub missed: Vec<Instant>,
     /// References that did not come out on time, among [`Self::units`].
     pub references_missed: u64,
     /// Units that did not come out of the recording in its time, among [`Self::units`], where there is one.
@@ -165,7 +165,7 @@ impl Meter {
                 damaged_since.get_or_insert(pushed.at);
             }
             if !on_time {
-                outcome.last_damage = Some(pushed.at);
+                outcome.missed.push(pushed.at);
                 outcome.references_missed += u64::from(pushed.alone);
             }
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bondbox_linksim::Scenario;
-use bondbox_units::Bitrate;
+use bondbox_units::{Bitrate, Instant};
 
 use crate::{Clocks, Config, Outcome, Shape, bounds, run};
 
@@ -180,7 +180,7 @@ impl Headroom {
 }
 
 /// How a run compares with the oracle.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Compared {
     /// Of the network.
     pub seed: u64,
@@ -190,6 +190,8 @@ pub struct Compared {
     pub gap: f64,
     /// What who learns of each change a round trip and 60 ms later has more, in points.
     pub behind: f64,
+    /// When each unit went in that was not on time.
+    pub missed: Vec<Instant>,
 }
 
 /// Plays a drawn network beside the oracle.
@@ -204,5 +206,6 @@ pub fn compare(seed: u64) -> Compared {
         headroom: Headroom::of(&drawn),
         gap: best.percent() - on_time,
         behind: informed.percent() - on_time,
+        missed: outcome.missed,
     }
 }

@@ -90,7 +90,7 @@ impl Row {
             }
             Besides::BackAfter(end) => {
                 let last =
-                    self.highest(|outcome| outcome.last_damage.map_or(0.0, |last| last.as_micros() as f64 / 1e6));
+                    self.highest(|outcome| outcome.missed.last().map_or(0.0, |last| last.as_micros() as f64 / 1e6));
                 most("s of damage after the end", last - end, 2.0);
             }
             Besides::Halved(when) => {
