@@ -15,8 +15,8 @@ from served import Served
 from unit import Disk, text
 
 
-#: What an emulated processor can encode in real time.
-CAPTURE = 'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\n'
+#: What an emulated processor can encode in real time; and its starts take minutes, which are no long time without power.
+CAPTURE = 'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\nresume_within_min = 120\n'
 
 #: Lines of gpio-sim; nothing describes them to the kernel.
 PANEL = 'key_lines = ["start", "select"]\nlight_lines = ["air", "link", "power"]\ngauge_every_ms = 1000\n'
