@@ -8,6 +8,8 @@ const LINKS = [
   { name: 'wwan2', capacity: 3e6, rtt: 146, buffer: 300, loss: 2.6 },
 ];
 
+const OPERATORS = ['North', 'South', 'West'];
+
 export class Model {
   #links = LINKS.map((link, id) => ({
     ...link,
@@ -105,6 +107,23 @@ export class Model {
         lost: link.lost,
         repaired: link.repaired,
       })),
+      telemetry: {
+        version: 1,
+        links: this.#links.map(({ name, id }) => ({
+          name,
+          network: { operator: OPERATORS[id], technology: id === 0 ? '5G NR' : 'LTE', roaming: id === 2 },
+          radio: { percent: 84 - 20 * id, rsrp_dbm: -84.5 - 9 * id },
+          data: { bytes: 14.2e9 * (id + 1), plan_bytes: id === 1 ? 25e9 : 50e9 },
+        })),
+        panel: {
+          meaning: 'low_battery',
+          battery: { percent: 14.2, charging: false, left_s: 1860, step: 'low' },
+          mains: false,
+          temperature_c: 61.2,
+          failing: [{ kind: 'fan', why: 'hwmon2/pwm1: permission denied' }],
+        },
+      },
+      talkback: { sent: 0, delivered: 0, lost: 0, refused: 0 },
     };
     return {
       demo: true,
