@@ -21,6 +21,7 @@
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
 #   make rig            the same, and updates of other kinds, power cuts, full and damaged partitions, wrong clocks
+#   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -124,7 +125,7 @@ check-boot:
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
-IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release CUTS=$(or $(CUTS),20) SEED=$(or $(SEED),1) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
 RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_updates.py test_survival.py test_recording.py
 
@@ -142,6 +143,10 @@ rig-short: rig-unit
 rig: RIG_ALL = all
 rig: rig-unit
 	$(IN_RIG) $(RIG_TESTS)
+
+.PHONY: rig-cuts
+rig-cuts: rig-unit
+	$(IN_RIG) -s test_cuts.py
 
 target/rig/venv/made: hil-tests/rig/requirements.txt
 	@hil-tests/setup rig

@@ -54,6 +54,16 @@ def update(unit):
 
 
 @pytest.fixture
+def on_the_air(unit):
+    """Each test begins with a unit that works from either slot, this one first, and ends with one that works."""
+    unit.come_back()
+    unit.marked_good()
+    unit.run("rauc status mark-good other && rauc status mark-active booted")
+    yield
+    unit.works(unit.slot())
+
+
+@pytest.fixture
 def modem(unit):
     return unit.modem
 

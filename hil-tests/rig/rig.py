@@ -315,6 +315,10 @@ class Unit:
         """Waits for words that its serial line has not said yet."""
         self.driver.expect(pattern, timeout=PATIENCE_S)
 
+    def let_run(self, seconds: float) -> None:
+        """Lets time pass in it. Its serial line is read meanwhile: a machine that nobody listens to stands still."""
+        self.driver.expect([TIMEOUT], timeout=seconds)
+
     def slots_started(self) -> list[str]:
         return re.findall(r"Starting slot (\w)\.", self.said())
 

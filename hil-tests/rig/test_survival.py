@@ -2,17 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.long
-
-
-@pytest.fixture(autouse=True)
-def on_the_air(unit):
-    """Each test begins with a unit that works from either slot, this one first, and ends with one that works."""
-    unit.come_back()
-    unit.marked_good()
-    unit.run("rauc status mark-good other && rauc status mark-active booted")
-    yield
-    unit.works(unit.slot())
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("on_the_air")]
 
 
 def cut_and_start(unit, clock=None):
