@@ -1,11 +1,12 @@
 //! What every [`Resolver`] promises, asked of the fake, and of systemd-resolved as a bus of our own knows it.
 
+mod bus;
+
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
-use std::process::{Child, Command, Stdio};
 
 use bondbox_resolver::{Answer, Fake, LookupError, Resolved, Resolver};
+use bus::Bus;
 use zbus::connection::{Builder, Connection};
 
 const NAME: &str = "gateway.example.net";
@@ -56,13 +57,13 @@ async fn resolved_keeps_the_contract_and_may_be_restarted() {
     let resolved = Resolved::at(&bus.address);
     let asked = resolved.lookup(Some(ONE), NAME).await;
     assert!(matches!(asked, Err(LookupError::NoService(_))), "before it is there: {asked:?}");
-    let service = bus.serve(known()).await;
+    let service = serve(&bus, known()).await;
     keeps_the_contract(&resolved).await;
     service.close().await.unwrap();
     let asked = resolved.lookup(Some(ONE), NAME).await;
     assert!(matches!(asked, Err(LookupError::NoService(_))), "while it is restarted: {asked:?}");
     let moved = addresses(&["198.51.100.8"]);
-    let _service = bus.serve(HashMap::from([(ONE, moved.clone())])).await;
+    let _service = serve(&bus, HashMap::from([(ONE, moved.clone())])).await;
     assert_eq!(resolved.lookup(Some(ONE), NAME).await, Ok(moved));
 }
 
@@ -71,67 +72,20 @@ async fn a_bus_that_was_restarted_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = Bus::start_in(folder);
     let resolved = Resolved::at(&first.address);
-    let service = first.serve(known()).await;
+    let service = serve(&first, known()).await;
     assert_eq!(resolved.lookup(Some(ONE), NAME).await, Ok(known()[&ONE].clone()));
     drop(service);
     let second = Bus::start_in(first.stop());
-    let _service = second.serve(known()).await;
+    let _service = serve(&second, known()).await;
     // The first question may be the one that finds the old connection broken.
     let again = [resolved.lookup(Some(ONE), NAME).await, resolved.lookup(Some(ONE), NAME).await];
     assert_eq!(again[1], Ok(known()[&ONE].clone()), "{again:?}");
 }
 
-/// A `dbus-daemon` of our own.
-struct Bus {
-    daemon: Child,
-    address: String,
-    folder: Option<tempfile::TempDir>,
-}
-
-impl Bus {
-    fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap())
-    }
-
-    fn start_in(folder: tempfile::TempDir) -> Self {
-        let config = folder.path().join("bus.conf");
-        let listen = folder.path().join("bus").display().to_string();
-        let _ = std::fs::remove_file(&listen);
-        std::fs::write(&config, CONFIG.replace("LISTEN", &listen)).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .args(["--nofork", "--print-address"])
-            .arg(format!("--config-file={}", config.display()))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon (Debian package dbus-daemon)");
-        // It says where it listens when it does.
-        let mut ready = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        assert!(ready.contains(&listen), "{ready}");
-        Self { daemon, address: format!("unix:path={listen}"), folder: Some(folder) }
-    }
-
-    fn stop(mut self) -> tempfile::TempDir {
-        self.end();
-        self.folder.take().unwrap()
-    }
-
-    fn end(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-
-    /// Has a systemd-resolved that knows this of the name, by link.
-    async fn serve(&self, known: HashMap<u32, Vec<IpAddr>>) -> Connection {
-        let builder = Builder::address(self.address.as_str()).serve_at("/org/freedesktop/resolve1", Manager { known });
-        builder.name("org.freedesktop.resolve1").build().await.unwrap()
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// Has a systemd-resolved on it that knows this of the name, by link.
+async fn serve(bus: &Bus, known: HashMap<u32, Vec<IpAddr>>) -> Connection {
+    let builder = Builder::address(bus.address.as_str()).serve_at("/org/freedesktop/resolve1", Manager { known });
+    builder.name("org.freedesktop.resolve1").build().await.unwrap()
 }
 
 struct Manager {
@@ -176,17 +130,3 @@ impl Manager {
         Ok((found.collect(), name, 1))
     }
 }
-
-const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=LISTEN</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;

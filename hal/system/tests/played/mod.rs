@@ -1,19 +1,20 @@
 //! logind and systemd, as played on a bus of its own.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+#[path = "../../../resolver/tests/bus/mod.rs"]
+mod bus;
+
 use std::sync::{Arc, Mutex};
 
 use bondbox_system::Mood;
+use bus::Bus;
 use zbus::Connection;
 use zbus::connection::Builder;
 
 /// The bus, and who serves on it.
 pub(crate) struct Played {
     pub(crate) address: String,
-    daemon: Child,
-    folder: tempfile::TempDir,
+    bus: Bus,
     state: Arc<Mutex<State>>,
     service: Option<Connection>,
 }
@@ -26,29 +27,15 @@ struct State {
 
 impl Played {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("bus.conf");
-        let listen = folder.path().join("bus").display().to_string();
-        std::fs::write(&config, CONFIG.replace("LISTEN", &listen)).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .args(["--nofork", "--print-address"])
-            .arg(format!("--config-file={}", config.display()))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon (Debian package dbus-daemon)");
-        // It says where it listens when it does.
-        let mut ready = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        assert!(ready.contains(&listen), "{ready}");
-        let address = format!("unix:path={listen}");
+        let bus = Bus::start();
         let state = Arc::<Mutex<State>>::default();
-        let builder = Builder::address(address.as_str())
+        let builder = Builder::address(bus.address.as_str())
             .serve_at("/org/freedesktop/login1", Login(state.clone()))
             .serve_at("/org/freedesktop/systemd1", Systemd { state: state.clone(), subscribed: false })
             .name("org.freedesktop.login1")
             .name("org.freedesktop.systemd1");
         let service = Some(builder.build().await.unwrap());
-        Self { address, daemon, folder, state, service }
+        Self { address: bus.address.clone(), bus, state, service }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -63,13 +50,6 @@ impl Played {
     /// Nobody serves any more.
     pub(crate) async fn leave(&mut self) {
         self.service.take().unwrap().close().await.unwrap();
-    }
-}
-
-impl Drop for Played {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
     }
 }
 
@@ -154,17 +134,3 @@ fn job(id: u32) -> zbus::OwnedObjectPath {
 fn denied() -> zbus::fdo::Error {
     zbus::fdo::Error::AccessDenied("Access denied".into())
 }
-
-const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=LISTEN</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
