@@ -85,9 +85,13 @@ impl Radio {
     /// Whether the modem is about to change its cell: power falls fast where the quality is poor already, so that a neighbour
     /// is stronger by the margin at which networks hand over (3GPP TS 36.331 5.5.4.4, event A3).
     pub fn handover(&self, now: Instant) -> bool {
-        let falls = self.rsrp.slope(now).is_some_and(|slope| slope < FALLING);
-        falls && self.rsrq.value(now).is_some_and(|rsrq| rsrq < POOR)
+        foretells_handover(self.rsrp.slope(now), self.rsrq.value(now))
     }
+}
+
+/// Whether a modem whose RSRP changes by `slope` dB per second, at an RSRQ of `rsrq` dB, is about to change its cell.
+pub fn foretells_handover(slope: Option<f32>, rsrq: Option<f32>) -> bool {
+    slope.is_some_and(|slope| slope < FALLING) && rsrq.is_some_and(|rsrq| rsrq < POOR)
 }
 
 /// dB per second. A starting point: no recording of a drive was held against it yet.

@@ -104,13 +104,12 @@ impl Ride {
         Self { scenario, config, moments, errors }
     }
 
-    /// What a link's modem says when it is asked for the `asked`th time; it is every [`ASKED_EVERY`].
+    /// What a link's modem says when it is asked for the `asked`th of [`READINGS`] times; it is every [`ASKED_EVERY`].
     pub fn reading(&self, link: usize, asked: u64, lead_seconds: i64) -> Reading {
         let lead = FARTHEST.as_millis() as i64 + lead_seconds * 1_000;
         let at = asked * ASKED_EVERY.as_millis() as u64 + lead.max(0).unsigned_abs();
-        let moments = &self.moments[link];
-        let moment = moments[((at / STEP.as_millis() as u64) as usize).min(moments.len() - 1)];
-        let errors = self.errors[link].get(asked as usize).copied().unwrap_or_default();
+        let moment = self.moments[link][(at / STEP.as_millis() as u64) as usize];
+        let errors = self.errors[link][asked as usize];
         let read = |value: f64, error: f64, grain: f64| Some(((value + error) / grain).round() as f32 * grain as f32);
         // As Qualcomm's modems give them: whole dB, but for the SINR. 3GPP TS 36.133 9.1 allows errors of several dB.
         Reading {

@@ -5,7 +5,7 @@
 
 use bondbox_bond::sender::RadioReport;
 use bondbox_radio::capacity::ceiling;
-use bondbox_radio::{Radio, Reading};
+use bondbox_radio::{Radio, Reading, foretells_handover};
 use bondbox_units::{Bitrate, Instant, LinkId};
 
 use super::{ASKED_EVERY, Generator, READINGS, Ride};
@@ -91,10 +91,10 @@ impl Modem {
         self.before = std::mem::replace(&mut self.last, reading);
     }
 
-    /// The same rule as [`Radio::handover`], of two readings.
+    /// As [`Radio::handover`], of two readings a second apart.
     fn falls(&self) -> bool {
         let slope = self.last.rsrp.zip(self.before.rsrp).map(|(last, before)| last - before);
-        slope.is_some_and(|slope| slope < -2.5) && self.last.rsrq.is_some_and(|rsrq| rsrq < -12.0)
+        foretells_handover(slope, self.last.rsrq)
     }
 }
 
