@@ -125,7 +125,7 @@ check-boot:
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
-IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release CUTS=$(or $(CUTS),20) SEED=$(or $(SEED),1) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
 RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_updates.py test_survival.py test_recording.py
 
@@ -145,6 +145,7 @@ rig: rig-unit
 	$(IN_RIG) $(RIG_TESTS)
 
 .PHONY: rig-cuts
+rig-cuts: RIG_ENV = $(if $(CUTS),CUTS='$(CUTS)') $(if $(SEED),SEED='$(SEED)')
 rig-cuts: rig-unit
 	$(IN_RIG) -s test_cuts.py
 
