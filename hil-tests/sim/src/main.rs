@@ -169,8 +169,8 @@ struct Endure {
 }
 
 /// Plays networks that are drawn from seeds, beside the oracle, and tells by how many points it is better, by headroom: how
-/// much more than the stream the oracle could get through in full. Rows are beside the oracle, beside the informed sender, and
-/// what lies between these two. Judged on 0..1000.
+/// much more than the stream the oracle could get through in full. Rows are beside the oracle, beside the informed sender, what
+/// lies between these two, and beside the oracle at latencies from 600 ms and below. Judged on 0..1000.
 #[derive(Args)]
 struct Random {
     /// From the first to the one after the last.
@@ -183,6 +183,9 @@ struct Random {
     /// seconds how many units were missed.
     #[arg(long)]
     each: bool,
+    /// Parts of the engine that are off, with commas between.
+    #[arg(long, value_delimiter = ',', value_parser = feature)]
+    without: Vec<Feature>,
     /// Print this network and its stream, and play nothing.
     #[arg(long)]
     show: Option<u64>,
@@ -382,7 +385,7 @@ fn random(args: &Random) -> anyhow::Result<()> {
     in_order(
         &seeds,
         args.jobs,
-        |seed| random::compare(*seed),
+        |seed| random::compare(*seed, without(&args.without)),
         |_, compared| {
             if args.each {
                 println!("{}", line(&compared));
@@ -396,13 +399,20 @@ fn random(args: &Random) -> anyhow::Result<()> {
         row(&of_class, class, "oracle", class.bar(), |compared| compared.gap);
         row(&of_class, class, "informed", None, |compared| compared.behind);
         row(&of_class, class, "(between)", None, |compared| compared.gap - compared.behind);
+        // Below that most losses come too late for a request.
+        let (long, short): (Vec<_>, Vec<_>) = of_class.iter().partition(|compared| compared.latency >= LONG);
+        row(&long, class, ">= 600 ms", class.bar(), |compared| compared.gap);
+        row(&short, class, "< 600 ms", class.bar(), |compared| compared.gap);
     }
     Ok(())
 }
 
+/// What a unit is set to where nobody says otherwise.
+const LONG: Duration = Duration::from_millis(600);
+
 /// One network.
 fn line(compared: &Compared) -> String {
-    let Compared { seed, headroom, gap, behind, missed } = compared;
+    let Compared { seed, headroom, gap, behind, missed, .. } = compared;
     let mut seconds = std::collections::BTreeMap::<u64, usize>::new();
     missed.iter().for_each(|at| *seconds.entry(at.as_micros() / 1_000_000).or_default() += 1);
     let seconds: Vec<_> = seconds.iter().map(|(second, units)| format!("{second}:{units}")).collect();

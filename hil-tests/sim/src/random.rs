@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use bondbox_bond::sender::Features;
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant};
 
@@ -186,6 +187,8 @@ pub struct Compared {
     pub seed: u64,
     /// Its class.
     pub headroom: Headroom,
+    /// From in to out.
+    pub latency: Duration,
     /// What the oracle has more, in points.
     pub gap: f64,
     /// What who learns of each change a round trip and 60 ms later has more, in points.
@@ -194,9 +197,10 @@ pub struct Compared {
     pub missed: Vec<Instant>,
 }
 
-/// Plays a drawn network beside the oracle.
-pub fn compare(seed: u64) -> Compared {
-    let drawn = draw(seed);
+/// Plays a drawn network beside the oracle, with these parts of the engine.
+pub fn compare(seed: u64, features: Features) -> Compared {
+    let mut drawn = draw(seed);
+    drawn.config.features = features;
     let best = bounds::oracle(&drawn.scenario, &drawn.config, 1.0);
     let informed = bounds::informed(&drawn.scenario, &drawn.config);
     let outcome: Outcome = run(&drawn.scenario, &drawn.config);
@@ -204,6 +208,7 @@ pub fn compare(seed: u64) -> Compared {
     Compared {
         seed,
         headroom: Headroom::of(&drawn),
+        latency: drawn.config.latency,
         gap: best.percent() - on_time,
         behind: informed.percent() - on_time,
         missed: outcome.missed,
