@@ -95,17 +95,14 @@
 //!   frames, and of frames at a quarter more than the links carry none could ever be shown, for each keyframe was late.
 //! - Shedding drops single units, not the dependants of what it dropped. Dropping those too shows 3 % more frames where there is far
 //!   too much and loses 0.4 to 1.9 points on time where the latency is too short for keyframes.
-//! - The target of the standing queue is 40 ms, whatever a path's jitter: see `sender::delay`.
+//! - The target of the standing queue is 40 ms, whatever a path's jitter, but how far a delay swings widely by itself is no queue: see
+//!   `sender::delay`.
 //! - Only critical units get duplicates.
 //! - Twelve large datagrams lost in a row, not three, make a path go back to small ones: buffers that overflow drop so many.
 //!
 //! # What is not there yet
 //!
 //! Links that share a bottleneck are not told apart, and the suite's case of three in one cell holds without that.
-//!
-//! A path whose delay swings by 150 ms is taken for one with a queue: of 9 Mbit/s over two such links of 6, a tenth comes at 1 s, for
-//! a path that is paced lower proves lower. With 150 ms as the target of the queue all of it comes, but all other links then
-//! react as slowly. Swings of 80 ms are found out (`sender::delay`): 95 to 99 % on time became 100 (the suite's `shaking`).
 //!
 //! While nothing at all comes back, on any link, no media is sent: a stream whose ways back die for seconds stops, though its
 //! ways there may work. Sending on at the rates last proven was tried, with what happens then kept out of all measurements

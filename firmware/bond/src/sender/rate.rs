@@ -1,12 +1,16 @@
 //! What one path delivers.
 //!
 //! A sample is delivered bytes ÷ max(send span, receive span) over the last 100 ms, 20 packets or four swings of the delay, so that
-//! neither a burst at the sender nor one out of a modem's buffer reads as speed.
+//! neither a burst at the sender nor one out of a modem's buffer reads as speed. By as much as the delay swings widely by itself,
+//! packets may arrive farther apart than they left: else each rise would prove less, the pace would follow, and nothing would
+//! prove more again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant};
+
+use super::delay::Swing;
 
 /// A packet that arrived.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +65,15 @@ impl Capacity {
     }
 
     /// Takes in packets that one acknowledgement named for the first time, oldest first.
-    /// Their delay swings by `swing`, over several of which is measured.
+    /// Their delay swings by itself by `swing`: it is measured over several, and a wide one is no sign of a lower rate.
     pub(crate) fn on_delivered(
         &mut self,
         now: Instant,
         packets: impl IntoIterator<Item = Delivered>,
         load: Load,
-        swing: Duration,
+        swing: Swing,
     ) {
-        let least = MIN_SPAN.max(swing * 4);
+        let least = MIN_SPAN.max(swing.size * 4);
         self.window.extend(packets);
         let Some(newest) = self.window.iter().map(|packet| packet.received).max() else { return };
         while let Some(oldest) = self.window.front() {
@@ -80,7 +84,7 @@ impl Capacity {
             }
             self.window.pop_front();
         }
-        let Some(Sample { rate: sample, leaving, arriving, limited }) = self.sample() else { return };
+        let Some(Sample { rate: sample, leaving, arriving, limited }) = self.sample(swing.wide * 2) else { return };
         let gain = ((now - self.looked).as_secs_f64() / FOLLOW.as_secs_f64()).clamp(MIN_GAIN, 1.0);
         self.looked = now;
         match load {
@@ -115,7 +119,7 @@ impl Capacity {
 
     /// Whether the path was kept busy over the whole of the last sample.
     pub(crate) fn is_busy(&self) -> bool {
-        self.sample().is_some_and(|sample| !sample.limited)
+        self.sample(Duration::ZERO).is_some_and(|sample| !sample.limited)
     }
 
     /// How long ago it was proven.
@@ -123,7 +127,8 @@ impl Capacity {
         now - self.proven_at
     }
 
-    fn sample(&self) -> Option<Sample> {
+    /// What the window tells, where between the least and the most delay there lies a `swing` of the path's own.
+    fn sample(&self, swing: Duration) -> Option<Sample> {
         if self.window.len() < MIN_PACKETS / 2 {
             return None;
         }
@@ -131,7 +136,8 @@ impl Capacity {
         let bytes: u64 = self.window.iter().skip(1).map(|packet| u64::from(packet.size)).sum();
         // Not simply from the front to the back: what was acknowledged late stands behind what was sent after it.
         let sent = span(self.window.iter().map(|packet| packet.sent))?;
-        let received = span(self.window.iter().map(|packet| packet.received))?.max(MIN_SAMPLE_SPAN);
+        let received = span(self.window.iter().map(|packet| packet.received))?;
+        let received = received.saturating_sub(swing).max(sent).min(received).max(MIN_SAMPLE_SPAN);
         Some(Sample {
             rate: Bitrate::from_bytes_in(bytes, received.max(sent))?,
             leaving: Bitrate::from_bytes_in(bytes, sent.max(MIN_SAMPLE_SPAN))?,
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn a_burst_out_of_a_buffer_is_not_speed() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 10), Load::Open, Swing::default());
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
     }
@@ -197,7 +203,7 @@ mod tests {
         let mut capacity = capacity();
         let mut late = packets(0, 100, 1_000, 1_000);
         late.rotate_left(1);
-        capacity.on_delivered(Instant::from_millis(200), late, Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(200), late, Load::Open, Swing::default());
         let estimate = capacity.estimate(Instant::from_millis(200)).as_bps();
         assert!((9_500_000..10_500_000).contains(&estimate), "{estimate}");
     }
@@ -210,14 +216,14 @@ mod tests {
                 Instant::from_millis(second * 1_000),
                 packets(second * 1_000, 1, 0, 0),
                 Load::Open,
-                Duration::ZERO,
+                Swing::default(),
             );
         }
         capacity.on_delivered(
             Instant::from_millis(30_100),
             packets(30_000, 12, 1_000, 1_000),
             Load::Open,
-            Duration::ZERO,
+            Swing::default(),
         );
         let estimate = capacity.estimate(Instant::from_millis(30_100)).as_bps();
         assert!(estimate > 4_000_000, "{estimate}");
@@ -226,15 +232,15 @@ mod tests {
     #[test]
     fn a_full_path_is_followed_down_and_an_open_one_is_not() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
-        capacity.on_delivered(Instant::from_millis(400), packets(200, 30, 4_000, 4_000), Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Swing::default());
+        capacity.on_delivered(Instant::from_millis(400), packets(200, 30, 4_000, 4_000), Load::Open, Swing::default());
         assert!(capacity.estimate(Instant::from_millis(400)).as_bps() > 9_000_000);
         for step in 0..12 {
             let from = 400 + step * 40;
             // Twice as much leaves as arrives.
             let mut queued = packets(from, 20, 2_000, 4_000);
             queued.iter_mut().for_each(|packet| packet.received += Duration::from_millis(step * 40));
-            capacity.on_delivered(Instant::from_millis(from), queued, Load::Full, Duration::ZERO);
+            capacity.on_delivered(Instant::from_millis(from), queued, Load::Full, Swing::default());
         }
         let estimate = capacity.estimate(Instant::from_millis(900)).as_bps();
         assert!((2_300_000..3_200_000).contains(&estimate), "{estimate}");
@@ -243,18 +249,37 @@ mod tests {
     #[test]
     fn a_path_that_delivers_all_that_leaves_is_not_taken_for_less() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Swing::default());
         for step in 0..40 {
             let from = 400 + step * 40;
             capacity.on_delivered(
                 Instant::from_millis(from),
                 packets(from, 20, 2_000, 2_000),
                 Load::Full,
-                Duration::ZERO,
+                Swing::default(),
             );
         }
         let estimate = capacity.estimate(Instant::from_millis(2_000)).as_bps();
         assert!(estimate > 9_000_000, "a base that rose looks like a queue: {estimate}");
+    }
+
+    #[test]
+    fn a_delay_that_rises_by_its_own_swing_proves_no_lower_rate_and_a_rate_that_fell_does() {
+        let after = |received_every_us, swing_ms| {
+            let mut capacity = capacity();
+            let open = packets(0, 100, 1_000, 1_000);
+            capacity.on_delivered(Instant::from_millis(200), open, Load::Open, Swing::default());
+            let rising = packets(1_000, 400, 1_000, received_every_us);
+            let by = Duration::from_millis(swing_ms);
+            let swing = Swing { size: by, wide: by };
+            for (now, arrived) in (1_400..).step_by(10).zip(rising.chunks(10)) {
+                capacity.on_delivered(Instant::from_millis(now), arrived.iter().copied(), Load::Full, swing);
+            }
+            capacity.estimate(Instant::from_millis(1_800)).as_bps()
+        };
+        assert!(after(1_400, 0) < 8_000_000, "{}", after(1_400, 0));
+        assert!(after(1_400, 70) > 9_000_000, "{}", after(1_400, 70));
+        assert!(after(4_000, 70) < 5_000_000, "{}", after(4_000, 70));
     }
 
     #[test]
@@ -267,7 +292,7 @@ mod tests {
     #[test]
     fn a_proof_decays_to_half_and_no_further() {
         let mut capacity = capacity();
-        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Duration::ZERO);
+        capacity.on_delivered(Instant::from_millis(200), packets(0, 100, 1_000, 1_000), Load::Open, Swing::default());
         let at = |s| capacity.estimate(Instant::from_millis(200) + Duration::from_secs(s)).as_bps();
         assert!(at(30) < at(0) * 8 / 10 && at(60) * 2 <= at(0) + 1 && at(600) == at(60));
     }

@@ -40,6 +40,7 @@ pub const CASES: &[Case] = &[
     case("handover_steps", "handover_steps", Constant, 8_000, 400, NEARLY_ALL.costs(1.015)).lasting(120),
     case("moved_away", "moved_away", Constant, 6_500, 600, bar(99.8, 99.0).costs(1.03)),
     case("shaking", "shaking_pair", Constant, 9_000, 1_000, bar(100.0, 99.9).costs(1.03)),
+    case("swinging", "swinging_pair", Constant, 9_000, 1_000, bar(100.0, 99.9).costs(1.03)),
     case("tunnel", "tunnel", Constant, 6_000, 600, bar(0.0, 0.0).back_after(22.0)),
     case("tunnel_frames", "tunnel", Frames, 6_000, 600, bar(0.0, 0.0).back_after(22.0)),
     case("too_much_frames", "two_of_three_cut_to_a_third", Frames, 11_000, 600, bar(0.0, 0.0)),
