@@ -125,8 +125,6 @@ pub struct Radio {
     pub percent: Option<u8>,
     /// How well it is, 0 to 100, from signal, loss and jitter together.
     pub health: Option<u8>,
-    /// What such a signal carries at most.
-    pub ceiling: Option<Bitrate>,
     /// It falls as before a change of cell.
     pub handover: bool,
 }
@@ -457,7 +455,6 @@ mod tests {
             sinr_tenth_db: Some(i16::MIN),
             percent: Some(u8::MAX),
             health: Some(u8::MAX),
-            ceiling: Some(Bitrate::from_bps(u64::MAX)),
             handover: true,
         };
         let link = Link {

@@ -115,32 +115,6 @@ pub enum Command {
         /// See above.
         from: u32,
     },
-    /// Take note of what a modem says of its radio; done when the bond has it.
-    SetRadio {
-        /// The interface.
-        link: String,
-        /// The reading.
-        radio: Radio,
-    },
-}
-
-/// One reading of a modem's radio; `None` where it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct Radio {
-    /// Signal to interference and noise, in tenths of a dB.
-    pub sinr_tenth_db: Option<i16>,
-    /// Power of the reference signal, in tenths of a dBm.
-    pub rsrp_tenth_dbm: Option<i16>,
-    /// Its quality, in tenths of a dB.
-    pub rsrq_tenth_db: Option<i16>,
-    /// The link carries no more than this, whatever was proven.
-    pub ceiling: Option<Bitrate>,
-    /// Proven to carry less than this, it carries redundancy only.
-    pub watermark: Option<Bitrate>,
-    /// How old the reading is, in milliseconds.
-    pub age_ms: u32,
-    /// How old it may become and still count, in milliseconds.
-    pub stale_after_ms: u32,
 }
 
 /// What was seen after a command.
@@ -157,6 +131,4 @@ pub enum Done {
         /// The bytes asked for, and what follows them as far as it finds room.
         bytes: Vec<u8>,
     },
-    /// The reading is with the bond.
-    RadioTaken,
 }

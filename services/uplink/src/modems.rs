@@ -1,19 +1,16 @@
 //! Links that the modem service knows of, which may die and come back.
 //!
 //! While it is not there its links stay: interfaces and routes outlive it. A link that the settings name, too, is used as they
-//! say.
+//! say. What modems say of their radio is shown and not fed to the bond: it has won nothing there (see `bondbox-radio`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
-use bondbox_bond::sender::{LinkUse, RadioReport};
+use bondbox_bond::sender::LinkUse;
 use bondbox_daemon::ipc::{self, Client, Peers, Want};
-use bondbox_ipc::modems::{self as protocol, Radio, State};
-use bondbox_units::Instant;
+use bondbox_ipc::modems::{self as protocol, State};
 
 use crate::settings::LinkSetting;
-use crate::show::tenths;
 
 /// What the service says.
 pub(crate) type Event = ipc::Event<protocol::Modems>;
@@ -27,8 +24,6 @@ pub(crate) enum Change {
     Use(String, LinkUse),
     /// It is not to be sent over any more.
     Remove(String),
-    /// Its modem says so.
-    Radio(String, RadioReport),
 }
 
 /// The connection to the service, and what came of it.
@@ -59,10 +54,10 @@ impl Modems {
         }
     }
 
-    pub(crate) fn handle(&mut self, now: Instant, event: Event) -> Vec<Change> {
+    pub(crate) fn handle(&mut self, event: Event) -> Vec<Change> {
         match event {
             Event::State(state) => {
-                let changes = self.known.take(now, &state);
+                let changes = self.known.take(&state);
                 self.state = Some(state);
                 return changes;
             }
@@ -83,12 +78,10 @@ struct Known {
     set: BTreeSet<String>,
     /// As the service told of them.
     links: BTreeMap<String, LinkUse>,
-    /// When each was last read.
-    read: BTreeMap<String, Instant>,
 }
 
 impl Known {
-    fn take(&mut self, now: Instant, state: &State) -> Vec<Change> {
+    fn take(&mut self, state: &State) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut told = BTreeSet::new();
         for link in state.links.iter().filter(|link| !link.usage.off) {
@@ -103,30 +96,13 @@ impl Known {
                     Some(_) => {}
                 }
             }
-            if let Some(radio) = link.radio.as_ref().filter(|radio| self.read.get(name) != Some(&radio.at)) {
-                self.read.insert(name.clone(), radio.at);
-                changes.push(Change::Radio(name.clone(), report(now, radio)));
-            }
         }
-        self.read.retain(|name, _| told.contains(name));
         let gone: Vec<String> = self.links.keys().filter(|name| !told.contains(*name)).cloned().collect();
         for name in gone {
             self.links.remove(&name);
             changes.push(Change::Remove(name));
         }
         changes
-    }
-}
-
-fn report(now: Instant, radio: &Radio) -> RadioReport {
-    RadioReport {
-        sinr_db: tenths(radio.sinr_tenth_db),
-        rsrp_dbm: tenths(radio.rsrp_tenth_dbm),
-        rsrq_db: tenths(radio.rsrq_tenth_db),
-        ceiling: radio.ceiling,
-        watermark: None,
-        age: now.since(radio.at),
-        stale_after: Duration::from_millis(radio.stale_after_ms.into()),
     }
 }
 
@@ -162,47 +138,23 @@ mod tests {
     fn what_is_plugged_in_is_used_and_what_is_switched_off_is_not() {
         let mut known = Known::default();
         let add = |name: &str| Change::Add(LinkSetting { name: name.into(), usage: LinkUse::default(), dscp: None });
-        let now = Instant::from_millis(1);
         let both = [link("usb1-1"), link("usb1-2")];
-        assert_eq!(known.take(now, &state(&both)), [add("usb1-1"), add("usb1-2")]);
-        assert_eq!(known.take(now, &state(&both)), []);
+        assert_eq!(known.take(&state(&both)), [add("usb1-1"), add("usb1-2")]);
+        assert_eq!(known.take(&state(&both)), []);
         let mut dear = both.clone();
         dear[0].usage.cost = 4;
         let usage = LinkUse { cost: 4, ..LinkUse::default() };
-        assert_eq!(known.take(now, &state(&dear)), [Change::Use("usb1-1".into(), usage)]);
+        assert_eq!(known.take(&state(&dear)), [Change::Use("usb1-1".into(), usage)]);
         dear[0].usage.off = true;
-        assert_eq!(known.take(now, &state(&dear)), [Change::Remove("usb1-1".into())]);
-        assert_eq!(known.take(now, &state(&both[..1])), [add("usb1-1"), Change::Remove("usb1-2".into())]);
+        assert_eq!(known.take(&state(&dear)), [Change::Remove("usb1-1".into())]);
+        assert_eq!(known.take(&state(&both[..1])), [add("usb1-1"), Change::Remove("usb1-2".into())]);
     }
 
     #[test]
-    fn a_link_of_the_settings_is_used_as_they_say_and_hears_of_its_radio() {
+    fn a_link_of_the_settings_is_used_as_they_say() {
         let mut known = Known { set: BTreeSet::from(["usb1-1".into()]), ..Known::default() };
-        let radio = Radio {
-            at: Instant::from_millis(4_000),
-            stale_after_ms: 15_000,
-            rssi_tenth_dbm: None,
-            rsrp_tenth_dbm: Some(-1_055),
-            rsrq_tenth_db: None,
-            sinr_tenth_db: Some(73),
-            percent: None,
-            health: None,
-            ceiling: None,
-            handover: false,
-        };
-        let heard =
-            [Link { radio: Some(radio), usage: Usage { off: false, cost: 7, ..Usage::default() }, ..link("usb1-1") }];
-        let now = Instant::from_millis(5_000);
-        let changes = known.take(now, &state(&heard));
-        let expected = RadioReport {
-            sinr_db: Some(7.3),
-            rsrp_dbm: Some(-105.5),
-            age: Duration::from_secs(1),
-            stale_after: Duration::from_secs(15),
-            ..RadioReport::default()
-        };
-        assert_eq!(changes, [Change::Radio("usb1-1".into(), expected)]);
-        assert_eq!(known.take(now, &state(&heard)), [], "one reading is one report");
-        assert_eq!(known.take(now, &state(&[])), []);
+        let dear = Link { usage: Usage { cost: 7, ..Usage::default() }, ..link("usb1-1") };
+        assert_eq!(known.take(&state(&[dear])), []);
+        assert_eq!(known.take(&state(&[])), []);
     }
 }

@@ -307,7 +307,7 @@ impl Uplink {
 
     fn modems_said(&mut self, event: modems::Event) -> anyhow::Result<()> {
         let now = clock::now();
-        for change in self.modems.handle(now, event) {
+        for change in self.modems.handle(event) {
             let id = |name: &str| self.links.all().iter().find(|link| link.name == name).map(|link| link.id);
             match change {
                 modems::Change::Add(link) => match self.links.add(&link.name, link.dscp) {
@@ -323,11 +323,6 @@ impl Uplink {
                     if let Some(link) = self.links.remove(&name) {
                         self.leave(now, link);
                         self.joining.retain(|joining| joining.link != link);
-                    }
-                }
-                modems::Change::Radio(name, report) => {
-                    if let Some(id) = id(&name) {
-                        self.sender.set_radio(now, id, report);
                     }
                 }
             }
@@ -382,13 +377,6 @@ impl Uplink {
                 }
                 responder.done(trace::piece(&self.trace, from));
             }
-            Command::SetRadio { link, radio } => match self.links.all().iter().find(|known| known.name == link) {
-                None => responder.refuse(Refusal::Invalid(format!("link is {link:?}, must be one in use"))),
-                Some(known) => {
-                    self.sender.set_radio(now, known.id, show::radio(&radio));
-                    responder.done(Done::RadioTaken);
-                }
-            },
         }
         Ok(())
     }

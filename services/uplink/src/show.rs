@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bondbox_bond::Rejected;
-use bondbox_bond::sender::{LinkStatus, RadioReport, SenderStatus, SessionState};
-use bondbox_ipc::uplink::{Counters, Link, LinkState, Radio, Session, State};
+use bondbox_bond::sender::{LinkStatus, SenderStatus, SessionState};
+use bondbox_ipc::uplink::{Counters, Link, LinkState, Session, State};
 use bondbox_units::LinkId;
 use bondbox_wire::frame;
 
@@ -57,24 +57,6 @@ pub(crate) fn state(
         backlog_bytes: status.backlog,
         links: links.iter().map(|link| show_link(link.id, &link.name, of(link.id))).collect(),
         counters,
-    }
-}
-
-/// A figure that comes in tenths of its unit.
-pub(crate) fn tenths(value: Option<i16>) -> Option<f32> {
-    value.map(|tenths| f32::from(tenths) / 10.0)
-}
-
-/// A reading of a modem as the engine takes it.
-pub(crate) fn radio(radio: &Radio) -> RadioReport {
-    RadioReport {
-        sinr_db: tenths(radio.sinr_tenth_db),
-        rsrp_dbm: tenths(radio.rsrp_tenth_dbm),
-        rsrq_db: tenths(radio.rsrq_tenth_db),
-        ceiling: radio.ceiling,
-        watermark: radio.watermark,
-        age: Duration::from_millis(radio.age_ms.into()),
-        stale_after: Duration::from_millis(radio.stale_after_ms.into()),
     }
 }
 

@@ -218,7 +218,6 @@ mod tests {
             sinr_tenth_db: None,
             percent: None,
             health: Some(71),
-            ceiling: None,
             handover: false,
         };
         let link = modems::Link {
@@ -253,7 +252,6 @@ mod tests {
             sinr_tenth_db: Some(-35),
             percent: Some(63),
             health: Some(71),
-            ceiling: None,
             handover: false,
         };
         let (mut modem_links, mut devices, mut data) = (Vec::new(), Vec::new(), Vec::new());

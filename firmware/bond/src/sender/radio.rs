@@ -1,8 +1,8 @@
 //! What a modem says of its radio, for those links that have one.
 //!
-//! The service that owns the modems reads it and the uplink hands it on with [`Sender::set_radio`]. A reading grows stale:
-//! whoever decides by one asks [`Radio::reading`], which gives none that is older than it may be. [`Radio::guidance`] makes of
-//! it what a path is to do.
+//! Whoever knows it tells it with [`Sender::set_radio`]; no service does, because it has won nothing in simulation (the table is
+//! in `bondbox-radio`). A reading grows stale: whoever decides by one asks [`Radio::reading`], which gives none that is older than
+//! it may be. [`Radio::guidance`] makes of it what a path is to do.
 
 use std::time::Duration;
 

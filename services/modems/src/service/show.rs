@@ -66,9 +66,6 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 
     /// The reading that counts, with what arrives over the link.
-    ///
-    /// No ceiling goes with it: ModemManager does not tell how wide a carrier is, and in simulation (`bondbox-bond`, the part
-    /// `radio`) a ceiling has won nothing yet.
     fn smoothed(&self, now: Instant, entry: &Entry, interface: &str) -> Option<Radio> {
         let reading = entry.radio.reading(now);
         let loss = self.proof.figures(interface).map(|(loss_ppm, _)| loss_ppm as f32 / 1e6);
@@ -152,7 +149,6 @@ fn radio(entry: &Entry) -> Option<Radio> {
         sinr_tenth_db: tenths(signal.sinr),
         percent,
         health: None,
-        ceiling: None,
         handover: false,
     })
 }
