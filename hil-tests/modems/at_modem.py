@@ -2,6 +2,9 @@
 
 `at_modem.py NAME` listens on the abstract socket NAME, which is the modem's port, and reads what becomes of it from its
 standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": "1234", "sim": false, "registered": false}.
+
+It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock them: {"refuses_bands": true} takes no other bands,
+{"served_on": [7]} says which are heard where it is.
 """
 
 import json
@@ -14,12 +17,20 @@ import sys
 #: A SIM that exists nowhere: 001 is the test network's country.
 IMSI, ICCID, IMEI = "001010123456789", "8949000000000000014", "490154203237518"
 
+#: Of LTE, by number.
+BANDS = [3, 7, 20]
+
+
+def mask(bands):
+    return sum(1 << band - 1 for band in bands)
+
 
 class Modem:
     def __init__(self):
         self.world = {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": None, "tries": 3, "sim": True, "registered": True,
-                      "silent_call": False}
+                      "silent_call": False, "imei": IMEI, "refuses_bands": False, "roaming": False, "served_on": BANDS}
         self.radio_on = True
+        self.bands = mask(BANDS)
         self.contexts = {"1": '"IP","internet"'}
         self.register_reports = {"CREG": 0, "CGREG": 0, "CEREG": 0}
 
@@ -42,8 +53,19 @@ class Modem:
                 said = say(*match.groups())
                 if said is None:
                     return []
-                return said if said and said[-1].startswith(("+CME ERROR", "ERROR", "CONNECT")) else [*said, "OK"]
+                ends = said and (said[0] == "OK" or said[-1].startswith(("+CME ERROR", "ERROR", "CONNECT")))
+                return said if ends else [*said, "OK"]
         return ["ERROR"]
+
+    @property
+    def served(self):
+        world = self.world
+        heard = self.bands & mask(world["served_on"])
+        return bool(world["registered"] and world["sim"] and not self.locked and self.radio_on and heard)
+
+    @property
+    def registered(self):
+        return f'{5 if self.world["roaming"] else 1},"1A2B","01C3D4E5",7' if self.served else "0"
 
     def call(self):
         """The line becomes one of data, which would speak PPP from here on; or it never says whether it did."""
@@ -70,8 +92,7 @@ class Modem:
             return []
 
         def registration(which):
-            stat = 1 if world["registered"] and world["sim"] and not self.locked and self.radio_on else 0
-            return [f'+{which}: {self.register_reports[which]},{stat}' + (',"1A2B","01C3D4E5",7' if stat else "")]
+            return [f"+{which}: {self.register_reports[which]},{self.registered}"]
 
         def report(which, how):
             self.register_reports[which] = int(how)
@@ -86,6 +107,14 @@ class Modem:
         def switch(how):
             self.radio_on = how == "1"
             return []
+
+        def lock(bands):
+            if world["refuses_bands"]:
+                return ["+CME ERROR: 3"]
+            was_served, self.bands = self.served, int(bands)
+            # It looks for a network anew, and says what came of that to whoever wants to know.
+            told = [which for which, how in self.register_reports.items() if how and self.served != was_served]
+            return ["OK", *(f"+{which}: {self.registered}" for which in told)]
 
         def define(number, context):
             self.contexts[number] = context
@@ -109,7 +138,7 @@ class Modem:
             (r"\+GMI|\+CGMI", lambda: ["Bondbox"]),
             (r"\+GMM|\+CGMM", lambda: ["Emulated modem"]),
             (r"\+GMR|\+CGMR", lambda: ["1.0"]),
-            (r"\+GSN|\+CGSN", lambda: [IMEI]),
+            (r"\+GSN|\+CGSN", lambda: [world["imei"]]),
             (r"\+GCAP", lambda: ["+GCAP: +CGSM,+DS,+ES"]),
             (r"\+CPIN\?", cpin),
             (r'\+CPIN="?(\d+)"?', enter),
@@ -121,12 +150,15 @@ class Modem:
             (r"\+(CREG|CGREG|CEREG)=\?", lambda which: [f"+{which}: (0-2)"]),
             (r"\+(CREG|CGREG|CEREG)=(\d)", report),
             (r"\+(CREG|CGREG|CEREG)\?", registration),
-            (r"\+COPS=3,[02];\+COPS\?|\+COPS\?", lambda: ['+COPS: 0,2,"00101",7'] if world["registered"] else ["+COPS: 0"]),
+            (r"\+COPS=3,[02];\+COPS\?|\+COPS\?", lambda: ['+COPS: 0,2,"00101",7'] if self.served else ["+COPS: 0"]),
             (r"\+COPS=.*", lambda: []),
             (r"\+CSQ", lambda: [f"+CSQ: {world['csq']},99"]),
             (r"\+CESQ=\?", lambda: ["+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-34,255),(0-34,255),(0-97,255)"]),
             (r"\+CESQ", signal),
             (r"\+WS46=\?", lambda: ["+WS46: (12,22,25,28,29)"]),
+            (r"#BND=\?", lambda: [f"#BND: (0),(0),(1-{mask(BANDS)})"]),
+            (r"#BND\?", lambda: [f"#BND: 0,0,{self.bands}"]),
+            (r"#BND=0,0,(\d+)", lock),
             (r"\+CGDCONT=\?", lambda: ['+CGDCONT: (1-11),"IP",,,(0-2),(0-4)', '+CGDCONT: (1-11),"IPV6",,,(0-2),(0-4)']),
             (r"\+CGDCONT\?", lambda: [f'+CGDCONT: {number},{context},"",0,0' for number, context in self.contexts.items()]),
             (r"\+CGDCONT=(\d+),(.*)", define),

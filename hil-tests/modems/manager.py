@@ -12,16 +12,16 @@ from sticks import run, until
 
 HERE = Path(__file__).parent
 ROOT, SERVICE = "/org/freedesktop/ModemManager1", "org.freedesktop.ModemManager1"
-#: Where ModemManager's test interface puts a modem.
-PORT = "vmodem0"
+#: Where ModemManager's test interface puts a modem, and another.
+PORT, OTHER = "vmodem0", "vmodem1"
 
 
 class Bench:
     def __init__(self, folder: Path, binaries: Path):
         self.folder, self.binaries = folder, binaries
-        # The name is the kernel's to share: two runs at once must not meet.
-        self.line = f"abstract:bondbox-{os.getpid()}"
         self.processes = {}
+        #: Which plugin of ModemManager has the modem of each port.
+        self.plugins = {}
         said = self.begin("dbus-daemon", ["dbus-daemon", "--session", "--nofork", "--print-address"], stdout=subprocess.PIPE)
         self.bus = said.stdout.readline().strip()
 
@@ -37,28 +37,29 @@ class Bench:
         process.send_signal(how)
         process.wait()
 
-    def plug(self, **world):
+    def plug(self, port=PORT, plugin="generic", **world):
         """An emulated modem on its line. ModemManager is told of it where it runs."""
-        command = [sys.executable, "-B", HERE / "at_modem.py", self.line]
-        modem = self.begin("modem", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [sys.executable, "-B", HERE / "at_modem.py", line(port)]
+        modem = self.begin(port, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert modem.stdout.readline() == "ready\n"
-        self.become(**world)
+        self.plugins[port] = plugin
+        self.become(port, **world)
         if "ModemManager" in self.processes:
-            self.tell()
+            self.tell(port)
 
-    def become(self, **world):
-        self.processes["modem"].stdin.write(json.dumps(world) + "\n")
-        self.processes["modem"].stdin.flush()
+    def become(self, port=PORT, **world):
+        self.processes[port].stdin.write(json.dumps(world) + "\n")
+        self.processes[port].stdin.flush()
 
     def start_manager(self):
         command = ["ModemManager", "--test-session", "--test-enable", "--test-no-udev", "--test-no-qrtr", "--test-no-suspend-resume"]
         self.begin("ModemManager", [*command, "--debug"])
         until("ModemManager is there", lambda: self.ask(f"{SERVICE}", "org.freedesktop.DBus.Peer.Ping", check=False) is not None)
-        if "modem" in self.processes:
-            self.tell()
+        for port in self.plugins.keys() & self.processes.keys():
+            self.tell(port)
 
-    def tell(self):
-        self.ask(ROOT, f"{SERVICE}.Test.SetProfile", PORT, "generic", f"['{self.line}']")
+    def tell(self, port):
+        self.ask(ROOT, f"{SERVICE}.Test.SetProfile", port, self.plugins[port], f"['{line(port)}']")
 
     def ask(self, path, method, *arguments, check=True):
         path = path if path.startswith("/") else ROOT
@@ -82,8 +83,14 @@ class Bench:
         shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 
-    def modem(self):
-        return next((modem for modem in (self.state() or {"modems": []})["modems"] if modem["port"] == PORT), {})
+    def spread(self):
+        """Has bands spread, and gives what the service says in the end."""
+        command = [self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems", "spread"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+    def modem(self, port=PORT):
+        return next((modem for modem in (self.state() or {"modems": []})["modems"] if modem["port"] == port), {})
 
     def asked(self, what):
         """How often the modem was told something that begins so."""
@@ -97,4 +104,9 @@ class Bench:
             process.wait()
 
 
-__all__ = ["Bench", "PORT", "run", "until"]
+def line(port):
+    # The name is the kernel's to share: two runs at once must not meet.
+    return f"abstract:bondbox-{os.getpid()}-{port}"
+
+
+__all__ = ["Bench", "OTHER", "PORT", "run", "until"]

@@ -1,7 +1,7 @@
 """Real ModemManager and an emulated modem: whatever happens to either is seen, and said."""
 
 import pytest
-from manager import PORT, Bench, until
+from manager import OTHER, PORT, Bench, until
 
 
 @pytest.fixture
@@ -11,8 +11,8 @@ def bench(tmp_path, binaries):
     made.close()
 
 
-def becomes(bench, state):
-    return until(f"the modem is {state}", lambda: bench.modem().get("state") == state)
+def becomes(bench, state, port=PORT):
+    return until(f"the modem is {state}", lambda: bench.modem(port).get("state") == state)
 
 
 def on_the_air(bench, **world):
@@ -76,7 +76,7 @@ def test_a_modem_that_vanishes_in_a_call_is_said_and_comes_back(bench):
     # that it was pulled would come from udev, which is not here, and shows when ModemManager next starts.
     on_the_air(bench, silent_call=True)
     until("the call", lambda: bench.asked("ATD") == 1)
-    bench.kill("modem")
+    bench.kill(PORT)
     until("the call has failed", lambda: bench.modem().get("reason"))
     bench.kill("ModemManager")
     bench.start_manager()
@@ -85,6 +85,59 @@ def test_a_modem_that_vanishes_in_a_call_is_said_and_comes_back(bench):
     bench.plug(rsrp=-80)
     becomes(bench, "Registered")
     until("its signal", lambda: rsrp(bench) == -800)
+
+
+#: Those of GSM stay with each, and those of LTE are spread.
+ALL, FIRST, SECOND = ([{"Legacy": band} for band in (1, 2, 5)] + [{"Lte": band} for band in bands] for bands in ([3, 7, 20], [3, 20], [7]))
+
+
+def two_that_lock_bands(bench, **second):
+    # Telit's plugin: it locks bands over AT. They roam, where the service does not connect them: PPP would be in the way.
+    bench.start_manager()
+    bench.plug(plugin="telit", roaming=True)
+    bench.plug(OTHER, plugin="telit", roaming=True, imei="490154203237526", **second)
+    bench.start_modems()
+    for port in (PORT, OTHER):
+        becomes(bench, "Registered", port)
+        until("its bands", lambda: bench.modem(port)["bands_allowed"] == ALL)
+
+
+def locks(bench):
+    return [bench.modem(port)["bands_allowed"] for port in (PORT, OTHER)]
+
+
+def test_two_modems_of_one_operator_get_bands_of_their_own(bench):
+    two_that_lock_bands(bench)
+    assert bench.spread() == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
+    assert locks(bench) == [FIRST, SECOND]
+    assert [bench.modem(port)["state"] for port in (PORT, OTHER)] == ["Registered"] * 2
+    told = bench.asked("AT#BND=0")
+    assert bench.spread() == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
+    assert bench.asked("AT#BND=0") == told, "whoever asks again changes nothing"
+
+
+def test_a_modem_that_refuses_its_bands_sends_the_other_back_to_its_old_ones(bench):
+    two_that_lock_bands(bench, refuses_bands=True)
+    said = bench.spread()
+    assert f"{OTHER}: refused (" in said and "every modem has the bands that it had" in said
+    assert locks(bench) == [ALL, ALL]
+    assert bench.state()["counters"]["spreads_failed"] == 1
+
+
+def test_a_modem_that_is_not_heard_on_its_bands_sends_both_back_to_their_old_ones(bench):
+    two_that_lock_bands(bench, served_on=[20])
+    said = bench.spread()
+    assert f"{OTHER}: no network took it in with them; every modem has the bands that it had" in said
+    assert locks(bench) == [ALL, ALL]
+    becomes(bench, "Registered", OTHER)
+
+
+def test_bands_are_not_spread_where_none_can_be_and_that_is_said(bench):
+    # The generic plugin knows no bands.
+    on_the_air(bench)
+    becomes(bench, "Registered")
+    assert bench.modem()["bands"] == []
+    assert "no two modems are served by one operator" in bench.spread()
 
 
 def test_modemmanager_may_be_killed_and_come_back(bench):

@@ -311,6 +311,8 @@ pub struct Counters {
     pub manager_restarts: u64,
     /// Steps of recovery.
     pub recoveries: u64,
+    /// Times bands were to be spread and were not.
+    pub spreads_failed: u64,
 }
 
 /// What a modem is connected with. Empty texts leave it to the modem or the network.
@@ -376,7 +378,8 @@ pub enum Command {
         /// Some of [`Modem::bands`].
         bands: Vec<Band>,
     },
-    /// Give modems of one operator bands of their own; done when each modem says that it is so.
+    /// Give modems of one operator bands of their own, one modem after the other, which takes minutes; done when each says that
+    /// it is so and a network has taken it in. Where one does not come to that, all get back what they had.
     SpreadBands,
     /// Take this step of recovery now, whatever the budget; done when the device is back.
     Recover {

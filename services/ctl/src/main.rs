@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bondbox_ipc::capture::{self, Capture};
-use bondbox_ipc::modems::Modems;
+use bondbox_ipc::modems::{self, Modems};
 use bondbox_ipc::panel::{self, Action, Key, Panel};
 use bondbox_ipc::uplink::{self, Uplink};
 use bondbox_units::Bitrate;
@@ -41,9 +41,17 @@ struct How {
     /// Where the sockets of the services live.
     #[arg(long, global = true, value_name = "DIR", default_value = "/run/bondbox")]
     run_dir: PathBuf,
-    /// How long an effect is waited for.
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
-    patience_s: u64,
+    /// How long an effect is waited for: 30 seconds, and half an hour for bands that are spread.
+    #[arg(long, global = true, value_name = "SECONDS")]
+    patience_s: Option<u64>,
+}
+
+impl How {
+    fn patience(&self, verb: &Verb) -> Duration {
+        // A modem may look for a network for a minute and a half, and there are several.
+        let usual = if matches!(verb, Verb::Modems(Modem { verb: Some(ModemVerb::Spread) })) { 1_800 } else { 30 };
+        Duration::from_secs(self.patience_s.unwrap_or(usual))
+    }
 }
 
 #[derive(Subcommand)]
@@ -66,7 +74,7 @@ enum Verb {
     /// The pack, and how long it lasts.
     Battery,
     /// Modems and every interface.
-    Modems,
+    Modems(Modem),
     /// Have a service do what it understands, said in JSON as it travels: send capture '"ForceKeyframe"'.
     Send { service: Service, command: String },
     /// Walks through everything that can be tried without harm, and says what does not work.
@@ -101,6 +109,19 @@ enum CaptureVerb {
     Keyframe,
     /// Take the picture from there: test, slate, /dev/videoN or a file.
     Source { source: String },
+}
+
+/// Without a verb it shows them.
+#[derive(Args)]
+struct Modem {
+    #[command(subcommand)]
+    verb: Option<ModemVerb>,
+}
+
+#[derive(Subcommand)]
+enum ModemVerb {
+    /// Give modems of one operator bands of their own, one modem after the other; it takes minutes.
+    Spread,
 }
 
 #[derive(Subcommand)]
@@ -159,7 +180,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
-    let ask = Ask::new(&how.run_dir, Duration::from_secs(how.patience_s));
+    let ask = Ask::new(&how.run_dir, how.patience(&verb));
     let json = how.json;
     match verb {
         Verb::Status => show::print(json, &ask.all().await, show::status),
@@ -193,7 +214,10 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
             let state = ask.state::<Panel>().await?;
             show::print(json, &(state.battery, state.mains, state.step), show::battery);
         }
-        Verb::Modems => show::print(json, &ask.state::<Modems>().await?, show::modems),
+        Verb::Modems(Modem { verb: None }) => show::print(json, &ask.state::<Modems>().await?, show::modems),
+        Verb::Modems(Modem { verb: Some(ModemVerb::Spread) }) => {
+            show::print(json, &ask.command::<Modems>(modems::Command::SpreadBands).await?, show::modems_done);
+        }
         Verb::Send { service, command } => done(json, &ask.send(service, &command).await?),
         Verb::Selftest => return Ok(selftest::run(&ask, json).await),
         Verb::Support(support) => support.run(&ask, json).await?,

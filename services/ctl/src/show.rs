@@ -115,10 +115,11 @@ pub(crate) fn modems(state: &modems::State) -> String {
     for modem in &state.modems {
         let operator = &modem.network.operator;
         let why = modem.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        row(
-            &modem.port,
-            format!("{:?} {} {operator} {}{why}", modem.state, modem.model, modem.network.technologies.join("+")),
-        );
+        let technologies = modem.network.technologies.join("+");
+        let allowed = &modem.bands_allowed;
+        let is_locked = !allowed.is_empty() && modem.bands.iter().any(|band| !allowed.contains(band));
+        let lock = if is_locked { format!(", on {} alone", bands(allowed)) } else { String::new() };
+        row(&modem.port, format!("{:?} {} {operator} {technologies}{lock}{why}", modem.state, modem.model));
     }
     for data in &state.data {
         let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
@@ -128,6 +129,17 @@ pub(crate) fn modems(state: &modems::State) -> String {
         );
     }
     text
+}
+
+/// What the modem service has done.
+pub(crate) fn modems_done(done: &modems::Done) -> String {
+    let modems::Done::Spread(modems) = done else { return format!("done: {done:?}") };
+    let each: Vec<String> = modems.iter().map(|(port, these)| format!("{port:16}{}", bands(these))).collect();
+    each.join("\n")
+}
+
+fn bands(bands: &[modems::Band]) -> String {
+    bands.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn panel(state: &panel::State) -> String {

@@ -131,7 +131,10 @@ impl Book {
     /// Something that was begun has ended, or failed so.
     pub fn done(&mut self, now: Instant, port: &Port, path: &str, action: &Action, failed: Option<&ModemError>) {
         let Some(entry) = self.entries.get_mut(port).filter(|entry| entry.modem.path == path) else { return };
-        entry.doing = None;
+        // What an operator asked for ends beside what was begun here.
+        if entry.doing.as_ref() == Some(action) {
+            entry.doing = None;
+        }
         match failed {
             // What it brought shows when ModemManager is next asked.
             None => (entry.failures, entry.reason, entry.not_before) = (0, None, now + SETTLES),
@@ -331,6 +334,17 @@ mod tests {
         book.look(at(602), vec![Modem { path: "/modem/1".into(), lock: Lock::Puk(Some(10)), ..modem(State::Locked) }]);
         assert_eq!(next(&mut book, 602, &other), []);
         assert_eq!(reason(&book), "the SIM asks for its PUK");
+    }
+
+    #[test]
+    fn bands_that_are_set_meanwhile_do_not_have_it_connect_twice() {
+        let (mut book, place) = (Book::default(), Place::default());
+        book.look(at(0), vec![modem(State::Registered)]);
+        let connect = next(&mut book, 0, &place)[0].clone();
+        book.done(at(1), &port(), "/modem/0", &Action::Bands(vec![33]), None);
+        assert_eq!(next(&mut book, 10, &place), []);
+        book.done(at(11), &port(), "/modem/0", &connect, None);
+        assert_eq!(next(&mut book, 20, &place), [connect]);
     }
 
     #[test]

@@ -15,5 +15,6 @@ pub mod recovery;
 pub mod routes;
 pub mod service;
 pub mod settings;
+pub mod spread;
 
 pub use service::serve;

@@ -19,6 +19,8 @@ pub struct Proof {
 struct Seen {
     /// Since when it carries nothing although others do.
     idle: Option<Instant>,
+    /// Whether something sent over it was acknowledged just now.
+    carries: bool,
     loss_ppm: u32,
     queue_us: u32,
 }
@@ -29,9 +31,10 @@ impl Proof {
         let any = state.links.iter().any(|link| link.state == LinkState::Up);
         self.links.retain(|name, _| state.links.iter().any(|link| link.name == *name));
         for link in &state.links {
-            let fresh = Seen { idle: None, loss_ppm: 0, queue_us: 0 };
+            let fresh = Seen { idle: None, carries: false, loss_ppm: 0, queue_us: 0 };
             let seen = self.links.entry(link.name.clone()).or_insert(fresh);
             (seen.loss_ppm, seen.queue_us) = (link.loss_ppm, link.queue_us);
+            seen.carries = link.state == LinkState::Up;
             let tried_in_vain = any && matches!(link.state, LinkState::Joining | LinkState::Silent);
             seen.idle = tried_in_vain.then(|| seen.idle.unwrap_or(now));
         }
@@ -50,6 +53,11 @@ impl Proof {
     /// For how long it was tried and nothing arrived over it, while others carry something.
     pub fn silence(&self, now: Instant, interface: &str) -> Option<Duration> {
         Some(now.since(self.links.get(interface)?.idle?))
+    }
+
+    /// Whether the bond gets data over it; `None` while nothing is known of any link.
+    pub fn carries(&self, interface: &str) -> Option<bool> {
+        (!self.links.is_empty()).then(|| self.links.get(interface).is_some_and(|seen| seen.carries))
     }
 
     /// Loss in parts per million, and the standing queue in microseconds.
@@ -104,6 +112,17 @@ mod tests {
         assert!(proof.is_dead(after(10), "usb1") && !proof.is_dead(after(10), "usb0"));
         proof.on_uplink(after(11), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Up)]));
         assert!(!proof.is_dead(after(12), "usb1"));
+    }
+
+    #[test]
+    fn a_link_that_the_bond_does_not_have_carries_nothing() {
+        let mut proof = Proof::default();
+        let carry = |proof: &Proof| ["usb0", "usb1", "usb2"].map(|name| proof.carries(name));
+        assert_eq!(carry(&proof), [None; 3]);
+        proof.on_uplink(after(0), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Suspect)]));
+        assert_eq!(carry(&proof), [Some(true), Some(false), Some(false)]);
+        proof.forget();
+        assert_eq!(carry(&proof), [None; 3]);
     }
 
     #[test]

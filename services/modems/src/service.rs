@@ -1,5 +1,6 @@
 //! The loop: waits for one thing, looks at the network, does what the cores ask for, and shows what is.
 
+mod bands;
 mod commands;
 mod ledger;
 mod recover;
@@ -27,6 +28,7 @@ use crate::recovery::Ladder;
 use crate::routes::{self, Bearer, Way};
 use crate::settings::Settings;
 
+use bands::Underway;
 use commands::Waiting;
 use ledger::Ledger;
 
@@ -49,6 +51,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         results,
         ended,
         waiting: Vec::new(),
+        underway: None,
         ladders: BTreeMap::new(),
         power: Sysfs::default(),
         devices: Sysfs::default(),
@@ -81,6 +84,7 @@ struct Service<N, D> {
     results: mpsc::Sender<Ended>,
     ended: mpsc::Receiver<Ended>,
     waiting: Vec<Waiting>,
+    underway: Option<Underway>,
     ladders: BTreeMap<Port, Ladder>,
     power: Sysfs,
     devices: D,
@@ -149,6 +153,7 @@ impl<N: Network, D: Devices> Service<N, D> {
                 }
             }
             self.begin().await;
+            self.go_on_spreading().await;
             self.recover_what_is_ill().await;
             self.answer(clock::now());
             self.show();
@@ -224,6 +229,9 @@ impl<N: Network, D: Devices> Service<N, D> {
         self.book.done(clock::now(), &port, &path, &action, result.as_ref().err());
         if let Err(error) = &result {
             self.failed(&port, &action, error);
+        }
+        if let Action::Bands(bands) = &action {
+            self.bands_answered(&port, bands, &result);
         }
     }
 

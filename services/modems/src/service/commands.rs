@@ -41,6 +41,7 @@ impl<N: Network, D: Devices> Service<N, D> {
             Command::SetAccess { port, access } => self.set_access(&port, access).await,
             Command::LockBands { port, bands } => self.lock_bands(&port, bands).await,
             Command::Recover { port, step } => self.recover(&port, step).await,
+            Command::SpreadBands => return self.spread_bands(responder),
             other => {
                 return match self.keep(other) {
                     Ok(done) => responder.done(done),
@@ -98,6 +99,11 @@ impl<N: Network, D: Devices> Service<N, D> {
         }
     }
 
+    /// Whether somebody waits until a modem has other bands.
+    pub(super) fn bands_awaited(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting.effect, Effect::Bands(_)))
+    }
+
     fn enter_pin(&mut self, port: &str, pin: String) -> Result<(String, Effect), Refusal> {
         self.object(port)?;
         let digits = (4..=8).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit());
@@ -125,6 +131,9 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     async fn lock_bands(&mut self, port: &str, wanted: Vec<Band>) -> Result<(String, Effect), Refusal> {
         let (path, _) = self.object(port)?;
+        if self.underway.is_some() {
+            return Err(Refusal::Unavailable("bands are being spread".into()));
+        }
         let has = bands(&self.book.entries()[&Port::named(port)].modem.bands);
         let wanted = if wanted.is_empty() { has.clone() } else { wanted };
         let known = !has.is_empty() && wanted.iter().all(|band| has.contains(band));
@@ -190,10 +199,8 @@ impl<N: Network, D: Devices> Service<N, D> {
                 self.counted(&iccid)?;
                 self.ledger.set_used(now, &iccid, bytes);
             }
-            Command::SpreadBands => {
-                return Err(Refusal::Unavailable("bands are not spread by this build; they can be locked".into()));
-            }
-            Command::EnterPin { .. }
+            Command::SpreadBands
+            | Command::EnterPin { .. }
             | Command::SetAccess { .. }
             | Command::LockBands { .. }
             | Command::Recover { .. } => {}

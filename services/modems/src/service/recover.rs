@@ -18,6 +18,9 @@ impl<N: Network, D: Devices> Service<N, D> {
         let mut ports: Vec<Port> = self.inventory.present().map(|(port, _)| port.clone()).collect();
         ports.extend(self.book.entries().keys().filter(|port| !self.inventory.links().contains_key(*port)).cloned());
         for port in ports {
+            if self.underway.as_ref().is_some_and(|underway| underway.is_at(&port)) {
+                continue;
+            }
             let (ill, can) = (self.illness(now, &port), self.steps_for(&port));
             if ill.is_none() && !self.ladders.contains_key(&port) {
                 continue;

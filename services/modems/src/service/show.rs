@@ -41,21 +41,26 @@ impl<N: Network, D: Devices> Service<N, D> {
             label: label.unwrap_or_else(named),
             colour: place.and_then(|place| place.colour).unwrap_or(COLOURS[usize::from(link.slot) % COLOURS.len()]),
             kind: link.kind,
-            state: if link.gone.is_some() {
-                LinkState::Gone
-            } else if !interface.up || !interface.carrier {
-                LinkState::NoCarrier
-            } else if global().next().is_none() {
-                LinkState::NoAddress
-            } else if self.proof.is_dead(now, &interface.name) {
-                LinkState::NoWayOut
-            } else {
-                LinkState::Ready
-            },
+            state: self.link_state(now, link),
             addresses: global().map(|address| address.ip.to_string()).take(MOST_ADDRESSES).collect(),
             usage: self.ledger.usage(port.as_str(), iccid),
             radio: self.book.behind(&interface.name).and_then(|(_, entry)| self.smoothed(now, entry, &interface.name)),
             iccid: iccid.map(str::to_owned),
+        }
+    }
+
+    pub(super) fn link_state(&self, now: Instant, link: &Link) -> LinkState {
+        let interface = &link.interface;
+        if link.gone.is_some() {
+            LinkState::Gone
+        } else if !interface.up || !interface.carrier {
+            LinkState::NoCarrier
+        } else if !interface.addresses.iter().any(|address| address.is_global()) {
+            LinkState::NoAddress
+        } else if self.proof.is_dead(now, &interface.name) {
+            LinkState::NoWayOut
+        } else {
+            LinkState::Ready
         }
     }
 }
