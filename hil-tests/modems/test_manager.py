@@ -34,6 +34,7 @@ def test_a_modem_appears_and_its_signal_arrives_and_changes(bench):
     assert modem["model"] == "Bondbox Emulated modem"
     assert modem["sim"]["iccid"] == "8949000000000000014"
     assert modem["network"]["technologies"] == ["LTE"]
+    until("its cell", lambda: bench.modem()["network"]["cell"] == {"id": 0x01C3D4E5, "area": 0x1A2B})
     bench.become(rsrp=-117, rsrq=-15)
     until("the signal has fallen", lambda: rsrp(bench) == -1170)
     assert bench.state()["manager"]

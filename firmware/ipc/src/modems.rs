@@ -224,17 +224,13 @@ pub struct Network {
     pub cell: Option<Cell>,
 }
 
-/// A cell; what a modem does not tell is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+/// A cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct Cell {
-    /// Identity in its network.
-    pub id: Option<u64>,
-    /// Tracking area.
+    /// Identity in its network. In LTE its last 8 bits name the cell of an eNB, those before the eNB (3GPP TS 36.413 9.2.1.38).
+    pub id: u64,
+    /// Tracking area; location area in older networks.
     pub area: Option<u32>,
-    /// Physical cell identity.
-    pub physical: Option<u16>,
-    /// EARFCN or NR-ARFCN.
-    pub channel: Option<u32>,
 }
 
 /// A frequency band.
@@ -481,7 +477,12 @@ mod tests {
             reason: Some(text()),
             interface: Some(text()),
             sim: Some(Sim { iccid: text(), operator: text(), lock: Lock::Pin(Some(3)) }),
-            network: Network { technologies: alloc::vec![text(); 2], ..Network::default() },
+            network: Network {
+                operator: text(),
+                technologies: alloc::vec![text(); 2],
+                cell: Some(Cell { id: u64::MAX, area: Some(u32::MAX) }),
+                ..Network::default()
+            },
             radio: Some(radio),
             bands: alloc::vec![Band::Nr(u16::MAX); 80],
             bands_allowed: alloc::vec![Band::Nr(u16::MAX); 80],

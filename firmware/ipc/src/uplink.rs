@@ -64,6 +64,8 @@ pub struct Link {
     pub rtt_us: u32,
     /// Standing queue above the base delay, in microseconds.
     pub queue_us: u32,
+    /// By how much the way's duration differs from packet to packet (RFC 3550 6.4.1), in microseconds.
+    pub jitter_us: u32,
     /// Packets lost of those sent over the last two seconds, in parts per million.
     pub loss_ppm: u32,
 }

@@ -117,6 +117,8 @@ pub struct Network {
     pub denied: bool,
     /// Best first.
     pub technologies: Vec<&'static str>,
+    /// The cell that serves.
+    pub cell: Option<Cell>,
 }
 
 /// A reading of a radio, of the best technology that gives one.
@@ -135,16 +137,12 @@ pub struct Signal {
 }
 
 /// A cell that serves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Identity.
-    pub id: Option<u64>,
-    /// Tracking area.
+    /// Identity in its network.
+    pub id: u64,
+    /// Tracking area, or location area of older networks.
     pub area: Option<u32>,
-    /// Physical identity.
-    pub physical: Option<u32>,
-    /// EARFCN or NR-ARFCN.
-    pub channel: Option<u32>,
 }
 
 /// A bearer that is connected.

@@ -92,15 +92,6 @@ impl Bus {
         let done = timeout(LONGEST, act(&self.0, modem, action)).await;
         done.unwrap_or_else(|_| Err(ModemError::Refused(format!("not done within {} s", LONGEST.as_secs()))))
     }
-
-    /// The cell that serves a modem.
-    ///
-    /// # Errors
-    /// [`ModemError::Unsupported`] of many.
-    pub async fn cell(&self, modem: &str) -> Result<Option<Cell>, ModemError> {
-        let cells: Vec<HashMap<String, OwnedVariant>> = call(&self.0, modem, MODEM, "GetCellInfo", &()).await?;
-        Ok(read::cell(&cells))
-    }
 }
 
 async fn open(address: Option<&str>) -> zbus::Result<Open> {
@@ -130,6 +121,9 @@ async fn look(bus: &Connection) -> Result<(String, Vec<Modem>), ModemError> {
             let values = properties(bus, &sim, "org.freedesktop.ModemManager1.Sim").await;
             modem.sim = values.ok().map(|values| read::sim(sim, &values));
         }
+        if matches!(modem.state, State::Registered | State::Connecting | State::Connected) {
+            modem.network.cell = cell(bus, &modem.path).await;
+        }
         for bearer in bearers.iter().filter(|_| modem.state == State::Connected) {
             let values = properties(bus, bearer, BEARER).await;
             modem.bearer = modem.bearer.or_else(|| read::bearer(bearer, &values.ok()?));
@@ -138,6 +132,13 @@ async fn look(bus: &Connection) -> Result<(String, Vec<Modem>), ModemError> {
     }
     modems.sort_by(|a, b| a.device.cmp(&b.device));
     Ok((version, modems))
+}
+
+/// The cell, where ModemManager has it from the modem's registration; it answers from its memory. GetCellInfo would tell
+/// channels, too, but asks the modem, and some let no data pass meanwhile.
+async fn cell(bus: &Connection, modem: &str) -> Option<Cell> {
+    let told: Result<HashMap<u32, OwnedVariant>, _> = call(bus, modem, LOCATION, "GetLocation", &()).await;
+    read::cell(told.ok()?.get(&THREE_GPP_LAC_CI)?.downcast_ref::<&str>().ok()?)
 }
 
 async fn act(bus: &Connection, modem: &str, action: &Action) -> Result<(), ModemError> {
@@ -175,6 +176,9 @@ async fn disconnect(bus: &Connection, modem: &str) -> Result<(), ModemError> {
 
 const BEARER: &str = "org.freedesktop.ModemManager1.Bearer";
 const SIMPLE: &str = "org.freedesktop.ModemManager1.Modem.Simple";
+const LOCATION: &str = "org.freedesktop.ModemManager1.Modem.Location";
+/// MM_MODEM_LOCATION_SOURCE_3GPP_LAC_CI.
+const THREE_GPP_LAC_CI: u32 = 1;
 /// A bus that is not there is looked for again after this.
 const AGAIN: Duration = Duration::from_secs(2);
 /// ModemManager answers such questions from its memory.

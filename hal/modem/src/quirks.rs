@@ -5,8 +5,6 @@
 pub enum Quirk {
     /// Freezes when it is asked over its AT port often: its radio is read seldom.
     NoAt,
-    /// Its cell cannot be asked for without a pause of its data.
-    NoCells,
     /// Comes back from a reset only after a minute or more.
     SlowReset,
 }
@@ -16,7 +14,6 @@ impl Quirk {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoAt => "no_at",
-            Self::NoCells => "no_cells",
             Self::SlowReset => "slow_reset",
         }
     }
@@ -32,11 +29,10 @@ pub fn quirks(manufacturer: &str, model: &str) -> &'static [Quirk] {
 /// Maker, beginning of the name, and what it does. From what their users report; none was at hand here.
 const TABLE: &[(&str, &str, &[Quirk])] = &[
     ("Huawei", "ME909", &[Quirk::NoAt]),
-    ("Huawei", "E3372", &[Quirk::NoAt, Quirk::NoCells]),
+    ("Huawei", "E3372", &[Quirk::NoAt]),
     ("ZTE", "MF8", &[Quirk::NoAt]),
     ("Sierra", "EM74", &[Quirk::SlowReset]),
     ("Sierra", "MC74", &[Quirk::SlowReset]),
-    ("Telit", "LN94", &[Quirk::NoCells]),
 ];
 
 #[cfg(test)]

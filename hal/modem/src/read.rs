@@ -77,19 +77,12 @@ fn config(values: &Values) -> Option<IpConfig> {
     })
 }
 
-/// Of the cells that a modem names, the one that serves it.
-pub(crate) fn cell(cells: &[HashMap<String, OwnedVariant>]) -> Option<Cell> {
-    let serves = |cell: &&HashMap<String, OwnedVariant>| {
-        cell.get("serving").is_some_and(|serving| serving.downcast_ref::<bool>() == Ok(true))
-    };
-    let cell = cells.iter().find(serves)?;
-    let hex = |key| u64::from_str_radix(&text(cell, key), 16).ok();
-    Some(Cell {
-        id: hex("ci"),
-        area: hex("tac").and_then(|area| u32::try_from(area).ok()),
-        physical: hex("physical-ci").and_then(|id| u32::try_from(id).ok()),
-        channel: number(cell, "earfcn").or_else(|| number(cell, "nrarfcn")),
-    })
+/// The cell of a location: "MCC,MNC,LAC,CI,TAC", the last three in hexadecimal; 0 and FFFE are no area (3GPP TS 24.008 10.5.1.3).
+pub(crate) fn cell(location: &str) -> Option<Cell> {
+    let parts: Vec<&str> = location.split(',').collect();
+    let hex = |at: usize| u64::from_str_radix(parts.get(at)?, 16).ok().filter(|value| *value != 0);
+    let area = |at| hex(at).and_then(|area| u32::try_from(area).ok()).filter(|area| *area != 0xfffe);
+    Some(Cell { id: hex(3)?, area: area(4).or_else(|| area(2)) })
 }
 
 fn state(code: i32) -> State {
@@ -137,6 +130,7 @@ fn network(modem: &Values, values: &Values) -> Network {
         roaming: [5, 7, 10].contains(&registration),
         denied: registration == 3,
         technologies: TECHNOLOGIES.iter().filter(|(bits, _)| technologies & bits != 0).map(|(_, name)| *name).collect(),
+        cell: None,
     }
 }
 
@@ -217,6 +211,15 @@ mod tests {
         assert_eq!(bearer("/b/0", &all).unwrap().families, [expected]);
         all.insert("Connected".into(), Variant::from(false).try_to_owned().unwrap());
         assert_eq!(bearer("/b/0", &all), None);
+    }
+
+    #[test]
+    fn a_location_names_a_cell_and_its_area() {
+        let lte = Cell { id: 0x01c3_d4e5, area: Some(0x1a2b) };
+        assert_eq!(cell("001,01,FFFE,01C3D4E5,1A2B"), Some(lte));
+        assert_eq!(cell("262,02,12F,C3D4,000000"), Some(Cell { id: 0xc3d4, area: Some(0x12f) }));
+        assert_eq!(cell("262,02,0,C3D4,0").and_then(|cell| cell.area), None);
+        assert_eq!([cell(""), cell("262,02,1,0,1"), cell("262,02,1,cell,1")], [None; 3]);
     }
 
     #[test]

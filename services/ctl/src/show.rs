@@ -88,13 +88,14 @@ pub(crate) fn uplink(state: &uplink::State) -> String {
     for link in &state.links {
         write!(
             text,
-            "\n{:16}{:8}{:>14} of {:>14}  {:>5} ms + {:>4} ms  loss {}.{:02} %",
+            "\n{:16}{:8}{:>14} of {:>14}  {:>5} ms + {:>4} ms ± {:>3} ms  loss {}.{:02} %",
             link.name,
             format!("{:?}", link.state),
             link.rate.to_string(),
             link.capacity.to_string(),
             link.rtt_us / 1_000,
             link.queue_us / 1_000,
+            link.jitter_us / 1_000,
             link.loss_ppm / 10_000,
             link.loss_ppm % 10_000 / 100,
         )
@@ -115,11 +116,11 @@ pub(crate) fn modems(state: &modems::State) -> String {
     for modem in &state.modems {
         let operator = &modem.network.operator;
         let why = modem.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let technologies = modem.network.technologies.join("+");
+        let (technologies, cell) = (modem.network.technologies.join("+"), cell(&modem.network));
         let allowed = &modem.bands_allowed;
         let is_locked = !allowed.is_empty() && modem.bands.iter().any(|band| !allowed.contains(band));
         let lock = if is_locked { format!(", on {} alone", bands(allowed)) } else { String::new() };
-        row(&modem.port, format!("{:?} {} {operator} {technologies}{lock}{why}", modem.state, modem.model));
+        row(&modem.port, format!("{:?} {} {operator} {technologies}{cell}{lock}{why}", modem.state, modem.model));
     }
     for data in &state.data {
         let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
@@ -136,6 +137,18 @@ pub(crate) fn modems_done(done: &modems::Done) -> String {
     let modems::Done::Spread(modems) = done else { return format!("done: {done:?}") };
     let each: Vec<String> = modems.iter().map(|(port, these)| format!("{port:16}{}", bands(these))).collect();
     each.join("\n")
+}
+
+/// The cell that serves; in LTE with its site, which is what coverage maps go by.
+fn cell(network: &modems::Network) -> String {
+    let Some(modems::Cell { id, area }) = network.cell else { return String::new() };
+    let site = if network.technologies.iter().any(|name| name == "LTE") {
+        format!(" (eNB {}, sector {})", id >> 8, id & 0xff)
+    } else {
+        String::new()
+    };
+    let area = area.map(|area| format!(" in area {area}")).unwrap_or_default();
+    format!(", cell {id}{site}{area}")
 }
 
 fn bands(bands: &[modems::Band]) -> String {
@@ -188,4 +201,56 @@ pub(crate) fn battery((battery, mains, step): &(Option<Battery>, Option<bool>, B
     let charging = if battery.charging { ", charging" } else { "" };
     let (percent, tenth) = (battery.charge_permille / 10, battery.charge_permille % 10);
     format!("{percent}.{tenth} %{charging}{left}{volts}{watts}, {mains}, {step:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use bondbox_ipc::modems::{Band, Cell, Done, Modem, ModemState, Network, Recovery, State};
+
+    use super::*;
+
+    fn modem(technology: &str, allowed: &[Band]) -> Modem {
+        Modem {
+            port: "usb1-1".into(),
+            model: "Quectel EG25".into(),
+            revision: String::new(),
+            equipment: String::new(),
+            state: ModemState::Registered,
+            reason: None,
+            interface: None,
+            sim: None,
+            network: Network {
+                operator: "Testnetz".into(),
+                technologies: vec![technology.into()],
+                cell: Some(Cell { id: 0x01c3_d4e5, area: Some(0x1a2b) }),
+                ..Network::default()
+            },
+            radio: None,
+            bands: vec![Band::Lte(3), Band::Lte(7)],
+            bands_allowed: allowed.to_vec(),
+            recovery: Recovery::default(),
+            quirks: Vec::new(),
+        }
+    }
+
+    fn shown(modem: Modem) -> String {
+        modems(&State { modems: vec![modem], ..State::default() })
+    }
+
+    #[test]
+    fn a_modem_is_shown_with_its_cell_and_the_bands_that_it_is_locked_to() {
+        let lte = shown(modem("LTE", &[Band::Lte(7)]));
+        assert!(
+            lte.ends_with("Testnetz LTE, cell 29611237 (eNB 115668, sector 229) in area 6699, on B7 alone"),
+            "{lte}"
+        );
+        let older = shown(modem("UMTS", &[Band::Lte(7), Band::Lte(3)]));
+        assert!(older.ends_with("Testnetz UMTS, cell 29611237 in area 6699"), "{older}");
+    }
+
+    #[test]
+    fn bands_that_were_spread_are_named_as_people_do() {
+        let done = Done::Spread(vec![("usb1-1".into(), vec![Band::Lte(3), Band::Nr(78)])]);
+        assert_eq!(modems_done(&done), "usb1-1          B3 n78");
+    }
 }

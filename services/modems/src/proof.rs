@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bondbox_ipc::uplink::{LinkState, State};
+use bondbox_ipc::uplink::{Link, LinkState, State};
 use bondbox_units::Instant;
 
 /// What was seen of each link, by its interface.
@@ -21,8 +21,22 @@ struct Seen {
     idle: Option<Instant>,
     /// Whether something sent over it was acknowledged just now.
     carries: bool,
-    loss_ppm: u32,
-    queue_us: u32,
+    figures: Option<Figures>,
+}
+
+/// What the bond measures on a link that carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// Share of what was sent.
+    pub loss: f32,
+    /// By how much the way's duration differs from packet to packet (RFC 3550 6.4.1).
+    pub jitter: Duration,
+}
+
+impl Figures {
+    fn of(link: &Link) -> Self {
+        Self { loss: link.loss_ppm as f32 / 1e6, jitter: Duration::from_micros(link.jitter_us.into()) }
+    }
 }
 
 impl Proof {
@@ -31,10 +45,11 @@ impl Proof {
         let any = state.links.iter().any(|link| link.state == LinkState::Up);
         self.links.retain(|name, _| state.links.iter().any(|link| link.name == *name));
         for link in &state.links {
-            let fresh = Seen { idle: None, carries: false, loss_ppm: 0, queue_us: 0 };
+            let fresh = Seen { idle: None, carries: false, figures: None };
             let seen = self.links.entry(link.name.clone()).or_insert(fresh);
-            (seen.loss_ppm, seen.queue_us) = (link.loss_ppm, link.queue_us);
-            seen.carries = link.state == LinkState::Up;
+            // A link that joins has no figures yet; one that is silent has those of before, and all of its loss.
+            let measured = matches!(link.state, LinkState::Up | LinkState::Suspect | LinkState::Silent);
+            (seen.carries, seen.figures) = (link.state == LinkState::Up, measured.then(|| Figures::of(link)));
             let tried_in_vain = any && matches!(link.state, LinkState::Joining | LinkState::Silent);
             seen.idle = tried_in_vain.then(|| seen.idle.unwrap_or(now));
         }
@@ -60,9 +75,9 @@ impl Proof {
         (!self.links.is_empty()).then(|| self.links.get(interface).is_some_and(|seen| seen.carries))
     }
 
-    /// Loss in parts per million, and the standing queue in microseconds.
-    pub fn figures(&self, interface: &str) -> Option<(u32, u32)> {
-        self.links.get(interface).map(|seen| (seen.loss_ppm, seen.queue_us))
+    /// What the bond measures on it, where it carries or did.
+    pub fn figures(&self, interface: &str) -> Option<Figures> {
+        self.links.get(interface)?.figures
     }
 }
 
@@ -85,7 +100,8 @@ mod tests {
             rate: Bitrate::ZERO,
             rtt_us: 0,
             queue_us: 0,
-            loss_ppm: 0,
+            jitter_us: 12_000,
+            loss_ppm: 30_000,
         });
         State {
             gateway: String::new(),
@@ -112,6 +128,16 @@ mod tests {
         assert!(proof.is_dead(after(10), "usb1") && !proof.is_dead(after(10), "usb0"));
         proof.on_uplink(after(11), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Up)]));
         assert!(!proof.is_dead(after(12), "usb1"));
+    }
+
+    #[test]
+    fn a_link_is_measured_once_it_has_carried() {
+        let mut proof = Proof::default();
+        proof.on_uplink(after(0), &state(&[("usb0", LinkState::Up), ("usb1", LinkState::Joining)]));
+        let figures = Figures { loss: 0.03, jitter: Duration::from_millis(12) };
+        assert_eq!(["usb0", "usb1", "usb2"].map(|name| proof.figures(name)), [Some(figures), None, None]);
+        proof.forget();
+        assert_eq!(proof.figures("usb0"), None);
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Unit {
             rate: Bitrate::ZERO,
             rtt_us: 0,
             queue_us: 0,
+            jitter_us: 0,
             loss_ppm: 0,
         };
         self.uplink.set_state(uplink::State {

@@ -71,6 +71,7 @@ fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {
             rate: Default::default(),
             rtt_us: 0,
             queue_us: 0,
+            jitter_us: 0,
             loss_ppm: 0,
         };
     };
@@ -88,6 +89,7 @@ fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {
         rate: status.rate,
         rtt_us: micros(status.rtt),
         queue_us: micros(status.queue),
+        jitter_us: micros(status.jitter),
         loss_ppm: (status.loss * 1e6) as u32,
     }
 }

@@ -22,6 +22,7 @@
 //! Left out of the queue alone it brings 69 to 100 %, of the rate alone 24 to 94. A queue's target of 150 ms for all would bring all
 //! of it, but all other links would react as slowly.
 
+mod jitter;
 mod swings;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use bondbox_units::Instant;
 
+use jitter::Jitter;
 pub(crate) use swings::Swing;
 use swings::Swings;
 
@@ -44,6 +46,7 @@ pub(crate) struct Delay {
     newest: Instant,
     quiet: Option<Quiet>,
     swings: Swings,
+    jitter: Jitter,
 }
 
 /// A stretch in which the path was paced so low that its queue must have drained.
@@ -77,6 +80,7 @@ impl Delay {
         }
         self.newest = self.newest.max(received);
         self.swings.on_sample(received, relative);
+        self.jitter.on_sample(relative);
         let window = STANDING_WINDOW.max(self.swings.size().size * 5 / 2);
         self.recent.push_back((now, relative));
         while let Some((oldest, _)) = self.recent.front() {
@@ -142,6 +146,11 @@ impl Delay {
     /// By how much the delay swings all the time, by no queue of ours.
     pub(crate) fn swing(&self) -> Swing {
         self.swings.size()
+    }
+
+    /// By how much it differs from packet to packet.
+    pub(crate) fn jitter(&self) -> Duration {
+        self.jitter.size()
     }
 
     /// The least delay seen, clocks' difference included.

@@ -72,6 +72,8 @@ pub struct LinkStatus {
     pub delay: Duration,
     /// Standing queue.
     pub queue: Duration,
+    /// By how much the delay differs from packet to packet (RFC 3550 6.4.1).
+    pub jitter: Duration,
     /// Share of bytes of the last 2 s that were lost.
     pub loss: f64,
     /// Datagrams sent.
@@ -122,6 +124,7 @@ impl Sender {
             rtt: of(&Path::round_trip),
             delay: of(&|path| one_way(path.expected_delay(now))),
             queue: of(&|path| path.delay.standing()),
+            jitter: of(&|path| path.delay.jitter()),
             loss: path.map_or(0.0, |path| path.loss(now)),
             packets_sent: link.packets_sent,
             packets_lost: link.packets_lost,

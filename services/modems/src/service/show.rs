@@ -2,7 +2,7 @@
 
 use bondbox_daemon::clock;
 use bondbox_ipc::modems::{
-    self, Band, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
+    self, Band, Cell, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
 };
 use bondbox_modem::{Modem, band_of};
 use bondbox_netlink::Network;
@@ -73,13 +73,13 @@ impl<N: Network, D: Devices> Service<N, D> {
     /// The reading that counts, with what arrives over the link.
     fn smoothed(&self, now: Instant, entry: &Entry, interface: &str) -> Option<Radio> {
         let reading = entry.radio.reading(now);
-        let loss = self.proof.figures(interface).map(|(loss_ppm, _)| loss_ppm as f32 / 1e6);
+        let figures = self.proof.figures(interface);
         let tenths = |value: Option<f32>| value.map(|value| (value * 10.0).round() as i16);
         Some(Radio {
             rsrp_tenth_dbm: tenths(reading.rsrp),
             rsrq_tenth_db: tenths(reading.rsrq),
             sinr_tenth_db: tenths(reading.sinr),
-            health: health(&reading, loss, None),
+            health: health(&reading, figures.map(|figures| figures.loss), figures.map(|figures| figures.jitter)),
             handover: entry.radio.handover(now),
             ..radio(entry)?
         })
@@ -112,7 +112,7 @@ fn modem(port: &Port, entry: &Entry, recovery: Recovery) -> modems::Modem {
             roaming: network.roaming,
             denied: network.denied,
             technologies: network.technologies.iter().map(|name| (*name).to_owned()).collect(),
-            cell: None,
+            cell: network.cell.map(|bondbox_modem::Cell { id, area }| Cell { id, area }),
         },
         radio: radio(entry)
             .map(|radio| Radio { health: health(&entry.radio.reading(entry.seen), None, None), ..radio }),
