@@ -102,6 +102,12 @@ pub struct Counters {
     pub sessions: u64,
     /// Datagrams that were not ours, by the engine's names.
     pub rejected_datagrams: u64,
+    /// What the gateway asked for and was done.
+    pub orders_done: u64,
+    /// What it asked for and was not done.
+    pub orders_failed: u64,
+    /// What it said and could not be read.
+    pub orders_unreadable: u64,
 }
 
 /// What the uplink can be told.

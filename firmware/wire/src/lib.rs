@@ -41,7 +41,7 @@
 //! body
 //! ```
 //!
-//! A frame of unknown kind is skipped by its length.
+//! A frame of unknown kind is skipped by its length. What COMMAND messages say is in [`command`].
 //!
 //! # Coded repair
 //!
@@ -62,6 +62,7 @@
 #![forbid(unsafe_code)]
 
 mod codec;
+pub mod command;
 pub mod envelope;
 pub mod frame;
 pub mod handshake;

@@ -58,8 +58,9 @@
 //! # A hostile gateway, or one whose key was stolen
 //!
 //! It is the pinned one, so it sees and may drop all media of its units. It cannot make a unit panic, spin, hold or send
-//! without bound, or ask its encoder for more than two keyframes a second: `bond::hostile::gateway_side`. Another
-//! gateway is refused and named: `a_gateway_with_another_key_gets_no_session_and_is_named`.
+//! without bound, or ask its encoder for more than two keyframes a second: `bond::hostile::gateway_side`. It may have the
+//! unit blink; the panel is told once for all who ask at a time, sixteen at most: `uplink::panel::search`. Another gateway
+//! is refused and named: `a_gateway_with_another_key_gets_no_session_and_is_named`.
 //!
 //! # A stolen unit
 //!

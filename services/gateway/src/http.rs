@@ -19,8 +19,10 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::watchdog::Heartbeat;
+use bondbox_wire::command::Verb;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::commands::Told;
 use crate::output::Directory;
 use crate::report::Report;
 
@@ -45,6 +47,8 @@ pub(crate) enum Request {
     Trace { stream: String, answer: oneshot::Sender<Option<Vec<u8>>> },
     /// Units of a stream are to wait so long; `false` when there is no such stream.
     SetLatency { stream: String, latency: Duration, answer: oneshot::Sender<bool> },
+    /// The unit of a stream is to do something.
+    Ask { stream: String, verb: Verb, answer: oneshot::Sender<Told> },
 }
 
 impl WebServer {
@@ -109,6 +113,7 @@ fn router(shared: Shared, demo: Option<PathBuf>) -> Router {
         .route("/api/streams/{name}/telemetry", get(streams::telemetry))
         .route("/api/streams/{name}/trace", get(streams::trace))
         .route("/api/streams/{name}/latency", post(streams::set_latency))
+        .route("/api/streams/{name}/identify", post(streams::identify))
         .route("/metrics", get(metrics::metrics))
         .route("/live/{file}", get(live::live))
         .with_state(shared);

@@ -5,6 +5,7 @@
 //! recording. The page and its API live on a thread of their own, [`http`], and see only a report made four times a
 //! second: nobody who looks can slow down what is looked at.
 
+mod commands;
 mod http;
 pub mod keys;
 mod output;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bondbox_bond::channel::Refused;
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
 use bondbox_bond::receiver::OutputId;
 use bondbox_bond::trace::Trace;
@@ -25,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::commands::{Commands, Told};
 use crate::http::{Request, WebServer};
 use crate::output::Directory;
 use crate::report::Report;
@@ -55,6 +57,7 @@ pub struct Gateway {
     beat: Beat,
     timer: Timer,
     streams: Streams,
+    commands: Commands,
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
     requests: mpsc::Receiver<Request>,
@@ -102,6 +105,7 @@ impl Gateway {
         Ok(Self {
             address: port.local_addr()?,
             streams: Streams::new(settings.deliver(), settings.record().map(Into::into), directory),
+            commands: Commands::new(),
             settings: settings.clone(),
             engine,
             port,
@@ -152,7 +156,10 @@ impl Gateway {
                 fired = self.timer.fired() => fired.context("timer")?,
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
                 _ = self.hangup.recv() => self.read_units(),
-                _ = ticks.tick() => self.report(),
+                _ = ticks.tick() => {
+                    self.commands.on_time(clock::now());
+                    self.report();
+                }
                 Some(wanted) = self.requests.recv() => self.answer(wanted),
             }
             self.turn().context("listen")?;
@@ -180,7 +187,9 @@ impl Gateway {
         while let Some(event) = self.engine.poll_event() {
             // What comes and what goes would each wake us.
             count += u32::from(matches!(event, GatewayEvent::Unit { .. }));
-            self.streams.handle(now, event);
+            if let Some(event) = self.commands.handle(event) {
+                self.streams.handle(now, event);
+            }
         }
         self.streams.flush();
         self.beat.count(count);
@@ -218,6 +227,12 @@ impl Gateway {
                 }
                 let _ = answer.send(set);
             }
+            Request::Ask { stream, verb, answer } => match self.streams.key_of(&stream).cloned() {
+                Some(key) => self.commands.ask(clock::now(), &mut self.engine, &key, verb, answer),
+                None => {
+                    let _ = answer.send(Told::NotAsked(Refused::NoStream));
+                }
+            },
         }
     }
 
@@ -257,7 +272,8 @@ impl Gateway {
             streams,
         };
         let rejected = self.engine.rejected().by_name().collect();
-        let report = Report { at: now, status, telemetry, outputs, rejected, unsent: self.unsent };
+        let commands = self.commands.counts().collect();
+        let report = Report { at: now, status, telemetry, outputs, rejected, commands, unsent: self.unsent };
         self.reports.send_replace(Some(Arc::new(report)));
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) outputs: Vec<Counters>,
     /// Datagrams that were not taken, by reason.
     pub(crate) rejected: Vec<(&'static str, u64)>,
+    /// What units were asked to do, by how it ended.
+    pub(crate) commands: Vec<(&'static str, u64)>,
     /// Answers that the system did not send.
     pub(crate) unsent: u64,
 }

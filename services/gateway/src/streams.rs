@@ -92,16 +92,8 @@ impl Streams {
 
     fn on_channel(&mut self, key: &StreamKey, event: ChannelEvent) {
         let Some(stream) = self.by_key.get_mut(key) else { return };
-        match event {
-            ChannelEvent::Message { channel: Channel::Telemetry, body, .. } => stream.telemetry = Some(body),
-            // Nobody takes commands from units yet: one that comes is of a newer unit.
-            ChannelEvent::Message { channel: Channel::Command, id, body } => {
-                let bytes = body.len();
-                tracing::info!(stream = stream.name, id = id.0, bytes, "a command that this build does not know");
-            }
-            ChannelEvent::Done { channel, id, fate } => {
-                tracing::debug!(stream = stream.name, ?channel, id = id.0, ?fate, "message");
-            }
+        if let ChannelEvent::Message { channel: Channel::Telemetry, body, .. } = event {
+            stream.telemetry = Some(body);
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`reactor`] is the loop. It reads units from a [`source`], gives them to the engine, and sends what the engine says
 //! over [`links`], one socket each, to where the [`gateway`] is. [`settings`] is what an operator sets.
 
+mod command;
 pub mod gateway;
 mod links;
 mod modems;

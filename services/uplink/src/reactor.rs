@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bondbox_bond::Sender;
+use bondbox_bond::channel::{Channel, ChannelEvent};
 use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus, SessionState};
 use bondbox_daemon::bond::beat::Beat;
 use bondbox_daemon::bond::keys;
@@ -24,6 +25,7 @@ use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::frame::LinkState;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::command::Orders;
 use crate::gateway::Gateway;
 use crate::links::{Change, Links, number_of, places};
 use crate::modems::{self, Modems};
@@ -56,6 +58,8 @@ pub struct Uplink {
     links: Links,
     modems: Modems,
     panel: Panel,
+    /// What the gateway asks for.
+    orders: Orders,
     source: Source,
     /// Over the sockets of both.
     watch: Watch,
@@ -124,6 +128,7 @@ impl Uplink {
             links,
             modems: Modems::connect(settings.modems, run_dir, settings.links().map(|link| link.name)),
             panel: Panel::connect(run_dir),
+            orders: Orders::default(),
             watch,
             beat: Beat::default(),
             timer: Timer::new()?,
@@ -188,8 +193,9 @@ impl Uplink {
         self.sender.handle_timeout(now);
         self.send(now);
         while let Some(event) = self.sender.poll_event() {
-            self.event(event);
+            self.event(now, event);
         }
+        self.orders.answer(now, &mut self.panel, &mut self.sender);
         self.beat.on_time(now);
         if self.beat.is_busy() {
             self.watch.rest();
@@ -246,7 +252,7 @@ impl Uplink {
         self.send(clock::now());
     }
 
-    fn event(&mut self, event: SenderEvent) {
+    fn event(&mut self, now: Instant, event: SenderEvent) {
         match event {
             SenderEvent::SessionOpened { latency } => {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "session open");
@@ -271,6 +277,9 @@ impl Uplink {
             SenderEvent::LinkChanged { link, state } => self.link_changed(link, state),
             // Told to whoever asked when it was removed.
             SenderEvent::LinkLeft(_) => {}
+            SenderEvent::Channel(ChannelEvent::Message { channel: Channel::Command, body, .. }) => {
+                self.orders.on_message(now, &body, &mut self.panel);
+            }
             SenderEvent::Channel(event) => telemetry::event(&event),
             SenderEvent::Unit(unit) => {
                 if let Some(talkback) = &mut self.talkback {
@@ -395,7 +404,14 @@ impl Uplink {
             panel: self.panel.state(),
         };
         self.telemetry.tell(now, unit, &mut self.sender);
-        let state = show::state(&self.gateway_name, &status, self.links.all(), &self.gone, self.sender.rejected());
+        let state = show::state(
+            &self.gateway_name,
+            &status,
+            self.links.all(),
+            &self.gone,
+            self.sender.rejected(),
+            self.orders.counters(),
+        );
         self.server.set_state(state);
     }
 }

@@ -8,7 +8,7 @@ use bondbox_ipc::uplink::{Counters, Link, LinkState, Session, State};
 use bondbox_units::LinkId;
 use bondbox_wire::frame;
 
-use crate::links;
+use crate::{command, links};
 
 /// Counts of links that have left: the engine forgets them, totals must not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +34,7 @@ pub(crate) fn state(
     links: &[links::Link],
     gone: &Gone,
     rejected: &Rejected,
+    orders: command::Counters,
 ) -> State {
     let of = |id: LinkId| status.links.iter().find(|status| status.link == id);
     let counters = Counters {
@@ -44,6 +45,9 @@ pub(crate) fn state(
         bytes_repaired: gone.bytes_repaired + status.links.iter().map(|link| link.bytes_repaired).sum::<u64>(),
         sessions: status.sessions,
         rejected_datagrams: rejected.by_name().map(|(_, count)| count).sum(),
+        orders_done: orders.done,
+        orders_failed: orders.failed,
+        orders_unreadable: orders.unreadable,
     };
     State {
         gateway: gateway.into(),

@@ -114,7 +114,7 @@ impl Telemetry {
     }
 }
 
-/// Nobody sends commands to the bond itself yet: one that comes is of a newer gateway.
+/// Gateways tell nothing of themselves: one that does is newer.
 pub(crate) fn event(event: &ChannelEvent) {
     match event {
         ChannelEvent::Message { channel, id, body } => {

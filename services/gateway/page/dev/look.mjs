@@ -39,6 +39,8 @@ try {
     console.log(name, 'red after', Math.round(performance.now() - clicked), 'ms');
     await page.waitForTimeout(3000);
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage: name === 'phone' });
+    await page.getByTestId('identify').click();
+    await page.locator('[data-testid=identify][aria-pressed=true]').waitFor({ timeout: 3000 });
     await page.getByTestId('restore-wwan0').click();
     await page.locator('[data-testid=link-wwan0][data-state=up]').waitFor({ timeout: 3000 });
     assert.deepEqual(complaints, []);

@@ -27,8 +27,15 @@ export class Model {
   #target = 2.5e6;
   #time = 0;
 
+  #blinksUntil = 0;
+
   constructor(streams) {
     this.streams = streams;
+  }
+
+  /** Somebody looks for the unit: it blinks for half a minute. */
+  identify() {
+    this.#blinksUntil = this.#time + 30;
   }
 
   setMode(name, mode) {
@@ -116,7 +123,7 @@ export class Model {
           data: { bytes: 14.2e9 * (id + 1), plan_bytes: id === 1 ? 25e9 : 50e9 },
         })),
         panel: {
-          meaning: 'low_battery',
+          meaning: this.#time < this.#blinksUntil ? 'identify' : 'low_battery',
           battery: { percent: 14.2, charging: false, left_s: 1860, step: 'low' },
           mains: false,
           temperature_c: 61.2,

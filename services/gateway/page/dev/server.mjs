@@ -89,6 +89,9 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
       const mode = { cut: 'cut', blackhole: 'blackhole', restore: 'up' }[verb[2]];
       const error = model.setMode(decodeURIComponent(verb[1]), mode);
       setTimeout(() => (error ? answer(404, { error }) : answer(200, {})), 60);
+    } else if (/^\/api\/streams\/[^/]+\/identify$/.test(path) && request.method === 'POST') {
+      model.identify();
+      setTimeout(() => response.writeHead(204).end(), 300);
     } else if (path.startsWith('/live/')) {
       if (muted()) answer(503, { error: 'not now' });
       else live(response);

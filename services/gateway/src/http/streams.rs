@@ -1,17 +1,22 @@
-//! One stream: what its unit says of itself, what happened to it lately, and how long its units wait.
+//! One stream: what its unit says of itself and is asked to do, what happened to it lately, and how long its units wait.
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bondbox_bond::channel::Refused;
 use bondbox_bond::trace::Recording;
+use bondbox_wire::command::Verb;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::api::{current, not_now};
 use super::{Request, Shared};
+use crate::commands::Told;
 
 /// `GET /api/streams/NAME/telemetry`: the last telemetry message of the unit, byte for byte.
 pub(super) async fn telemetry(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
@@ -84,6 +89,33 @@ pub(super) async fn set_latency(
         Ok(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
         Ok(Ok(false)) => (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
         Ok(Err(_)) | Err(_) => not_now(),
+    }
+}
+
+/// `POST /api/streams/NAME/identify`: the unit blinks, so that somebody finds it. Answered when the unit says that its lights do;
+/// else with the reason.
+pub(super) async fn identify(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let wanted = Request::Ask { stream: name.clone(), verb: Verb::Identify, answer };
+    if shared.requests.try_send(wanted).is_err() {
+        return not_now();
+    }
+    // The packet path answers, if only that the unit does not.
+    match answered.await {
+        Ok(told) => shown(&name, told),
+        Err(_) => not_now(),
+    }
+}
+
+fn shown(name: &str, told: Told) -> Response {
+    let failed = |code, error: String| (code, Json(json!({ "error": error }))).into_response();
+    match told {
+        Told::Done => StatusCode::NO_CONTENT.into_response(),
+        Told::NotDone { outcome, why } if why.is_empty() => failed(StatusCode::CONFLICT, outcome.name().into()),
+        Told::NotDone { outcome, why } => failed(StatusCode::CONFLICT, format!("{}: {why}", outcome.name())),
+        Told::NoAnswer => failed(StatusCode::GATEWAY_TIMEOUT, "no_answer: the unit says nothing".into()),
+        Told::NotAsked(Refused::NoStream) => failed(StatusCode::NOT_FOUND, format!("no stream {name}")),
+        Told::NotAsked(refused) => failed(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()),
     }
 }
 

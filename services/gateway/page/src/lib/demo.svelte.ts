@@ -4,6 +4,7 @@
  * A button never shows what was asked for, only what the emulator confirmed.
  */
 
+import { reason } from './answer';
 import { parseDemoLinks, type DemoLink } from './status';
 
 export type Verb = 'cut' | 'blackhole' | 'restore';
@@ -53,17 +54,6 @@ export class DemoLinks {
       this.problem = error instanceof Error ? error.message : String(error);
     }
   }
-}
-
-async function reason(answer: Response): Promise<string> {
-  const text = await answer.text();
-  try {
-    const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body && 'error' in body) return String(body.error);
-  } catch {
-    // Not one of our answers: a proxy's, or an older gateway's.
-  }
-  return `HTTP ${answer.status} ${text.slice(0, 80)}`;
 }
 
 const OUTCOME = { cut: 'cut', blackhole: 'blackhole', restore: 'up' } as const;

@@ -1,0 +1,108 @@
+//! What a unit is asked to do at the gateway: over the bond to its panel, and the answer back.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use bondbox_daemon::ipc::{Commands, Peers, Server};
+use bondbox_ipc::Refusal;
+use bondbox_ipc::panel::{Action, BatteryStep, Command, Counters, Done, Lights, Meaning, Panel, State};
+use common::{Pair, PairSettings, get, request, wait_for};
+
+const IDENTIFY: &str = "/api/streams/live/identify";
+
+/// A panel of this unit, whose lights say so.
+fn panel(pair: &Pair) -> (Server<Panel>, Commands<Panel>) {
+    let (server, commands) = Server::bind(pair.folder.path(), Peers::own()).unwrap();
+    server.set_state(says(Meaning::Ready));
+    (server, commands)
+}
+
+fn says(meaning: Meaning) -> State {
+    State {
+        meaning,
+        answer: None,
+        lights: Lights::default(),
+        keys: Vec::new(),
+        waiting: None,
+        last: None,
+        profile: String::new(),
+        battery: None,
+        mains: None,
+        step: BatteryStep::Fine,
+        temperature_mc: None,
+        fan_percent: None,
+        devices: Vec::new(),
+        counters: Counters::default(),
+    }
+}
+
+/// The unit has told of its panel: it knows it.
+async fn panel_is_known(http: SocketAddr) {
+    let meaning = |telemetry: &serde_json::Value| telemetry["panel"]["meaning"].is_string();
+    wait_for(http, |status| {
+        status.streams.first().is_some_and(|stream| stream.telemetry.as_ref().is_some_and(meaning))
+    })
+    .await;
+}
+
+async fn counted(http: SocketAddr, outcome: &str) {
+    let line = format!("bondbox_commands_total{{outcome=\"{outcome}\"}} 1");
+    common::until(async || String::from_utf8(get(http, "/metrics").await.2).unwrap().contains(&line)).await;
+}
+
+fn error(body: &[u8]) -> String {
+    serde_json::from_slice::<serde_json::Value>(body).unwrap()["error"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_unit_that_somebody_looks_for_is_asked_once_and_the_answer_comes_when_its_lights_say_so() {
+    let pair = Pair::open(PairSettings::default());
+    let (server, mut commands) = panel(&pair);
+    let http = pair.http;
+    let test = async {
+        panel_is_known(http).await;
+        let unit = async {
+            let (command, responder) = commands.next().await;
+            assert_eq!(command, Command::Do(Action::Identify));
+            responder.done(Done::Seen);
+            server.set_state(says(Meaning::Identify));
+        };
+        let ((code, ..), ()) = tokio::join!(request(http, "POST", IDENTIFY), unit);
+        assert_eq!(code, 204);
+        // Its lights say it already: told again, the panel would stop.
+        assert_eq!(request(http, "POST", IDENTIFY).await.0, 204);
+        assert_eq!(request(http, "GET", IDENTIFY).await.0, 405);
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
+async fn a_panel_that_refuses_is_named_with_its_reason() {
+    let pair = Pair::open(PairSettings::default());
+    let (_server, mut commands) = panel(&pair);
+    let http = pair.http;
+    let test = async {
+        panel_is_known(http).await;
+        let unit = async { commands.next().await.1.refuse(Refusal::Unavailable("the lamp is hot".into())) };
+        let ((code, _, body), ()) = tokio::join!(request(http, "POST", IDENTIFY), unit);
+        assert_eq!((code, error(&body).as_str()), (409, "refused: panel: not now: the lamp is hot"));
+        counted(http, "refused").await;
+    };
+    pair.run_during(test).await;
+}
+
+#[tokio::test]
+async fn a_unit_without_a_panel_says_so() {
+    let pair = Pair::open(PairSettings::default());
+    let http = pair.http;
+    let test = async {
+        wait_for(http, |status| !status.streams.is_empty()).await;
+        let (code, _, body) = request(http, "POST", IDENTIFY).await;
+        assert_eq!((code, error(&body).as_str()), (409, "absent: the panel service is not there"));
+        counted(http, "absent").await;
+        let (code, _, body) = request(http, "POST", "/api/streams/never/identify").await;
+        assert_eq!((code, error(&body).as_str()), (404, "no stream never"));
+    };
+    pair.run_during(test).await;
+}
