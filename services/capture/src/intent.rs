@@ -9,6 +9,7 @@ pub mod store;
 
 pub use keeper::Keeper;
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct Kept {
     /// On the air, or stopped on purpose.
     pub on_air: bool,
-    /// Of the start of the system that wrote it.
+    /// Of the start of the system that wrote it; empty where that could not be read.
     pub boot_id: String,
     /// When it was last known to be so, in seconds of the wall clock.
     pub at_s: u64,
@@ -27,18 +28,20 @@ pub struct Kept {
 
 impl Kept {
     /// Whether a start at `now` goes on the air. A stop counts for ever; being on the air counts over a crash of this
-    /// service, and over a time without power of at most `resume_within`, where zero is never.
+    /// service, and over a time without power of at most `resume_within`, where zero is never. Where the start of the system is
+    /// not known, power may have been lost.
     pub fn resumes(&self, now: &Moment, resume_within: Duration) -> bool {
         // A box whose clock stood still while it was dark was dark for no time, as far as anybody can tell.
         let dark = Duration::from_secs(now.at_s.saturating_sub(self.at_s));
-        self.on_air && (self.boot_id == now.boot_id || (dark <= resume_within && !resume_within.is_zero()))
+        let crashed = !now.boot_id.is_empty() && self.boot_id == now.boot_id;
+        self.on_air && (crashed || (dark <= resume_within && !resume_within.is_zero()))
     }
 }
 
 /// A moment that can be told from those before the power went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Which start of the system this is.
+    /// Which start of the system this is; empty where the kernel does not say.
     pub boot_id: String,
     /// Seconds of the wall clock.
     pub at_s: u64,
@@ -47,11 +50,21 @@ pub struct Moment {
 impl Moment {
     /// This one.
     pub fn now() -> Self {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self::read(Path::new(BOOT_ID))
+    }
+
+    fn read(boot_id: &Path) -> Self {
+        let read = std::fs::read_to_string(boot_id);
+        let read = read.inspect_err(|error| {
+            tracing::warn!(%error, path = %boot_id.display(), "a crash cannot be told from a loss of power");
+        });
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { boot_id: boot_id.trim().into(), at_s: since.as_secs() }
+        Self { boot_id: read.unwrap_or_default().trim().into(), at_s: since.as_secs() }
     }
 }
+
+/// random(4): drawn anew at each start of the system.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +93,20 @@ mod tests {
         assert!(!kept(true).resumes(&later("b", 601), TEN));
         assert!(kept(true).resumes(&later("a", 3_600), TEN), "the service crashed, the box did not");
         assert!(!kept(true).resumes(&later("b", 0), Duration::ZERO), "set to never");
+    }
+
+    #[test]
+    fn a_start_that_is_not_known_is_one_after_a_loss_of_power() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Moment::read(&folder.path().join("boot_id")).boot_id, "");
+        let unread = Kept { boot_id: String::new(), ..kept(true) };
+        for kept in [unread, kept(true)] {
+            assert!(kept.resumes(&later("", 600), TEN), "{kept:?}");
+            assert!(!kept.resumes(&later("", 601), TEN), "{kept:?}");
+        }
+        std::fs::write(folder.path().join("boot_id"), "3f2c\n").unwrap();
+        assert_eq!(Moment::read(&folder.path().join("boot_id")).boot_id, "3f2c");
+        assert_ne!(Moment::now().boot_id, "");
     }
 
     #[test]

@@ -29,17 +29,24 @@ impl Keeper {
     /// Reads what was meant when the service or the system ended, and says from now on what is. What counts no more is
     /// forgotten, so that a clock that goes back does not bring it back.
     pub fn start(now: Instant, folder: PathBuf, resume_within: Duration) -> Self {
+        let (keeper, writing) = Self::open(now, folder, resume_within);
+        tokio::spawn(writing);
+        keeper
+    }
+
+    /// The same, and the task that writes, which ends when all is written and the keeper is dropped.
+    fn open(now: Instant, folder: PathBuf, resume_within: Duration) -> (Self, impl Future<Output = ()> + Send) {
         let before = store::read(&folder);
         let on_air = before.as_ref().map(|kept| kept.resumes(&Moment::now(), resume_within));
         tracing::info!(?before, ?on_air, "meant before this start");
         let (writes, orders) = mpsc::channel(WAITING);
         let unkept = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write(folder, orders, unkept.clone()));
+        let writing = write(folder, orders, unkept.clone());
         let mut keeper = Self { on_air: None, kept_at: now, writes, unkept };
         if let Some(on_air) = on_air {
             keeper.mean(now, on_air, || {});
         }
-        keeper
+        (keeper, writing)
     }
 
     /// Whether the unit is meant to be on the air. One that nobody ever told is.
@@ -120,25 +127,26 @@ mod tests {
     async fn what_counts_no_more_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         store::keep(folder.path(), &Kept { on_air: true, boot_id: "another".into(), at_s: 7 }).unwrap();
-        let keeper = Keeper::start(Instant::ZERO, folder.path().into(), TEN);
+        let (keeper, writing) = Keeper::open(Instant::ZERO, folder.path().into(), TEN);
         assert!(!keeper.on_air());
-        while store::read(folder.path()).unwrap().on_air {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        drop(keeper);
+        writing.await;
+        assert!(!store::read(folder.path()).unwrap().on_air);
     }
 
     #[tokio::test]
     async fn it_says_every_three_minutes_that_it_is_still_so() {
         let folder = tempfile::tempdir().unwrap();
-        let mut keeper = Keeper::start(Instant::ZERO, folder.path().into(), TEN);
+        let (mut keeper, writing) = Keeper::open(Instant::ZERO, folder.path().into(), TEN);
+        let writing = tokio::spawn(writing);
         meant(&mut keeper, Instant::ZERO, true).await;
         std::fs::remove_file(folder.path().join("intent.toml")).unwrap();
         keeper.look(Instant::ZERO + (ALIVE - Duration::from_millis(1)));
         assert_eq!(keeper.writes.capacity(), WAITING, "not yet");
         keeper.look(Instant::ZERO + ALIVE);
-        while !folder.path().join("intent.toml").exists() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        drop(keeper);
+        writing.await.unwrap();
+        assert!(folder.path().join("intent.toml").exists());
     }
 
     #[tokio::test]
