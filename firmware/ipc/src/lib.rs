@@ -8,21 +8,31 @@
 //! 2. The client sends [`Request`]s, the service answers with [`Response`]s. After [`Request::Watch`] the client gets
 //!    the state now and each change after; one that reads slowly skips to the newest. After [`Request::Media`] it gets
 //!    [`media::Piece`]s. A command is answered once, when its effect was seen or did not come in time.
+//!
+//! Without the feature `alloc` there is what holds neither text nor lists: the words of the panel, media pieces, requests.
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
 pub mod capture;
+#[cfg(feature = "alloc")]
 mod hello;
 pub mod media;
+#[cfg(feature = "alloc")]
 pub mod modems;
 pub mod panel;
+#[cfg(feature = "alloc")]
+mod response;
+#[cfg(feature = "alloc")]
 pub mod uplink;
 
+#[cfg(feature = "alloc")]
 pub use hello::{Hello, Mismatch};
-
-use alloc::string::String;
+#[cfg(feature = "alloc")]
+pub use response::{Refusal, Response};
 
 use postcard_schema::Schema;
 use serde::de::DeserializeOwned;
@@ -58,42 +68,3 @@ pub enum Request<C> {
         command: C,
     },
 }
-
-/// From a service, after the hello.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub enum Response<S, D> {
-    /// The state now.
-    State(S),
-    /// A piece of a media unit; its payload is the rest of the packet.
-    Media(media::Piece),
-    /// The answer to the command with this `id`.
-    Answer {
-        /// The command's.
-        id: u32,
-        /// What came of it.
-        result: Result<D, Refusal>,
-    },
-}
-
-/// Why a command was not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub enum Refusal {
-    /// The value cannot be: names the thing, the value and the range.
-    Invalid(String),
-    /// Not now: names what is in the way.
-    Unavailable(String),
-    /// It was tried and its effect was not seen in time.
-    NoEffect(String),
-}
-
-impl core::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Invalid(why) => write!(f, "invalid: {why}"),
-            Self::Unavailable(why) => write!(f, "not now: {why}"),
-            Self::NoEffect(why) => write!(f, "no effect seen: {why}"),
-        }
-    }
-}
-
-impl core::error::Error for Refusal {}

@@ -4,6 +4,7 @@
 //! with another unit of the same track. A service that falls behind drops whole units and says so by
 //! [`Piece::discontinuity`] on the next one.
 
+#[cfg(feature = "alloc")]
 use alloc::string::String;
 
 use bondbox_units::{Instant, Priority, TrackId};
@@ -55,6 +56,7 @@ pub enum Codec {
 }
 
 /// A track that a capture service serves.
+#[cfg(feature = "alloc")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct Track {
     /// Its id in [`Piece::track`].

@@ -1,53 +1,13 @@
 //! `bondbox-panel`: buttons, lights, battery and fan.
 
-use alloc::string::String;
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+mod state;
 
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-/// The panel service.
-pub struct Panel;
-
-impl crate::Protocol for Panel {
-    const NAME: &'static str = "panel";
-    type State = State;
-    type Command = Command;
-    type Done = Done;
-}
-
-/// What the panel shows and knows now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct State {
-    /// What the lights mean: always exactly one thing.
-    pub meaning: Meaning,
-    /// What they answer a press with for a moment, instead of the meaning.
-    pub answer: Option<Answer>,
-    /// The lights as they are.
-    pub lights: Lights,
-    /// Keys that are down now.
-    pub keys: Vec<Key>,
-    /// What was asked for and whose effect was not seen yet.
-    pub waiting: Option<Action>,
-    /// What came of the last thing asked for.
-    pub last: Option<Outcome>,
-    /// The profile in use, by name; empty where there are none.
-    pub profile: String,
-    /// The pack, where there is one that can be read.
-    pub battery: Option<Battery>,
-    /// Whether mains is there, where that can be told.
-    pub mains: Option<bool>,
-    /// What the battery forbids.
-    pub step: BatteryStep,
-    /// The hottest place, in thousandths of a degree Celsius.
-    pub temperature_mc: Option<i32>,
-    /// What the fan was told, in percent; `None` where the kernel runs it or there is none.
-    pub fan_percent: Option<u8>,
-    /// Devices in use, by kind and name, and those that are missing with the reason.
-    pub devices: Vec<Device>,
-    /// Since the service started.
-    pub counters: Counters,
-}
+#[cfg(feature = "alloc")]
+pub use state::{Device, Outcome, Panel, State};
 
 /// The keys of the front panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -156,15 +116,6 @@ pub enum Action {
     FactoryReset,
 }
 
-/// What came of an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct Outcome {
-    /// What was asked for.
-    pub action: Action,
-    /// Nothing when its effect was seen, else why it was not.
-    pub failure: Option<String>,
-}
-
 /// The pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct Battery {
@@ -192,17 +143,6 @@ pub enum BatteryStep {
     Spare,
     /// The stream ends and the power goes off.
     Empty,
-}
-
-/// A device of the panel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct Device {
-    /// lights, keys, battery, mains, temperature, fan.
-    pub kind: String,
-    /// Where it is.
-    pub name: String,
-    /// Why it cannot be used.
-    pub failure: Option<String>,
 }
 
 /// Counted since the service started.
