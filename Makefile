@@ -17,6 +17,7 @@
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
+#   make bundle         BOARD=rpi5 KEYS=FOLDER: the update of an image that was built, signed with these keys
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make check-arm64    the unit's services for 64-bit Arm, their cores' tests under emulation, and cores without an allocator
@@ -159,6 +160,14 @@ target/rig/venv/made: hil-tests/rig/requirements.txt
 .PHONY: image
 image:
 	buildroot-external/image '$(BOARD)'
+
+# Of what `make image` built, or of other IMAGES (root.img, boot.vfat) and the ROOT that they were made of.
+.PHONY: bundle
+bundle: IMAGES = target/image/$(BOARD)/images
+bundle: ROOT = target/image/$(BOARD)/target
+bundle:
+	@hil-tests/setup rig
+	TARGET_DIR='$(ROOT)' ota/bundle '$(IMAGES)' '$(BOARD)' '$(KEYS)'
 
 .PHONY: check-image
 check-image: export PATH := $(CURDIR)/target/image/python/bin:$(PATH)
