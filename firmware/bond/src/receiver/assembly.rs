@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bondbox_units::Instant;
 use bondbox_wire::frame::{Media, UnitHeader};
 use bytes::{Bytes, BytesMut};
 
@@ -13,6 +14,8 @@ use crate::ranges::RangeSet;
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     pub(crate) header: Option<UnitHeader>,
+    /// When the header came.
+    pub(crate) headed_at: Option<Instant>,
     bytes: BytesMut,
     have: RangeSet,
     total: Option<u32>,
@@ -28,7 +31,13 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     /// Takes in a range that may make the unit hold `room` more bytes.
-    pub(super) fn insert(&mut self, media: &Media<'_>, room: usize, pool: &mut Pool) -> Result<(), OutOfBounds> {
+    pub(super) fn insert(
+        &mut self,
+        now: Instant,
+        media: &Media<'_>,
+        room: usize,
+        pool: &mut Pool,
+    ) -> Result<(), OutOfBounds> {
         if self.complete {
             return Ok(());
         }
@@ -47,8 +56,8 @@ impl Assembly {
         if media.last {
             self.total = Some(end as u32);
         }
-        if self.header.is_none() {
-            self.header = media.header;
+        if self.header.is_none() && media.header.is_some() {
+            (self.header, self.headed_at) = (media.header, Some(now));
         }
         let range = media.offset..end as u32;
         if self.bytes.len() < end {
@@ -101,9 +110,9 @@ impl Assembly {
 
     /// Keeps of a complete unit only that it was: parts of it that still come are not taken for a new one's.
     pub(super) fn forget_bytes(&mut self, pool: &mut Pool) {
-        let (header, complete) = (self.header, self.complete);
+        let (header, headed_at, complete) = (self.header, self.headed_at, self.complete);
         self.clear(pool);
-        (self.header, self.complete) = (header, complete);
+        (self.header, self.headed_at, self.complete) = (header, headed_at, complete);
     }
 
     /// Makes it as new, but for the memory that it has.
@@ -140,7 +149,8 @@ mod tests {
     fn a_unit_ends_once() {
         let mut pool = Pool::default();
         let mut unit = Assembly::default();
-        let mut insert = |offset, last, bytes| unit.insert(&piece(offset, last, bytes), usize::MAX, &mut pool);
+        let mut insert =
+            |offset, last, bytes| unit.insert(Instant::ZERO, &piece(offset, last, bytes), usize::MAX, &mut pool);
         insert(10, false, &[1; 10]).unwrap();
         assert_eq!(insert(5, true, &[1; 10]), Err(OutOfBounds), "more is there already");
         insert(20, true, &[1; 10]).unwrap();
@@ -151,10 +161,10 @@ mod tests {
     #[test]
     fn a_unit_with_holes_says_where_they_are_and_whether_its_end_is_known() {
         let (mut unit, mut pool) = (Assembly::default(), Pool::default());
-        unit.insert(&piece(10, false, &[1; 10]), usize::MAX, &mut pool).unwrap();
+        unit.insert(Instant::ZERO, &piece(10, false, &[1; 10]), usize::MAX, &mut pool).unwrap();
         let (bytes, missing) = unit.damaged();
         assert_eq!((bytes.len(), missing), (20, vec![0..10, 20..u32::MAX]));
-        unit.insert(&piece(30, true, &[1; 5]), usize::MAX, &mut pool).unwrap();
+        unit.insert(Instant::ZERO, &piece(30, true, &[1; 5]), usize::MAX, &mut pool).unwrap();
         let (bytes, missing) = unit.damaged();
         assert_eq!((bytes.len(), missing), (35, vec![0..10, 20..30]));
     }
@@ -165,7 +175,7 @@ mod tests {
         let room = 100_000;
         for offset in (0..8_000_000).step_by(3_001) {
             let before = unit.held();
-            let _ = unit.insert(&piece(offset, false, &[7; 40]), (OVERHEAD + room) - before, &mut pool);
+            let _ = unit.insert(Instant::ZERO, &piece(offset, false, &[7; 40]), (OVERHEAD + room) - before, &mut pool);
             assert!(unit.held() <= OVERHEAD + room, "{} at {offset}", unit.held());
         }
         assert!(unit.held() > room / 3);

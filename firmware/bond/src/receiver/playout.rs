@@ -109,7 +109,7 @@ impl Playout {
         let assembly = self.units.get_or_insert_with(unit, || pool.assembly()).ok_or(OutOfBounds)?;
         let before = if fresh { 0 } else { assembly.held() };
         let (headed, whole) = (assembly.header.is_some(), assembly.is_complete());
-        let result = assembly.insert(media, room, pool);
+        let result = assembly.insert(now, media, room, pool);
         self.held = self.held + assembly.held() - before;
         let (header, complete) = (assembly.header.filter(|_| !headed), assembly.is_complete() && !whole);
         if let Some(header) = header {
@@ -204,6 +204,14 @@ impl Playout {
         let output = self.outputs.get_mut(index)?;
         output.headed.pop();
         output.next = Some(passing.unit + 1);
+        // Nothing that came after it made it miss its turn, and yet it is too late for it.
+        if assembly.headed_at.is_some_and(|headed_at| headed_at > passing.due + IN_TIME) {
+            output.miss(passing.due, passing.unit..passing.unit + 1);
+            if assembly.is_complete() {
+                output.on_complete(now, passing.unit);
+            }
+            return None;
+        }
         let (context, payload, missing) = if assembly.is_complete() {
             let payload = assembly.payload();
             (output.deliver(passing, payload.len(), assembly.repaired), payload, vec![])
@@ -274,5 +282,7 @@ impl Playout {
     }
 }
 
+/// What begins to come later than this after it was due is late. The map of the clocks and timers are wrong by as much at times.
+const IN_TIME: Duration = Duration::from_millis(20);
 /// A unit is never due later than this after one latency from now, nor this long ago when it comes.
 const MAX_SKEW: Duration = Duration::from_secs(10);

@@ -99,6 +99,21 @@ fn a_missing_unit_is_skipped_and_late_when_it_comes_and_lost_when_it_does_not() 
 }
 
 #[test]
+fn what_begins_to_come_after_its_time_is_late_though_nothing_overtook_it() {
+    let mut bench = Bench::new();
+    // Due at 110, 120 and 130 ms; the last is what a link held and lets go.
+    bench.part(ms(125), 0, 0, true).unwrap();
+    assert_eq!(bench.out(ms(125)), [0], "a timer is as wrong as that");
+    bench.part(ms(700), 1, 0, true).unwrap();
+    bench.part(ms(700), 2, 0, false).unwrap();
+    assert_eq!(bench.out(ms(700)), [0; 0]);
+    let counters = bench.counters();
+    assert_eq!((counters.delivered, counters.late, counters.latest), (1, 1, Duration::from_millis(580)));
+    bench.out(ms(2_000));
+    assert_eq!((bench.counters().lost, bench.playout.held()), (1, 0));
+}
+
+#[test]
 fn a_keyframe_is_asked_for_once_a_second_until_one_comes() {
     let mut bench = Bench::new();
     for unit in [0, 1, 3] {
