@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def original():
 
 @pytest.fixture
 def disk(original, tmp_path):
-    return machine.Disk(original, tmp_path / "disk.img")
+    return machine.Disk.copy(original, tmp_path / "disk.img")
 
 
 @pytest.fixture(scope="session")
@@ -24,23 +25,31 @@ def binaries():
     return Path(os.environ["BINARIES"]).resolve()
 
 
-@pytest.fixture(scope="session")
-def unit(binaries, tmp_path_factory):
-    """A unit that is set up, switched on, and on the air."""
+@contextlib.contextmanager
+def a_unit(binaries, folder, **more):
+    """A unit that is set up, with all that is outside of it."""
     import gateway
     import rig
 
-    folder = tmp_path_factory.mktemp("unit")
     yaml = Path(os.environ.get("RIG_YAML", HERE / "qemu.yaml"))
-    built = rig.Unit(folder / "unit", machine.folder().resolve() / "unit" / "disk.img", yaml)
+    built = rig.Unit(folder / "unit", machine.folder().resolve() / "unit" / "disk.img", yaml, **more)
     built.gateway = gateway.Gateway(folder / "gateway", binaries)
     built.update = rig.Update(built, machine.folder().resolve() / "updates")
-    built.set_up()
-    built.power.on()
-    yield built
-    built.close()
-    built.gateway.stop()
-    built.update.served.stop()
+    try:
+        built.set_up()
+        yield built
+    finally:
+        built.close()
+        built.gateway.stop()
+        built.update.served.stop()
+
+
+@pytest.fixture(scope="session")
+def unit(binaries, tmp_path_factory):
+    """A unit that is set up, switched on, and on the air."""
+    with a_unit(binaries, tmp_path_factory.mktemp("unit")) as built:
+        built.power.on()
+        yield built
 
 
 @pytest.fixture(name="gateway")

@@ -13,11 +13,20 @@ PATIENCE_S = 300
 
 
 class Disk:
-    """A copy of the disk, to be damaged before a start."""
+    """The disk of a machine that does not run: what is on it, and how it is damaged before a start."""
 
-    def __init__(self, original: Path, path: Path):
-        subprocess.run(["cp", "--sparse=always", original, path], check=True)
+    def __init__(self, path: Path):
         self.path = path
+
+    @classmethod
+    def copy(cls, original: Path, path: Path) -> "Disk":
+        disk = cls(path)
+        disk.be(original)
+        return disk
+
+    def be(self, original: Path) -> None:
+        """Holds what another disk holds from now on."""
+        subprocess.run(["cp", "--sparse=always", original, self.path], check=True)
 
     def partition(self, name: str) -> tuple[int, int]:
         """Where a partition begins, and how long it is, in bytes."""
