@@ -62,6 +62,9 @@ def test_its_boot_loaders_part_is_there(root):
         case "grub":
             mount = "/" + re.search(r"^grubenv=/(\w+)/", text, re.M)[1]
             assert (there / f"usr/lib/systemd/system/{mount.strip('/')}.mount").exists()
+            lines = (there / "usr/lib/systemd/system/rauc.service.d/grubenv.conf").read_text()
+            first = re.search(r"^Environment=PATH=/([^:]+):", lines, re.M)[1]
+            assert (there / first / "grub-editenv").stat().st_mode & 0o111
         case other:
             raise AssertionError(f"nobody knows {other}")
 
