@@ -24,6 +24,7 @@
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
 #   make rig            the same, and updates of other kinds, power cuts, full and damaged partitions, wrong clocks
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
+#   make rig-cut-points one update, recorded block by block, and cut off at 1,000 points of it; POINTS=5000 SEED=7
 #   make linksim-proof  that the link emulator does what its scenarios say
 #   make lint, fmt      check, or repair, how code is written
 #   make page           the gateway's web page
@@ -150,6 +151,11 @@ rig: rig-unit
 rig-cuts: RIG_ENV = $(if $(CUTS),CUTS='$(CUTS)') $(if $(SEED),SEED='$(SEED)')
 rig-cuts: rig-unit
 	$(IN_RIG) -s test_cuts.py
+
+.PHONY: rig-cut-points
+rig-cut-points: RIG_ENV = $(if $(POINTS),POINTS='$(POINTS)') $(if $(SEED),SEED='$(SEED)')
+rig-cut-points: rig-unit
+	$(IN_RIG) -s test_cut_points.py
 
 target/rig/venv/made: hil-tests/rig/requirements.txt
 	@hil-tests/setup rig

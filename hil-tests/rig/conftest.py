@@ -27,7 +27,7 @@ def binaries():
 
 @contextlib.contextmanager
 def a_unit(binaries, folder, **more):
-    """A unit that is set up, with all that is outside of it."""
+    """A unit that nobody has set up, with all that is outside of it."""
     import gateway
     import rig
 
@@ -36,7 +36,6 @@ def a_unit(binaries, folder, **more):
     built.gateway = gateway.Gateway(folder / "gateway", binaries)
     built.update = rig.Update(built, machine.folder().resolve() / "updates")
     try:
-        built.set_up()
         yield built
     finally:
         built.close()
@@ -48,6 +47,7 @@ def a_unit(binaries, folder, **more):
 def unit(binaries, tmp_path_factory):
     """A unit that is set up, switched on, and on the air."""
     with a_unit(binaries, tmp_path_factory.mktemp("unit")) as built:
+        built.set_up()
         built.power.on()
         yield built
 

@@ -64,26 +64,29 @@ class Image:
         return [name for name, (at, length) in self.regions.items() if write.touches(at, length)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Cut:
-    """The power failed when so many requests were answered."""
+    """The power failed when so many requests were answered: in order (0), or torn by the draw of this number."""
 
     after: int
-    torn: bool
+    draw: int = 0
 
     def __str__(self):
-        return f"{'torn' if self.torn else 'in order'}, after request {self.after}"
+        return f"cut after request {self.after}, {f'torn by draw {self.draw}' if self.draw else 'in order'}"
 
 
-def points(requests, count: int, seed: int, always) -> list[int]:
-    """Draws so many moments: numbers of requests that were answered. Before and after requests that `always` says are all drawn."""
-    chosen = {0, len(requests)}
+def draw_cuts(requests, count: int, seed: int, always) -> list[Cut]:
+    """Draws so many cuts, half of them torn. Each moment around a request that `always` says is among them, both ways."""
+    draw, moments = random.Random(seed), {0, len(requests)}
     for number, request in enumerate(requests):
         if always(request):
-            chosen |= {number, number + 1}
-    others = [number for number in range(len(requests)) if number not in chosen]
-    more = min(len(others), max(0, count - len(chosen)))
-    return sorted(chosen | set(random.Random(seed).sample(others, more)))
+            moments |= {number, number + 1}
+    others = [number for number in range(len(requests)) if number not in moments]
+    moments |= set(draw.sample(others, min(len(others), max(0, count // 2 - len(moments)))))
+    drawn = [Cut(moment, way) for moment in sorted(moments) for way in (0, 1)]
+    # Of a log with fewer moments than that, some are torn in many ways.
+    again = draw.choices(sorted(moments), k=max(0, count - len(drawn)))
+    return sorted([*drawn, *(Cut(moment, 2 + number) for number, moment in enumerate(again))])
 
 
 def torn(writes: list[tuple[int, Write]], draw: random.Random) -> list[tuple[int, Write]]:
@@ -95,25 +98,24 @@ def torn(writes: list[tuple[int, Write]], draw: random.Random) -> list[tuple[int
     return [(number, write) for number, write in left if write.data]
 
 
-def cuts(image: Image, requests, at: list[int], seed: int, look):
+def replay(image: Image, requests, cuts: list[Cut], seed: int, look):
     """Yields each cut while the image is as it is then; with what `look` sees as of the last flush, and as of the next one."""
     done, seen = -1, ()
-    for point in at:
-        flushed = next((number for number in range(point, 0, -1) if isinstance(requests[number - 1], Flush)), 0)
+    for cut in cuts:
+        flushed = next((number for number in range(cut.after, 0, -1) if isinstance(requests[number - 1], Flush)), 0)
         if flushed != done:
             for number, write in _writes(requests, max(done, 0), flushed):
                 image.write(number, write)
             done = flushed
-            following = next(
-                (number for number in range(done, len(requests)) if isinstance(requests[number], Flush)), len(requests)
-            )
+            ahead = range(done, len(requests))
             before = look()
-            with image.over(_writes(requests, done, following)):
+            with image.over(_writes(requests, done, next((n for n in ahead if isinstance(requests[n], Flush)), len(requests)))):
                 seen = before, look()
-        pending = _writes(requests, done, point)
-        for cut in Cut(point, torn=False), Cut(point, torn=True):
-            with image.over(torn(pending, random.Random(f"{seed} {point}")) if cut.torn else pending):
-                yield cut, *seen
+        left = _writes(requests, done, cut.after)
+        if cut.draw:
+            left = torn(left, random.Random(f"{seed} {cut.after} {cut.draw}"))
+        with image.over(left):
+            yield cut, *seen
 
 
 def _writes(requests, first: int, end: int) -> list[tuple[int, Write]]:

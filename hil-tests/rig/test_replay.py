@@ -68,10 +68,12 @@ def test_what_is_no_log_is_refused(tmp_path):
 def test_every_point_around_what_matters_is_drawn_and_the_rest_by_the_seed():
     requests = [Write(number * 512, bytes(512)) for number in range(100)]
     matters = lambda request: request.at == 50 * 512
-    drawn = replay.points(requests, 20, 7, matters)
-    assert len(drawn) == 20 and {0, 50, 51, 100} < set(drawn) and drawn == sorted(drawn)
-    assert drawn == replay.points(requests, 20, 7, matters) != replay.points(requests, 20, 8, matters)
-    assert len(replay.points(requests, 1000, 7, matters)) == 101
+    drawn = replay.draw_cuts(requests, 40, 7, matters)
+    assert len(drawn) == 40 and drawn == sorted(drawn) and len({cut.after for cut in drawn}) == 20
+    assert {replay.Cut(moment, way) for moment in (0, 50, 51, 100) for way in (0, 1)} < set(drawn)
+    assert drawn == replay.draw_cuts(requests, 40, 7, matters) != replay.draw_cuts(requests, 40, 8, matters)
+    # There are 101 moments.
+    assert len(set(replay.draw_cuts(requests, 1000, 7, matters))) == 1000
 
 
 def test_torn_is_what_was_not_flushed_at_whole_sectors_and_never_what_is_durable():
@@ -89,8 +91,9 @@ def test_a_disk_is_at_each_cut_what_was_written_by_then_and_no_more(tmp_path):
     image = replay.Image(path, {"first": (0, 512), "second": (512, 512)})
     look = lambda: (image.read(0, 1), image.read(512, 1))
     seen = {}
-    for cut, before, after in replay.cuts(image, requests, range(7), 1, look):
-        if not cut.torn:
+    every = replay.draw_cuts(requests, 100, 1, lambda request: True)
+    for cut, before, after in replay.replay(image, requests, every, 1, look):
+        if not cut.draw:
             seen[cut.after] = look()
         assert all(now in (was, will) for now, was, will in zip(look(), before, after))
     zero = b"\0"
@@ -162,16 +165,19 @@ def written(disk, tmp_path, name, change):
 def update(disk, tmp_path):
     """Its parts, as writes; and a judge of the disk before it."""
     boot, root = build(tmp_path, "new")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     before = Disk.copy(disk.path, tmp_path / "judged.img")
     parts = {
         "bad": written(disk, tmp_path, "esp", lambda it: it.environment(A_OK="0")),
         "root": written(disk, tmp_path, "root_a", lambda it: it.write("root_a", 0, root.read_bytes())),
         "boot": written(disk, tmp_path, "boot_a", lambda it: it.write("boot_a", 0, boot.read_bytes())),
         "good": written(disk, tmp_path, "esp", lambda it: it.environment(A_OK="1", ORDER="A B")),
-        "state": written(disk, tmp_path, "state", lambda it: it.erase("state")),
+        "anew": written(disk, tmp_path, "state", lambda it: it.fill("state", empty, owner={})),
+        "lost": written(disk, tmp_path, "state", lambda it: it.erase("state")),
     }
     image = replay.Image(before.path, regions(before))
-    return parts, Judge(image, [build(tmp_path, "old"), (boot, root)], KEPT, tmp_path), image
+    return parts, Judge(image, [build(tmp_path, "old"), (boot, root)], tmp_path), image
 
 
 def found(update, *order):
@@ -179,8 +185,8 @@ def found(update, *order):
     parts, judge, image = update
     requests = [request for part in order for request in (*parts[part], Flush())]
     # Of a long part, the middle says what all of it does.
-    points = replay.points(requests, 40, 1, lambda request: isinstance(request, Flush))
-    return {fault for cut, *seen in replay.cuts(image, requests, points, 1, judge.state) for fault in judge.faults(*seen)}
+    cuts = replay.draw_cuts(requests, 80, 1, lambda request: isinstance(request, Flush))
+    return {fault for _, *seen in replay.replay(image, requests, cuts, 1, judge.state) for fault in judge.faults(*seen)}
 
 
 def test_an_update_in_the_right_order_is_whole_at_every_point(update):
@@ -201,5 +207,7 @@ def test_a_boot_choice_that_does_not_wait_for_the_slot_is_found(update, order):
     assert any("root_a, which are not whole" in fault for fault in faults), faults
 
 
-def test_a_state_that_is_made_anew_is_found(update):
-    assert any("state" in fault for fault in found(update, "state"))
+@pytest.mark.parametrize("part, why", [("lost", "e2fsck -fy ends with 8"), ("anew", "settings/uplink.toml of state holds None")])
+def test_a_state_that_is_lost_or_made_anew_is_found(update, part, why):
+    faults = found(update, part)
+    assert any(why in fault for fault in faults), faults

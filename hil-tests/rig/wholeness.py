@@ -18,6 +18,8 @@ PARTITIONS = ("esp", "boot_a", "boot_b", "root_a", "root_b", "state")
 #: The table at the beginning of the disk and its copy at the end, in bytes.
 TABLE, COPY = 34 * 512, 33 * 512
 CHUNK = 1 << 20
+#: What `state` keeps for ever once it is there.
+STAYS = ("machine-id",)
 #: With two slots of one try each, the third begins anew.
 STARTS = 3
 
@@ -31,14 +33,15 @@ def regions(disk: Disk) -> dict[str, tuple[int, int]]:
 class Judge:
     """Judges an image as it changes; what did not change is not judged again.
 
-    `builds` are images of a boot partition and of the root that belongs to it; `kept` is what `state` must always hold.
+    `builds` are images of a boot partition and of the root that belongs to it. What `state` holds at first is what a set-up left in
+    it, and has to stay.
     """
 
-    def __init__(self, image: Image, builds: list[tuple[Path, Path]], kept: dict[str, bytes], scratch: Path):
-        self._image, self._kept, self._scratch, self._disk = image, kept, scratch, Disk(image.path)
+    def __init__(self, image: Image, builds: list[tuple[Path, Path]], scratch: Path):
+        self._image, self._scratch, self._disk = image, scratch, Disk(image.path)
         self._builds = [[part.read_bytes() for part in build] for build in builds]
         self._known: dict[tuple, object] = {}
-        self._table_at_first, (self._efi, self._grub_cfg) = self._table(), self._boot_loader()
+        self._table_at_first, (self._efi, self._grub_cfg), self._set_up = self._table(), self._boot_loader(), self.state()
 
     def faults(self, before, after) -> list[str]:
         """What is wrong, given what `state` was at the flush before this moment, and is at the next."""
@@ -120,9 +123,12 @@ class Judge:
     def _repaired(self) -> dict[str, bytes] | str:
         image, files = self._scratch / "state.img", self._scratch / "state"
         image.write_bytes(self._image.region("state"))
-        repair = subprocess.run(["e2fsck", "-p", image], capture_output=True, text=True)
-        if repair.returncode > 1:
-            return f"e2fsck -p ends with {repair.returncode}: {repair.stdout}{repair.stderr}"
+        for way in "-p", "-fy":
+            repair = subprocess.run(["e2fsck", way, image], capture_output=True, text=True)
+            if repair.returncode < 4:
+                break
+        else:
+            return f"e2fsck {way} ends with {repair.returncode}: {repair.stdout}{repair.stderr}"
         shutil.rmtree(files, ignore_errors=True)
         files.mkdir()
         subprocess.run(["debugfs", "-R", f"rdump / {files}", image], check=True, capture_output=True)
@@ -133,10 +139,9 @@ class Judge:
         if isinstance(now, str):
             return f"state: {now}"
         before, after = (files if isinstance(files, dict) else {} for files in (before, after))
-        for path, content in self._kept.items():
-            if now.get(path) != content:
-                return f"{path} of state holds {now.get(path)}"
-        for path in {*now, *before, *after}:
-            if now.get(path) not in (before.get(path), after.get(path)):
-                return f"{path} of state holds {now.get(path)}; before {before.get(path)}, then {after.get(path)}"
+        stays = {**self._set_up, **{path: before[path] for path in STAYS if before.get(path)}}
+        for path in {*now, *before, *after, *stays}:
+            allowed = [stays[path]] if path in stays else [before.get(path), after.get(path)]
+            if now.get(path) not in allowed:
+                return f"{path} of state holds {now.get(path)}, must be {' or '.join(map(str, allowed))}"
         return None
