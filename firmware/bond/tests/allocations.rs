@@ -105,11 +105,13 @@ fn coded_repair_asks_the_allocator_for_nothing_either() {
 }
 
 #[test]
-fn a_recording_beside_it_costs_the_gateway_nothing_more_and_the_unit_next_to_nothing() {
+fn a_recording_beside_it_costs_both_ends_next_to_nothing() {
     let recording = Some(Duration::from_secs(3));
     let (outcome, counts) = play(60, 300, 0, recording);
     assert!(outcome.recorded > 19_000, "{} recorded", outcome.recorded);
-    assert!(counts.gateway == 0 && counts.sender < outcome.units / 100, "{} {}", counts.sender, counts.gateway);
+    // Of 3 s of units there are now and then more at once than ever before.
+    assert!(counts.gateway < outcome.units / 1_000, "{} of {}", counts.gateway, outcome.units);
+    assert!(counts.sender < outcome.units / 100, "{} of {}", counts.sender, outcome.units);
 }
 
 #[test]

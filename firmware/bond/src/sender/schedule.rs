@@ -18,6 +18,8 @@ pub(crate) struct Candidate {
     pub(crate) link: LinkId,
     /// When it can take a packet.
     pub(crate) free: Instant,
+    /// When it can take one with what was lost.
+    pub(crate) early: Instant,
     /// From leaving to arriving, in microseconds.
     pub(crate) delay: i64,
     pub(crate) pace: Bitrate,
@@ -81,7 +83,8 @@ pub(crate) fn pick(
     while let Some((source, chunk)) = chunks.next() {
         let mut from = chunk.range.start;
         loop {
-            if steps == steps_at_most || links.iter().all(|link| link.free > now) {
+            let leaves = |link: &Candidate| if matches!(source, Source::Again(_)) { link.early } else { link.free };
+            if steps == steps_at_most || links.iter().all(|link| leaves(link) > now) {
                 return None;
             }
             steps += 1;
@@ -106,11 +109,13 @@ pub(crate) fn pick(
             {
                 break;
             }
-            if best.free <= now {
+            if leaves(best) <= now {
                 return Some(Pick { link: best.link, source, from });
             }
             let size = left.min(best.room);
-            best.free += best.pace.time_for(u64::from(size + PACKET_OVERHEAD));
+            let sending = best.pace.time_for(u64::from(size + PACKET_OVERHEAD));
+            best.free += sending;
+            best.early += sending;
             best.sent += 1;
             from += size;
             if from >= chunk.range.end {
@@ -203,6 +208,7 @@ mod tests {
             Self {
                 link,
                 free: Instant::ZERO,
+                early: Instant::ZERO,
                 delay: 0,
                 pace: Bitrate::ZERO,
                 capacity: Bitrate::ZERO,
@@ -225,7 +231,7 @@ mod tests {
     fn link(id: u8, free_ms: u64, delay_ms: i64, kbps: u64) -> Candidate {
         let pace = Bitrate::from_kbps(kbps);
         let free = Instant::from_millis(free_ms);
-        Candidate { free, delay: delay_ms * 1_000, pace, capacity: pace, ..Candidate::idle(LinkId(id)) }
+        Candidate { free, early: free, delay: delay_ms * 1_000, pace, capacity: pace, ..Candidate::idle(LinkId(id)) }
     }
 
     #[test]
@@ -235,6 +241,18 @@ mod tests {
         assert_eq!(pick(now, &mut [link(0, 3, 10, 8_000), link(1, 0, 40, 8_000)], &store, RULES, None), None);
         let sooner = pick(now, &mut [link(0, 50, 10, 8_000), link(1, 0, 40, 8_000)], &store, RULES, None).unwrap();
         assert_eq!((sooner.link, sooner.from), (LinkId(1), 0));
+    }
+
+    #[test]
+    fn only_what_was_lost_goes_ahead_of_the_pace() {
+        let mut store = store(1_000);
+        let early = Candidate { early: Instant::ZERO, ..link(0, 40, 10, 300) };
+        let picked = |store: &Store| pick(Instant::ZERO, &mut [early], store, RULES, None).map(|pick| pick.source);
+        assert_eq!(picked(&store), None);
+        let chunk = store.waiting_first()[0].clone();
+        store.take_first(0, &chunk.range);
+        store.send_again(Again::Repair, Some(LinkId(0)), &chunk);
+        assert_eq!(picked(&store), Some(Source::Again(0)));
     }
 
     #[test]

@@ -178,7 +178,8 @@ impl Session {
     pub(super) fn next_ready(&self, now: Instant, store: &Store) -> Option<Instant> {
         let probing = |path: &&Path| path.is_probing() && path.is_usable();
         let any = !store.is_idle() || store.has_copies() || self.coding.is_owed();
-        let ready = |path: &Path| path.ready_at(now);
+        let again = !store.waiting_again().is_empty();
+        let ready = |path: &Path| if again { path.ready_early_at(now) } else { path.ready_at(now) };
         self.paths.values().filter(|path| any && path.is_usable() || probing(path)).map(ready).min()
     }
 
@@ -195,6 +196,7 @@ impl Session {
         let candidate = |(link, path): (&LinkId, &Path)| Candidate {
             link: *link,
             free: path.ready_at(now),
+            early: path.ready_early_at(now),
             delay: path.expected_delay(now) - offset,
             pace: path.pace(now),
             capacity: path.capacity.estimate(now),

@@ -2,7 +2,8 @@
 //!
 //! A queue of ours rises by a fifth of the time at most while a path is paced a fifth above its rate, and falls as slowly. Delay
 //! that goes up and down faster than that, again and again, is the path's own: a busy cell, Wi-Fi. What a modem holds and
-//! lets go is a single swing, and a rate that falls is a rise without a fall.
+//! lets go is a single swing, and a rate that falls is a rise without a fall. A path that was taken for faster than it is gets
+//! bursts, and rests in between, and its queue swings as widely: but it falls only while little is sent.
 
 use std::time::Duration;
 
@@ -16,13 +17,34 @@ pub(crate) struct Swing {
     pub(crate) wide: Duration,
 }
 
+/// A packet that arrived.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    at: Instant,
+    /// In microseconds.
+    delay: i64,
+    /// How many came before it.
+    packets: u32,
+}
+
+/// From one turn of the delay to the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Leg {
+    /// In microseconds; zero where it was not steep.
+    by: i64,
+    /// Packets that left in a second meanwhile.
+    rate: f64,
+}
+
 /// Turns of the delay.
 #[derive(Debug, Default)]
 pub(crate) struct Swings {
-    /// The outermost delay since the last turn, in microseconds, and when it was.
-    least: Option<(Instant, i64)>,
-    most: Option<(Instant, i64)>,
+    /// The outermost delay since the last turn.
+    least: Option<Point>,
+    most: Option<Point>,
+    packets: u32,
     rising: bool,
+    rise: Leg,
     /// Steep falls and rises in this and in the last second: how many, and their sum in microseconds.
     counted: [(u32, i64); 2],
     since: Instant,
@@ -35,22 +57,24 @@ pub(crate) struct Swings {
 impl Swings {
     /// Takes in the delay of a packet by when it arrived.
     pub(crate) fn on_sample(&mut self, at: Instant, delay: i64) {
+        self.packets = self.packets.wrapping_add(1);
+        let point = Point { at, delay, packets: self.packets };
         let (Some(least), Some(most)) = (self.least, self.most) else {
-            (self.least, self.most, self.since) = (Some((at, delay)), Some((at, delay)), at);
+            (self.least, self.most, self.since) = (Some(point), Some(point), at);
             return;
         };
         if self.rising {
-            if delay >= most.1 {
-                self.most = Some((at, delay));
-            } else if most.1 - delay >= TURN {
-                self.on_turn(least, most);
-                (self.rising, self.least) = (false, Some((at, delay)));
+            if delay >= most.delay {
+                self.most = Some(point);
+            } else if most.delay - delay >= TURN {
+                self.rise = leg(least, most);
+                (self.rising, self.least) = (false, Some(point));
             }
-        } else if delay <= least.1 {
-            self.least = Some((at, delay));
-        } else if delay - least.1 >= TURN {
-            self.on_turn(most, least);
-            (self.rising, self.most) = (true, Some((at, delay)));
+        } else if delay <= least.delay {
+            self.least = Some(point);
+        } else if delay - least.delay >= TURN {
+            self.on_fall(leg(most, least));
+            (self.rising, self.most) = (true, Some(point));
         }
         if at.since(self.since) >= PERIOD {
             self.since = at;
@@ -63,12 +87,14 @@ impl Swings {
         }
     }
 
-    /// The delay went from one to the other and turned.
-    fn on_turn(&mut self, from: (Instant, i64), to: (Instant, i64)) {
-        // However far: a gateway may say what it likes.
-        let by = (to.1 - from.1).abs().min(FAR);
-        if by as f64 >= STEEP * to.0.since(from.0).as_micros() as f64 {
-            let (count, sum) = &mut self.counted[0];
+    /// The delay rose, and fell again.
+    fn on_fall(&mut self, fall: Leg) {
+        let rise = std::mem::take(&mut self.rise);
+        if fall.rate < rise.rate * FED {
+            return;
+        }
+        let (count, sum) = &mut self.counted[0];
+        for by in [rise.by, fall.by].into_iter().filter(|by| *by > 0) {
             (*count, *sum) = (*count + 1, *sum + by);
         }
     }
@@ -89,10 +115,21 @@ impl Swings {
     }
 }
 
+fn leg(from: Point, to: Point) -> Leg {
+    let (change, taken) = (to.delay - from.delay, to.at.since(from.at).as_micros() as i64);
+    // However far: a gateway may say what it likes.
+    let by = change.abs().min(FAR);
+    let steep = by as f64 >= STEEP * taken as f64;
+    let leaving = (taken - change).max(1) as f64 / 1e6;
+    Leg { by: if steep { by } else { 0 }, rate: f64::from(to.packets.wrapping_sub(from.packets)) / leaving }
+}
+
 /// Less is what any cell does, in microseconds.
 const TURN: i64 = 30_000;
 /// Of the time that it takes.
 const STEEP: f64 = 0.25;
+/// Of what left while the delay rose, what leaves while it falls where no queue of ours is what falls.
+const FED: f64 = 0.5;
 /// In microseconds.
 const FAR: i64 = 1_000_000;
 const PERIOD: Duration = Duration::from_secs(1);
@@ -111,12 +148,16 @@ const MOST: Duration = Duration::from_millis(200);
 mod tests {
     use super::*;
 
-    /// The size after ten seconds of a delay that depends on the time in ms.
+    impl Swings {
+        fn on_sent(&mut self, sent_ms: u64, delay_ms: i64) {
+            self.on_sample(Instant::from_millis(sent_ms).offset_micros(delay_ms * 1_000), delay_ms * 1_000);
+        }
+    }
+
+    /// The size after ten seconds of a delay that depends on when a packet was sent, both in ms.
     fn size(delay_ms: impl Fn(u64) -> i64) -> u128 {
         let mut swings = Swings::default();
-        for ms in (0..10_000).step_by(5) {
-            swings.on_sample(Instant::from_millis(ms), delay_ms(ms) * 1_000);
-        }
+        (0..10_000).step_by(5).for_each(|ms| swings.on_sent(ms, delay_ms(ms)));
         swings.size().size.as_millis()
     }
 
@@ -137,7 +178,7 @@ mod tests {
         let mut swings = Swings::default();
         let mut wide_at = |from: u64, seconds: u64, by: u64| {
             for ms in (from..from + seconds * 1_000).step_by(5) {
-                swings.on_sample(Instant::from_millis(ms), triangle(ms, by, 150) * 1_000);
+                swings.on_sent(ms, triangle(ms, by, 150));
             }
             swings.size().wide > Duration::ZERO
         };
@@ -148,6 +189,21 @@ mod tests {
         assert!(wide_at(34_000, 3, 150), "after a moment without it counts at once");
         assert!(!wide_at(37_000, 10, 0));
         assert!(!wide_at(47_000, 4, 150));
+    }
+
+    #[test]
+    fn a_queue_of_bursts_is_no_swing() {
+        let mut swings = Swings::default();
+        for second in 0..10 {
+            for burst in [0, 500] {
+                // 100 ms at three times the rate of the path, and nothing until its queue is gone.
+                for sent in (0..100).chain((100..500).step_by(50)) {
+                    let delay = if sent < 100 { 2 * sent as i64 } else { (300 - sent as i64).max(0) };
+                    swings.on_sent(second * 1_000 + burst + sent, delay);
+                }
+            }
+        }
+        assert_eq!(swings.size(), Swing::default());
     }
 
     #[test]
