@@ -1,7 +1,7 @@
 # The front door. Each target does its own set-up and can be the first one called.
 #
 #   make demo           a live picture over emulated links into a browser; SOURCE= SCENARIO= SIZE= RATE= PORT=
-#                       LATENCY_MS= RECORD= HEADROOM= change it
+#                       LATENCY_MS= RECORD= HEADROOM= MODEMS=no change it
 #   make test           every test but the smoke test
 #   make fuzz           everything that reads bytes from outside, for long; CASES= and SEED= play a run again
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
@@ -50,7 +50,8 @@ DEMO_FLAGS := \
 	$(if $(PORT),--port $(PORT)) \
 	$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS)) \
 	$(if $(RECORD),--record '$(RECORD)') \
-	$(if $(HEADROOM),--headroom $(HEADROOM))
+	$(if $(HEADROOM),--headroom $(HEADROOM)) \
+	$(if $(filter no,$(MODEMS)),--no-modems)
 PAGE := services/gateway/page
 SMOKE := hil-tests/smoke
 

@@ -1,7 +1,8 @@
 """A modem that speaks 3GPP TS 27.007 over a socket, as much of it as ModemManager's generic plugin asks for.
 
 `at_modem.py NAME` listens on the abstract socket NAME, which is the modem's port, and reads what becomes of it from its
-standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": "1234", "sim": false, "registered": false}.
+standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": "1234", "sim": false, "registered": false};
+and, before ModemManager asks for them, {"imei": "…", "iccid": "…", "imsi": "…", "operator": "…"}.
 
 It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock them: {"refuses_bands": true} takes no other bands,
 {"served_on": [7]} says which are heard where it is.
@@ -15,7 +16,7 @@ import socket
 import sys
 
 #: A SIM that exists nowhere: 001 is the test network's country.
-IMSI, ICCID, IMEI = "001010123456789", "8949000000000000014", "490154203237518"
+IMSI, ICCID, IMEI, OPERATOR = "001010123456789", "8949000000000000014", "490154203237518", "Testnetz"
 
 #: Of LTE, by number.
 BANDS = [3, 7, 20]
@@ -28,8 +29,10 @@ def mask(bands):
 class Modem:
     def __init__(self):
         self.world = {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": None, "tries": 3, "sim": True, "registered": True,
-                      "silent_call": False, "imei": IMEI, "refuses_bands": False, "roaming": False, "served_on": BANDS}
+                      "silent_call": False, "imei": IMEI, "iccid": ICCID, "imsi": IMSI, "operator": OPERATOR,
+                      "refuses_bands": False, "roaming": False, "served_on": BANDS}
         self.radio_on = True
+        self.operator_in_letters = True
         self.bands = mask(BANDS)
         self.contexts = {"1": '"IP","internet"'}
         self.register_reports = {"CREG": 0, "CGREG": 0, "CEREG": 0}
@@ -116,19 +119,30 @@ class Modem:
             told = [which for which, how in self.register_reports.items() if how and self.served != was_served]
             return ["OK", *(f"+{which}: {self.registered}" for which in told)]
 
+        def network(how):
+            self.operator_in_letters = how == "0" if how else self.operator_in_letters
+            imsi, operator = world["imsi"], world["operator"]
+            if not self.served:
+                return ["+COPS: 0"]
+            return [f'+COPS: 0,0,"{operator}",7' if self.operator_in_letters else f'+COPS: 0,2,"{imsi[:5]}",7']
+
+        def name_operators(how):
+            self.operator_in_letters = how == "0"
+            return []
+
         def define(number, context):
             self.contexts[number] = context
             return []
 
         def crsm(what):
             if what.startswith("176,12258"):
-                digits = ICCID.ljust(20, "F")
+                digits = world["iccid"].ljust(20, "F")
                 swapped = "".join(digits[i + 1] + digits[i] for i in range(0, 20, 2))
                 return [f'+CRSM: 144,0,"{swapped}"']
             if what.startswith("176,28589"):
                 return ['+CRSM: 144,0,"00000002"']
             if what.startswith("176,28486"):
-                return ['+CRSM: 144,0,"00' + b"Testnetz".hex().upper().ljust(32, "F") + '"']
+                return ['+CRSM: 144,0,"00' + world["operator"].encode("ascii").hex().upper().ljust(32, "F") + '"']
             return ["+CRSM: 106,130"]
 
         return [
@@ -142,15 +156,16 @@ class Modem:
             (r"\+GCAP", lambda: ["+GCAP: +CGSM,+DS,+ES"]),
             (r"\+CPIN\?", cpin),
             (r'\+CPIN="?(\d+)"?', enter),
-            (r"\+CIMI", lambda: with_sim([IMSI])),
-            (r"\+C?CCID\??|\+ICCID", lambda: with_sim([f"+CCID: {ICCID}"])),
+            (r"\+CIMI", lambda: with_sim([world["imsi"]])),
+            (r"\+C?CCID\??|\+ICCID", lambda: with_sim([f"+CCID: {world['iccid']}"])),
             (r"\+CRSM=(.*)", lambda what: with_sim(crsm(what))),
             (r"\+CFUN\?", lambda: [f"+CFUN: {int(self.radio_on)}"]),
             (r"\+CFUN=(\d).*", switch),
             (r"\+(CREG|CGREG|CEREG)=\?", lambda which: [f"+{which}: (0-2)"]),
             (r"\+(CREG|CGREG|CEREG)=(\d)", report),
             (r"\+(CREG|CGREG|CEREG)\?", registration),
-            (r"\+COPS=3,[02];\+COPS\?|\+COPS\?", lambda: ['+COPS: 0,2,"00101",7'] if self.served else ["+COPS: 0"]),
+            (r"(?:\+COPS=3,([02]);)?\+COPS\?", network),
+            (r"\+COPS=3,([02])", name_operators),
             (r"\+COPS=.*", lambda: []),
             (r"\+CSQ", lambda: [f"+CSQ: {world['csq']},99"]),
             (r"\+CESQ=\?", lambda: ["+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-34,255),(0-34,255),(0-97,255)"]),

@@ -8,7 +8,7 @@
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { Checks, sleep } from './lib/checks.mjs';
+import { Checks, sleep, until } from './lib/checks.mjs';
 import { advance, Page } from './lib/page.mjs';
 
 /** The gateway's status. */
@@ -41,8 +41,9 @@ export async function checkPlayback(checks, page, frameRate) {
   checks.claim('sound is decoded', soundAfter > soundBefore, `${soundBefore} then ${soundAfter} bytes`);
 }
 
-/** One link fails for a while: its row turns red, and up again after its return. */
-export async function checkOutage(checks, page, { link, verb, outageMs, screenshot }) {
+/** One link fails for a while: its row turns red, where it has a modem its signal falls, and it is up again after its return. */
+export async function checkOutage(checks, page, { link, verb, outageMs, screenshot, modem }) {
+  const before = modem ? await page.signal(link) : null;
   const failedAt = performance.now();
   await checks.attempt(`${link} is red after "${verb}"`, async () => {
     const took = await page.press(verb, link, ['suspect', 'silent'], 3000);
@@ -50,6 +51,12 @@ export async function checkOutage(checks, page, { link, verb, outageMs, screensh
   });
   await sleep(1500);
   checks.claim(`the button shows ${verb} as confirmed`, await page.isConfirmed(verb, link));
+  if (modem) {
+    await checks.attempt(`the modem of ${link} hears next to nothing`, async () => {
+      const edge = async () => ((await page.signal(link)) <= NEXT_TO_NOTHING_DBM ? page.signal(link) : null);
+      return `${before} then ${await until('its signal has fallen', outageMs, edge)} dBm`;
+    });
+  }
   if (screenshot) await page.screenshot(screenshot);
   await sleep(Math.max(0, outageMs - (performance.now() - failedAt)));
   await checks.attempt(`${link} is up again after "restore"`, async () => {
@@ -65,6 +72,8 @@ export function checkConsole(checks, page) {
 }
 
 const WATCH_MS = 5000;
+/** No link of the demonstration's walks falls so low while it carries. */
+const NEXT_TO_NOTHING_DBM = -115;
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { values, positionals } = parseArgs({

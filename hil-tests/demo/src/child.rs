@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sched::{CloneFlags, setns};
@@ -43,6 +43,11 @@ impl Running {
     /// What it writes to standard output, once.
     pub(crate) fn output(&mut self) -> Option<impl Read + Send + use<>> {
         self.child.stdout.take()
+    }
+
+    /// Its standard input, once, where its command has one.
+    pub(crate) fn input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// Its process id.

@@ -1,19 +1,26 @@
 //! `bondbox-demo`: the whole product on one machine, without hardware.
 //!
-//! It emulates the links of a scenario between two network namespaces, makes keys, and runs the gateway in one
-//! namespace and uplink and capture in the other, each under the settings of its real unit file: restarted, watched
-//! and stopped as systemd would. The gateway's page is reached at `http://localhost:PORT`. However this program ends,
-//! the kernel ends its children, and the emulator takes namespaces and devices with it.
+//! It emulates the links of a scenario between two network namespaces, makes keys, and runs the gateway in one namespace and
+//! uplink, capture, modems and panel in the other, each under the settings of its real unit file: restarted, watched and stopped
+//! as systemd would. Each link has an emulated modem on its AT port, which Debian's ModemManager serves on a bus of ours and whose
+//! signal follows the link. The panel's lights, keys and battery are files like the kernel's, on a page of their own; logind is
+//! played, so that a power-off ends the unit's services and nothing else. The gateway's page is reached at
+//! `http://localhost:PORT`, the panel at the port after it. However this program ends, the kernel ends its children, and the
+//! emulator takes namespaces and devices with it.
 
+mod bus;
 mod child;
 mod console;
 mod forward;
 mod life;
+mod modems;
 mod network;
 mod notify;
+mod panel;
 mod places;
 mod plan;
 mod policy;
+mod radio;
 mod report;
 mod service;
 mod supervisor;
@@ -44,6 +51,12 @@ struct Arguments {
     /// The page is at http://localhost:PORT.
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// The front panel is at http://localhost:PORT; without it, the port after the page's.
+    #[arg(long, value_name = "PORT")]
+    panel_port: Option<u16>,
+    /// Links without modems: ModemManager is not needed then.
+    #[arg(long)]
+    no_modems: bool,
     /// From the camera's unit to the gateway's output.
     #[arg(long, default_value_t = 1_000)]
     latency_ms: u32,

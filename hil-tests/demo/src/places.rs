@@ -8,6 +8,11 @@ pub(crate) fn unit_file(name: &str) -> PathBuf {
     repository().join(format!("overlay/usr/lib/systemd/system/bondbox-{name}.service"))
 }
 
+/// The emulated modem.
+pub(crate) fn at_modem() -> PathBuf {
+    repository().join("hil-tests/modems/at_modem.py")
+}
+
 /// The scenario for people to look at.
 pub(crate) fn default_scenario() -> PathBuf {
     repository().join("hil-tests/scenarios/demo.toml")

@@ -28,11 +28,17 @@ pub(crate) struct Plan {
     pub(crate) gateway_netns: String,
     /// The emulator's control socket.
     pub(crate) linksim_control: PathBuf,
+    /// Made devices of the panel.
+    pub(crate) devices: PathBuf,
+    /// Where its page is.
+    pub(crate) panel_port: u16,
+    /// Whether links have emulated modems.
+    pub(crate) modems: bool,
 }
 
 /// One service to supervise.
 pub(crate) struct ServicePlan {
-    /// `capture`, `uplink` or `gateway`.
+    /// `capture`, `uplink`, `modems`, `panel` or `gateway`.
     pub(crate) name: &'static str,
     /// Its binary.
     pub(crate) program: PathBuf,
@@ -40,6 +46,10 @@ pub(crate) struct ServicePlan {
     pub(crate) arguments: Vec<OsString>,
     /// Its network namespace.
     pub(crate) netns: String,
+    /// Whether it goes off with the unit.
+    pub(crate) of_unit: bool,
+    /// The address of its system's message bus.
+    pub(crate) bus: String,
 }
 
 impl Plan {
@@ -56,6 +66,9 @@ impl Plan {
             unit_netns: format!("bb-{}-unit", arguments.name),
             gateway_netns: format!("bb-{}-gw", arguments.name),
             linksim_control: run_dir.join("linksim.sock"),
+            devices: run_dir.join("devices"),
+            panel_port: arguments.panel_port.unwrap_or(arguments.port.saturating_add(1)),
+            modems: !arguments.no_modems,
             run_dir,
         })
     }
@@ -100,12 +113,44 @@ impl Plan {
             program,
             arguments: flags.0,
             netns: self.unit_netns.clone(),
+            of_unit: true,
+            bus: self.bus(),
         };
-        Ok(vec![
-            ServicePlan { netns: self.gateway_netns.clone(), ..unit("gateway", gateway, receiver) },
+        let gateway_netns = self.gateway_netns.clone();
+        let mut services = vec![
+            ServicePlan { netns: gateway_netns, of_unit: false, ..unit("gateway", gateway, receiver) },
             unit("uplink", uplink, sender),
             unit("capture", places::program("bondbox-capture")?, capture),
-        ])
+            unit("panel", places::program("bondbox-panel")?, self.panel()),
+        ];
+        if self.modems {
+            services.push(unit("modems", PathBuf::from("ip"), self.modem_service()?));
+        }
+        Ok(services)
+    }
+
+    fn panel(&self) -> Flags {
+        let mut panel = self.flags();
+        panel.pair("--sys", self.devices.join("sys")).pair("--dev", self.devices.join("dev"));
+        // Whoever moves the slider looks at the lights.
+        panel.pair("--gauge-every-ms", "500");
+        panel
+    }
+
+    /// Through `ip netns exec`, which mounts the sysfs that has the namespace's interfaces.
+    fn modem_service(&self) -> anyhow::Result<Flags> {
+        let mut modems = Flags(vec!["netns".into(), "exec".into()]);
+        modems.pair(&self.unit_netns, places::program("bondbox-modems")?).pair("--run-dir", &self.run_dir);
+        modems.pair("--bus", self.bus()).pair("--state", self.run_dir.join("modems"));
+        for link in &self.links {
+            modems.pair("--also", link);
+        }
+        Ok(modems)
+    }
+
+    /// The address of the demonstration's own message bus.
+    pub(crate) fn bus(&self) -> String {
+        format!("unix:path={}", self.run_dir.join("bus.sock").display())
     }
 
     fn flags(&self) -> Flags {
@@ -126,7 +171,7 @@ const BOND_PORT: u16 = 7000;
 struct Flags(Vec<OsString>);
 
 impl Flags {
-    fn pair(&mut self, flag: &str, value: impl Into<OsString>) -> &mut Self {
+    fn pair(&mut self, flag: impl Into<OsString>, value: impl Into<OsString>) -> &mut Self {
         self.0.extend([flag.into(), value.into()]);
         self
     }
@@ -149,7 +194,7 @@ fn make_key(program: &Path, path: &Path) -> anyhow::Result<String> {
 /// When one cannot be made.
 pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<()> {
     let _ = std::fs::remove_dir_all(&plan.run_dir);
-    for folder in [&plan.run_dir, &plan.logs] {
+    for folder in [&plan.run_dir, &plan.logs, &plan.run_dir.join("modems")] {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     Ok(())

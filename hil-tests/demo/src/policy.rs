@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_units_of_the_box_restart_in_time_and_have_a_watchdog() {
-        for name in ["capture", "uplink", "gateway"] {
+        for name in ["capture", "uplink", "modems", "panel", "gateway"] {
             let policy = Policy::load(&crate::places::unit_file(name)).unwrap();
             assert_eq!(policy.restart, Restart::Always, "{name}");
             assert!(policy.restart_pause <= Duration::from_millis(500), "{name}");

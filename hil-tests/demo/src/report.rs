@@ -30,7 +30,11 @@ pub(crate) struct Report<'a> {
     pub(crate) linksim_pid: u32,
     /// The links by name.
     pub(crate) links: &'a [String],
-    /// By name: capture, gateway, uplink.
+    /// The panel's page.
+    pub(crate) panel: &'a str,
+    /// What else runs: bus, ModemManager, emulated modems.
+    pub(crate) helpers: BTreeMap<String, u32>,
+    /// By name: capture, gateway, modems, panel, uplink.
     pub(crate) services: BTreeMap<&'static str, ServiceReport>,
 }
 

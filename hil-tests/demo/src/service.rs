@@ -41,7 +41,7 @@ impl Service {
         })
     }
 
-    /// `capture`, `uplink` or `gateway`.
+    /// As in its plan.
     pub(crate) fn name(&self) -> &'static str {
         self.plan.name
     }
@@ -69,6 +69,18 @@ impl Service {
     /// When [`tick`](Self::tick) has to be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.life.deadline()
+    }
+
+    /// Whether it goes off with the unit.
+    pub(crate) fn is_of_unit(&self) -> bool {
+        self.plan.of_unit
+    }
+
+    /// Has one that is over start with the next [`tick`](Self::tick).
+    pub(crate) fn start_again(&mut self, now: Instant) {
+        if self.life.state() == State::Over {
+            self.life = Life::new(self.life.policy().clone(), now);
+        }
     }
 
     /// Takes in what happened and does what is due.
@@ -126,6 +138,8 @@ impl Service {
             Some(watchdog) => command.env("WATCHDOG_USEC", watchdog.as_micros().to_string()),
             None => command.env_remove("WATCHDOG_USEC"),
         };
+        // The system's bus of a unit, and never that of this machine.
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", &self.plan.bus);
         command.env_remove("WATCHDOG_PID").env_remove("JOURNAL_STREAM");
         let mut running = Running::start(command, Some(&self.plan.netns), Signal::SIGKILL, &self.log)?;
         if let Some(output) = running.output() {

@@ -1,5 +1,6 @@
 //! The loop: waits for one thing, tells every service, until all are over.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
@@ -13,10 +14,13 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Uid;
 
 use crate::Arguments;
+use crate::bus::Bus;
 use crate::console::{say, show};
 use crate::forward::Door;
 use crate::life::State;
+use crate::modems::Modems;
 use crate::network::Network;
+use crate::panel::{Panel, Power, Wish};
 use crate::plan::{PAGE, Plan, STREAM, prepare};
 use crate::report::Report;
 use crate::service::Service;
@@ -33,8 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = Plan::new(arguments)?;
     let door = Door::open(arguments.port).with_context(|| format!("port {} for the page", arguments.port))?;
     prepare(&plan)?;
+    let bus = Bus::start(&plan)?;
+    let panel = Panel::start(&plan.devices, &plan.bus(), plan.panel_port)?;
     let network = Network::start(&plan)?;
-    let result = supervise(arguments, &plan, &signals, network, door);
+    let modems = plan.modems.then(|| Modems::start(&plan)).transpose()?;
+    let result = supervise(arguments, &plan, &signals, network, door, Beside { bus, panel, modems });
     std::fs::remove_dir_all(&plan.run_dir)?;
     result
 }
@@ -45,6 +52,7 @@ fn supervise(
     signals: &Signals,
     mut network: Network,
     door: Door,
+    mut beside: Beside,
 ) -> anyhow::Result<()> {
     let services = plan.services(arguments)?.into_iter();
     let now = Instant::now();
@@ -54,14 +62,21 @@ fn supervise(
     door.lead_to(&plan.gateway_netns, PAGE)?;
     let mut story = Story::new(arguments, plan, network.pid());
     let mut ending = None;
+    let mut power = Power::On;
     loop {
         let now = Instant::now();
+        power = switch(power, beside.panel.take_wish(), &mut services, now)?;
+        beside.panel.set_power(power)?;
         for service in &mut services {
             service.tick(now).with_context(|| service.name())?;
         }
-        story.tell(&services)?;
+        if let Some(modems) = &mut beside.modems {
+            modems.look()?;
+        }
+        story.tell(&services, beside.pids())?;
         let lost = if network.is_running()? {
-            services.iter().find(|service| service.state() == State::Over).map(Service::name)
+            let meant = |service: &Service| power != Power::On && service.is_of_unit();
+            services.iter().find(|service| service.state() == State::Over && !meant(service)).map(Service::name)
         } else {
             Some("linksim")
         };
@@ -72,7 +87,7 @@ fn supervise(
         if services.iter().all(|service| service.state() == State::Over) {
             break;
         }
-        wait(signals, &services, now)?;
+        wait(signals, &beside.panel, &services, now)?;
         match (signals.take_end()?, &ending) {
             (false, _) => {}
             (true, None) => {
@@ -89,6 +104,38 @@ fn supervise(
     ending.unwrap_or(Ok(()))
 }
 
+/// What runs beside network and services.
+struct Beside {
+    bus: Bus,
+    panel: Panel,
+    modems: Option<Modems>,
+}
+
+impl Beside {
+    fn pids(&self) -> BTreeMap<String, u32> {
+        let mut pids = self.modems.as_ref().map(Modems::pids).unwrap_or_default();
+        pids.insert("bus".into(), self.bus.pid());
+        pids
+    }
+}
+
+/// Has the services of the unit stop or start, as somebody wishes.
+fn switch(power: Power, wish: Option<Wish>, services: &mut [Service], now: Instant) -> io::Result<Power> {
+    let mut of_unit = services.iter_mut().filter(|service| service.is_of_unit());
+    match (power, wish) {
+        (Power::On, Some(Wish::Off)) => {
+            of_unit.try_for_each(|service| service.stop(now))?;
+            Ok(Power::Ending)
+        }
+        (Power::Ending, _) if of_unit.all(|service| service.state() == State::Over) => Ok(Power::Off),
+        (Power::Off, Some(Wish::On)) => {
+            of_unit.for_each(|service| service.start_again(now));
+            Ok(Power::On)
+        }
+        (power, _) => Ok(power),
+    }
+}
+
 /// Holds the name until this process ends, however it ends.
 fn claim(name: &str) -> anyhow::Result<UnixListener> {
     let address = SocketAddr::from_abstract_name(format!("bondbox-demo-{name}"))?;
@@ -101,12 +148,13 @@ fn stop(services: &mut [Service]) -> io::Result<()> {
 }
 
 /// Until a signal, a word from a service, or the next deadline.
-fn wait(signals: &Signals, services: &[Service], now: Instant) -> anyhow::Result<()> {
+fn wait(signals: &Signals, panel: &Panel, services: &[Service], now: Instant) -> anyhow::Result<()> {
     let deadline = services.iter().filter_map(Service::deadline).min();
     let time = deadline.map_or(LONGEST_WAIT, |deadline| deadline.saturating_duration_since(now).min(LONGEST_WAIT));
     // Rounded up, so that the deadline has passed when we return.
     let time = PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-    let sources = services.iter().map(|service| service.notifications().as_fd()).chain([signals.as_fd()]);
+    let sources =
+        services.iter().map(|service| service.notifications().as_fd()).chain([signals.as_fd(), panel.as_fd()]);
     let mut sources: Vec<_> = sources.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     match poll(&mut sources, time) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -149,6 +197,7 @@ impl AsFd for Signals {
 struct Story<'a> {
     plan: &'a Plan,
     page: String,
+    panel: String,
     stream: String,
     linksim_pid: u32,
     told: Option<serde_json::Value>,
@@ -159,13 +208,16 @@ impl<'a> Story<'a> {
     fn new(arguments: &Arguments, plan: &'a Plan, linksim_pid: u32) -> Self {
         let page = format!("http://localhost:{}/", arguments.port);
         let stream = format!("{page}live/{STREAM}.ts");
-        Self { plan, page, stream, linksim_pid, told: None, welcomed: false }
+        let panel = format!("http://localhost:{}/", plan.panel_port);
+        Self { plan, page, panel, stream, linksim_pid, told: None, welcomed: false }
     }
 
     /// Writes `demo.json` when something changed, and once, when all is ready, where to look.
-    fn tell(&mut self, services: &[Service]) -> anyhow::Result<()> {
+    fn tell(&mut self, services: &[Service], helpers: BTreeMap<String, u32>) -> anyhow::Result<()> {
         let report = Report {
             page: &self.page,
+            panel: &self.panel,
+            helpers,
             stream: &self.stream,
             logs: &self.plan.logs,
             run_dir: &self.plan.run_dir,
@@ -189,13 +241,14 @@ impl<'a> Story<'a> {
     }
 
     fn welcome(&self) {
-        let (page, stream, links) = (&self.page, &self.stream, self.plan.links.join(", "));
+        let (page, panel, stream, links) = (&self.page, &self.panel, &self.stream, self.plan.links.join(", "));
         let (scenario, logs) = (self.plan.scenario.display(), self.plan.logs.display());
         let report = self.plan.run_dir.join("demo.json");
         let report = report.display();
         show(format_args!(
             "
   Picture, sound and links   {page}
+  The unit's front panel     {panel}
   Stream for VLC or ffplay   {stream}
   Links                      {links} ({scenario})
   Logs                       {logs}

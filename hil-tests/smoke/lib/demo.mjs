@@ -35,6 +35,7 @@ export class Demo {
     const report = JSON.parse(await readFile(this.#reportFile, 'utf8'));
     this.#pids.add(report.linksim_pid);
     for (const { pid } of Object.values(report.services)) if (pid) this.#pids.add(pid);
+    for (const pid of Object.values(report.helpers)) this.#pids.add(pid);
     this.#netns = [report.unit_netns, report.gateway_netns];
     return report;
   }

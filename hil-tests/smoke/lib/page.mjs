@@ -31,6 +31,17 @@ export class Page {
     return page;
   }
 
+  /** The browser that it is in. */
+  get browser() {
+    return this.#browser;
+  }
+
+  /** What the modem of a link says of its signal, in dBm, as shown. */
+  async signal(link) {
+    const text = await this.#page.getByTestId(`modem-${link}`).textContent({ timeout: 1000 });
+    return Number(/(-?\d+) dBm/.exec(text)?.[1] ?? Number.NaN);
+  }
+
   async close() {
     await this.#browser.close();
   }

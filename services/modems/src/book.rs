@@ -53,12 +53,18 @@ impl Book {
         &self.entries
     }
 
-    /// The modem whose bearer this interface carries, or would.
-    pub fn behind(&self, interface: &str) -> Option<(&Port, &Entry)> {
-        self.entries.iter().find(|(_, entry)| {
+    /// The modem whose bearer this interface carries, or would; else the one that is plugged into the link's port and has no
+    /// interface that ModemManager knows: it routes by itself, and ModemManager sees its AT port only.
+    pub fn behind(&self, port: &Port, interface: &str) -> Option<(&Port, &Entry)> {
+        let there = || self.entries.iter().filter(|(_, entry)| entry.gone.is_none());
+        let carries = |entry: &Entry| {
             let bearer = entry.modem.bearer.as_ref().map(|bearer| bearer.interface.as_str());
-            entry.gone.is_none() && (entry.modem.interface.as_deref() == Some(interface) || bearer == Some(interface))
-        })
+            entry.modem.interface.as_deref() == Some(interface) || bearer == Some(interface)
+        };
+        let beside = |entry: &Entry| entry.modem.interface.is_none() && entry.modem.bearer.is_none();
+        there()
+            .find(|(_, entry)| carries(entry))
+            .or_else(|| there().find(|(of_modem, entry)| *of_modem == port && beside(entry)))
     }
 
     /// Takes in what ModemManager shows; nothing, where it is not there. Gives those that came and those that went.
@@ -105,10 +111,11 @@ impl Book {
         }
     }
 
-    /// What has to be begun now: the port, the modem's object, and what.
+    /// What has to be begun now: the port, the modem's object, and what. A modem that `routes` by itself needs no bearer.
     pub fn next<'a>(
         &mut self,
         now: Instant,
+        routes: impl Fn(&Port) -> bool,
         place: impl Fn(&Port, &Modem) -> Option<&'a Place>,
     ) -> Vec<(Port, String, Action)> {
         let mut begun = Vec::new();
@@ -116,7 +123,7 @@ impl Book {
             if entry.gone.is_some() || entry.doing.is_some() || now < entry.not_before {
                 continue;
             }
-            let (action, reason) = entry.wish(place(port, &entry.modem));
+            let (action, reason) = entry.wish(routes(port), place(port, &entry.modem));
             if entry.failures == 0 || reason.is_some() {
                 entry.reason = reason;
             }
@@ -176,7 +183,7 @@ impl Entry {
     }
 
     /// What it is to do, or why it does no more.
-    fn wish(&self, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+    fn wish(&self, routes: bool, place: Option<&Place>) -> (Option<Action>, Option<String>) {
         let modem = &self.modem;
         let because = |reason: &str| (None, Some(reason.to_owned()));
         match modem.state {
@@ -188,7 +195,7 @@ impl Entry {
                 if modem.signal_rate != self.rate() {
                     return (Some(Action::Listen(self.rate())), None);
                 }
-                self.connect(place)
+                if routes { (None, None) } else { self.connect(place) }
             }
         }
     }
@@ -278,7 +285,7 @@ mod tests {
     }
 
     fn next(book: &mut Book, seconds: u64, place: &Place) -> Vec<Action> {
-        book.next(at(seconds), |_, _| Some(place)).into_iter().map(|(_, _, action)| action).collect()
+        book.next(at(seconds), |_| false, |_, _| Some(place)).into_iter().map(|(_, _, action)| action).collect()
     }
 
     fn reason(book: &Book) -> &str {
@@ -381,6 +388,31 @@ mod tests {
         assert!(reason(&book).contains("another network"));
         place.access.roaming = true;
         assert!(matches!(next(&mut book, 1, &place)[..], [Action::Connect { roaming: true, .. }]));
+    }
+
+    #[test]
+    fn a_modem_without_an_interface_of_its_own_is_behind_the_link_in_its_port() {
+        let mut book = Book::default();
+        let behind = |book: &Book, port: &str, interface: &str| book.behind(&Port::named(port), interface).is_some();
+        book.look(at(0), vec![modem(State::Registered)]);
+        assert!(behind(&book, "usb1-1", "usb0") && !behind(&book, "usb1-2", "usb1"));
+        book.look(at(1), vec![Modem { interface: Some("wwan0".into()), ..modem(State::Registered) }]);
+        assert!(behind(&book, "usb1-1", "wwan0") && !behind(&book, "usb1-1", "usb0"));
+    }
+
+    #[test]
+    fn a_modem_that_routes_by_itself_is_listened_to_and_not_connected() {
+        let (mut book, place) = (Book::default(), Place::default());
+        let next = |book: &mut Book, seconds| {
+            let begun = book.next(at(seconds), |of| *of == port(), |_, _| Some(&place));
+            begun.into_iter().map(|(_, _, action)| action).collect::<Vec<_>>()
+        };
+        book.look(at(0), vec![Modem { signal_rate: 0, ..modem(State::Registered) }]);
+        assert_eq!(next(&mut book, 0), [Action::Listen(1)]);
+        book.done(at(1), &port(), "/modem/0", &Action::Listen(1), None);
+        book.look(at(2), vec![modem(State::Registered)]);
+        assert_eq!(next(&mut book, 2), []);
+        assert_eq!(book.entries()[&port()].reason, None);
     }
 
     #[test]

@@ -52,6 +52,14 @@ pub enum Event {
     Full(Port),
 }
 
+impl Link {
+    /// Whether it has an address without a bearer of ours: what is behind it is a router.
+    pub fn routes_by_itself(&self) -> bool {
+        let addressed = self.interface.addresses.iter().any(bondbox_netlink::Address::is_global);
+        self.gone.is_none() && self.kind != LinkKind::Modem && addressed
+    }
+}
+
 impl Inventory {
     /// All of them.
     pub const fn links(&self) -> &BTreeMap<Port, Link> {
@@ -187,6 +195,18 @@ mod tests {
         // Between two looks it was pulled and plugged in again.
         assert_eq!(look(&mut inventory, 4, &[interface(3, "usb1-2"), interface(10, "usb1-1")]), [came("usb1-1")]);
         assert_eq!(look(&mut inventory, 5, &[interface(3, "usb1-2"), interface(10, "usb1-1")]), []);
+    }
+
+    #[test]
+    fn a_router_is_known_by_its_address() {
+        let mut inventory = Inventory::default();
+        let address = bondbox_netlink::Address { ip: "192.168.8.100".parse().unwrap(), prefix: 24 };
+        let addressed = Interface { addresses: vec![address], ..interface(2, "usb1-1") };
+        look(&mut inventory, 1, &[addressed, interface(3, "usb1-2")]);
+        let routes = |port: &str| inventory.links()[&Port::named(port)].routes_by_itself();
+        assert_eq!(["usb1-1", "usb1-2"].map(routes), [true, false]);
+        let modem = Link { kind: LinkKind::Modem, ..inventory.links()[&Port::named("usb1-1")].clone() };
+        assert!(!modem.routes_by_itself(), "its address came from a bearer");
     }
 
     #[test]

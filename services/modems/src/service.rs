@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::book::Book;
-use crate::inventory::{Event as Plugged, Inventory, Selection};
+use crate::inventory::{Event as Plugged, Inventory, Link, Selection};
 use crate::proof::Proof;
 use crate::recovery::Ladder;
 use crate::routes::{self, Bearer, Way};
@@ -196,10 +196,15 @@ impl<N: Network, D: Devices> Service<N, D> {
     async fn begin(&mut self) {
         let now = clock::now();
         let kept = self.ledger.kept();
-        let next = self.book.next(now, |port, modem| {
-            let iccid = modem.sim.as_ref().map(|sim| sim.iccid.as_str()).filter(|iccid| !iccid.is_empty());
-            kept.place(port.as_str(), iccid)
-        });
+        let links = self.inventory.links();
+        let next = self.book.next(
+            now,
+            |port| links.get(port).is_some_and(Link::routes_by_itself),
+            |port, modem| {
+                let iccid = modem.sim.as_ref().map(|sim| sim.iccid.as_str()).filter(|iccid| !iccid.is_empty());
+                kept.place(port.as_str(), iccid)
+            },
+        );
         for (port, path, action) in next {
             self.act(port, path, action).await;
         }
@@ -236,8 +241,8 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 
     /// What its bearer was given, by the port of the link that carries it.
-    fn bearer(&self, interface: &str) -> Option<Bearer> {
-        let (_, entry) = self.book.behind(interface)?;
+    fn bearer(&self, port: &Port, interface: &str) -> Option<Bearer> {
+        let (_, entry) = self.book.behind(port, interface)?;
         let bearer = entry.modem.bearer.as_ref()?;
         let mut given = Bearer::default();
         for family in &bearer.families {
@@ -250,8 +255,8 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 
     /// The SIM behind an interface, as far as its modem tells.
-    fn iccid(&self, interface: &str) -> Option<&str> {
-        let sim = self.book.behind(interface)?.1.modem.sim.as_ref()?;
+    fn iccid(&self, port: &Port, interface: &str) -> Option<&str> {
+        let sim = self.book.behind(port, interface)?.1.modem.sim.as_ref()?;
         (!sim.iccid.is_empty()).then_some(sim.iccid.as_str())
     }
 
@@ -281,7 +286,7 @@ impl<N: Network, D: Devices> Service<N, D> {
         let sims: Vec<(Port, Option<String>)> = self
             .inventory
             .present()
-            .map(|(port, link)| (port.clone(), self.iccid(&link.interface.name).map(str::to_owned)))
+            .map(|(port, link)| (port.clone(), self.iccid(port, &link.interface.name).map(str::to_owned)))
             .collect();
         self.ledger.count(now, &self.inventory, &sims);
         self.route(now).await;
@@ -290,7 +295,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     async fn route(&mut self, now: Instant) {
         let bearers: Vec<Option<Bearer>> =
-            self.inventory.present().map(|(_, link)| self.bearer(&link.interface.name)).collect();
+            self.inventory.present().map(|(port, link)| self.bearer(port, &link.interface.name)).collect();
         let ways: Vec<Way<'_>> = self
             .inventory
             .present()
@@ -298,7 +303,7 @@ impl<N: Network, D: Devices> Service<N, D> {
             .map(|((port, link), bearer)| Way {
                 interface: &link.interface,
                 slot: link.slot,
-                cost: self.ledger.usage(port.as_str(), self.iccid(&link.interface.name)).cost,
+                cost: self.ledger.usage(port.as_str(), self.iccid(port, &link.interface.name)).cost,
                 dead: self.proof.is_dead(now, &link.interface.name),
                 bearer: bearer.as_ref(),
             })

@@ -160,7 +160,10 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
         let by_port = format!("port:{}", link.port);
         let counted = link.iccid.as_deref().unwrap_or(&by_port);
         let data = state.data.iter().find(|data| data.iccid == counted);
-        let modem = state.modems.iter().find(|modem| modem.interface.as_deref() == Some(&link.name));
+        // One whose interface ModemManager does not know is beside the link, in its port.
+        let beside = |modem: &&modems::Modem| modem.interface.is_none() && modem.port == link.port;
+        let behind = state.modems.iter().find(|modem| modem.interface.as_deref() == Some(&link.name));
+        let modem = behind.or_else(|| state.modems.iter().find(beside));
         Link {
             name: &link.name,
             label: &link.label,
@@ -238,6 +241,18 @@ mod tests {
         assert_eq!(told(12)[0]["radio"]["rsrp_dbm"], -95.5);
         assert_eq!(told(12)[0]["data"]["bytes"], 7);
         assert_eq!(told(16)[0].get("radio"), None);
+    }
+
+    #[test]
+    fn a_modem_without_an_interface_of_its_own_is_that_of_the_link_in_its_port() {
+        let (_, mut state, _) = full(2);
+        for modem in &mut state.modems {
+            modem.interface = None;
+        }
+        state.modems[1].port = "usb2-1".into();
+        let told = serde_json::to_value(links(Instant::ZERO, &state)).unwrap();
+        assert_eq!(told[0]["network"]["technology"], "5G NR");
+        assert_eq!(told[1].get("network"), None);
     }
 
     /// Everything that a unit can say; `links` of them.

@@ -30,7 +30,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     fn link(&self, now: Instant, port: &Port, link: &Link) -> modems::Link {
         let interface = &link.interface;
-        let iccid = self.iccid(&interface.name);
+        let iccid = self.iccid(port, &interface.name);
         let place = self.ledger.kept().place(port.as_str(), iccid);
         let label = place.and_then(|place| place.label.clone());
         let named = || if link.model.is_empty() { port.to_string() } else { link.model.clone() };
@@ -44,7 +44,10 @@ impl<N: Network, D: Devices> Service<N, D> {
             state: self.link_state(now, link),
             addresses: global().map(|address| address.ip.to_string()).take(MOST_ADDRESSES).collect(),
             usage: self.ledger.usage(port.as_str(), iccid),
-            radio: self.book.behind(&interface.name).and_then(|(_, entry)| self.smoothed(now, entry, &interface.name)),
+            radio: self
+                .book
+                .behind(port, &interface.name)
+                .and_then(|(_, entry)| self.smoothed(now, entry, &interface.name)),
             iccid: iccid.map(str::to_owned),
         }
     }
