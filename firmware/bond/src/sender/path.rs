@@ -462,6 +462,7 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 const AHEAD: u64 = 4_500;
 /// Less says nothing about how much more a path takes.
 const LITTLE: Bitrate = Bitrate::from_kbps(500);
+/// A path that proved next to nothing may be as slow as that, and what leaves then waits in it.
 const AHEAD_AT_MOST: Duration = Duration::from_millis(200);
 /// Enough to tell a loss by what overtook it, however slow the path.
 const MIN_WINDOW: u64 = 8 * (MIN_DATAGRAM + IP_UDP) as u64;

@@ -190,22 +190,26 @@ impl Session {
         Some(delay_of(least - self.delays_from()?))
     }
 
-    fn candidates(&self, now: Instant) -> heapless::Vec<Candidate, MAX_LINKS> {
+    /// The links that may carry media; only where something was lost, `again`, is it asked when that may leave.
+    fn candidates(&self, now: Instant, again: bool) -> heapless::Vec<Candidate, MAX_LINKS> {
         let usable = self.paths.iter().filter(|(_, path)| path.is_usable());
         let offset = self.delays_from().unwrap_or(0);
-        let candidate = |(link, path): (&LinkId, &Path)| Candidate {
-            link: *link,
-            free: path.ready_at(now),
-            early: path.ready_early_at(now),
-            delay: path.expected_delay(now) - offset,
-            pace: path.pace(now),
-            capacity: path.capacity.estimate(now),
-            loss: path.loss(now),
-            round_trip: path.round_trip(),
-            usage: path.usage,
-            redundancy: path.is_for_redundancy(now),
-            sent: path.next_pn(),
-            room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
+        let candidate = |(link, path): (&LinkId, &Path)| {
+            let free = path.ready_at(now);
+            Candidate {
+                link: *link,
+                free,
+                early: if again { path.ready_early_at(now) } else { free },
+                delay: path.expected_delay(now) - offset,
+                pace: path.pace(now),
+                capacity: path.capacity.estimate(now),
+                loss: path.loss(now),
+                round_trip: path.round_trip(),
+                usage: path.usage,
+                redundancy: path.is_for_redundancy(now),
+                sent: path.next_pn(),
+                room: (path.mtu.datagram() - ENVELOPE_AND_FRAME) as u32,
+            }
         };
         usable.map(candidate).take(MAX_LINKS).collect()
     }

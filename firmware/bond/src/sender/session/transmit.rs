@@ -162,7 +162,7 @@ impl Sender {
             return None;
         }
         let session = self.session.as_mut()?;
-        let mut candidates = session.candidates(now);
+        let mut candidates = session.candidates(now, !self.store.waiting_again().is_empty());
         let mut hopeless = Hopeless::new();
         let rules = Rules { policy: self.config.policy, ahead: self.config.features.has(Feature::LookAhead) };
         // What links do in their first seconds is mostly a guess.
@@ -207,7 +207,7 @@ impl Sender {
     fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let repeat = self.store.next_copy()?.clone();
         let session = self.session.as_mut()?;
-        let link = pick_for_copy(now, &session.candidates(now), &repeat);
+        let link = pick_for_copy(now, &session.candidates(now, false), &repeat);
         if link.is_some() || repeat.deadline <= now {
             self.store.take_copy();
         }
