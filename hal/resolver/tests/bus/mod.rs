@@ -22,7 +22,7 @@ impl Bus {
         let config = folder.path().join("bus.conf");
         let listen = folder.path().join("bus").display().to_string();
         let _ = std::fs::remove_file(&listen);
-        std::fs::write(&config, CONFIG.replace("LISTEN", &listen)).unwrap();
+        std::fs::write(&config, CONFIG.replace("LISTEN", &format!("unix:path={listen}"))).unwrap();
         let mut daemon = Command::new("dbus-daemon")
             .args(["--nofork", "--print-address"])
             .arg(format!("--config-file={}", config.display()))
@@ -53,16 +53,4 @@ impl Drop for Bus {
     }
 }
 
-const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=LISTEN</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
+const CONFIG: &str = include_str!("bus.conf");

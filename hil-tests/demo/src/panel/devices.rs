@@ -38,9 +38,9 @@ impl Devices {
     pub(super) fn make(folder: &Path) -> io::Result<Self> {
         let (sys, dev) = (folder.join("sys"), folder.join("dev"));
         for (colour, function) in LIGHTS {
-            let light = format!("class/leds/{colour}:{function}");
+            let folder = light(&sys, colour, function);
             for (file, value) in [("trigger", "none"), ("delay_on", "0"), ("delay_off", "0")] {
-                put(&sys.join(&light).join(file), value)?;
+                put(&folder.join(file), value)?;
             }
         }
         put(&sys.join("class/input/event0/device/capabilities/key"), &capabilities(&[START, SELECT]))?;
@@ -84,11 +84,11 @@ impl Devices {
 
     /// As the service left them. It empties a file before it writes it: what says nothing now is as it was.
     pub(super) fn lights(&mut self) -> [Light; 3] {
-        for light in &mut self.lights {
-            let folder = self.sys.join(format!("class/leds/{}:{}", light.colour, light.function));
+        for shown in &mut self.lights {
+            let folder = light(&self.sys, shown.colour, shown.function);
             let number = |file| fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok();
-            light.on_ms = number("delay_on").unwrap_or(light.on_ms);
-            light.off_ms = number("delay_off").unwrap_or(light.off_ms);
+            shown.on_ms = number("delay_on").unwrap_or(shown.on_ms);
+            shown.off_ms = number("delay_off").unwrap_or(shown.off_ms);
         }
         self.lights
     }
@@ -97,7 +97,7 @@ impl Devices {
     pub(super) fn power_off(&mut self) -> io::Result<()> {
         while self.keys.read(&mut [0; 24]).is_ok_and(|read| read > 0) {}
         for (colour, function) in LIGHTS {
-            let folder = self.sys.join(format!("class/leds/{colour}:{function}"));
+            let folder = light(&self.sys, colour, function);
             for file in ["delay_on", "delay_off"] {
                 put(&folder.join(file), "0")?;
             }
@@ -116,6 +116,11 @@ pub(super) enum Key {
 
 pub(super) fn lock(devices: &Mutex<Devices>) -> MutexGuard<'_, Devices> {
     devices.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the kernel has a light.
+fn light(sys: &Path, colour: &str, function: &str) -> PathBuf {
+    sys.join(format!("class/leds/{colour}:{function}"))
 }
 
 /// Replaced in one step: whoever reads finds the old or the new.
