@@ -144,8 +144,8 @@ pub struct Modem {
     pub state: ModemState,
     /// Why it does not do more.
     pub reason: Option<String>,
-    /// Its link's interface, once connected.
-    pub interface: Option<String>,
+    /// Name of the link that it is part of: the one that its bearer goes over, or the one in its port where it routes by itself.
+    pub link: Option<String>,
     /// The SIM in it.
     pub sim: Option<Sim>,
     /// The network that serves it.
@@ -475,7 +475,7 @@ mod tests {
             equipment: text(),
             state: ModemState::Connected,
             reason: Some(text()),
-            interface: Some(text()),
+            link: Some(text()),
             sim: Some(Sim { iccid: text(), operator: text(), lock: Lock::Pin(Some(3)) }),
             network: Network {
                 operator: text(),

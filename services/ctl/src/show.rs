@@ -120,7 +120,8 @@ pub(crate) fn modems(state: &modems::State) -> String {
         let allowed = &modem.bands_allowed;
         let is_locked = !allowed.is_empty() && modem.bands.iter().any(|band| !allowed.contains(band));
         let lock = if is_locked { format!(", on {} alone", bands(allowed)) } else { String::new() };
-        row(&modem.port, format!("{:?} {} {operator} {technologies}{cell}{lock}{why}", modem.state, modem.model));
+        let part = modem.link.as_ref().map(|link| format!(", part of {link}")).unwrap_or_default();
+        row(&modem.port, format!("{:?} {} {operator} {technologies}{cell}{lock}{part}{why}", modem.state, modem.model));
     }
     for data in &state.data {
         let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
@@ -217,7 +218,7 @@ mod tests {
             equipment: String::new(),
             state: ModemState::Registered,
             reason: None,
-            interface: None,
+            link: None,
             sim: None,
             network: Network {
                 operator: "Testnetz".into(),
@@ -244,8 +245,8 @@ mod tests {
             lte.ends_with("Testnetz LTE, cell 29611237 (eNB 115668, sector 229) in area 6699, on B7 alone"),
             "{lte}"
         );
-        let older = shown(modem("UMTS", &[Band::Lte(7), Band::Lte(3)]));
-        assert!(older.ends_with("Testnetz UMTS, cell 29611237 in area 6699"), "{older}");
+        let older = shown(Modem { link: Some("usb0".into()), ..modem("UMTS", &[Band::Lte(7), Band::Lte(3)]) });
+        assert!(older.ends_with("Testnetz UMTS, cell 29611237 in area 6699, part of usb0"), "{older}");
     }
 
     #[test]

@@ -160,10 +160,7 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
         let by_port = format!("port:{}", link.port);
         let counted = link.iccid.as_deref().unwrap_or(&by_port);
         let data = state.data.iter().find(|data| data.iccid == counted);
-        // One whose interface ModemManager does not know is beside the link, in its port.
-        let beside = |modem: &&modems::Modem| modem.interface.is_none() && modem.port == link.port;
-        let behind = state.modems.iter().find(|modem| modem.interface.as_deref() == Some(&link.name));
-        let modem = behind.or_else(|| state.modems.iter().find(beside));
+        let modem = state.modems.iter().find(|modem| modem.link.as_deref() == Some(&link.name));
         Link {
             name: &link.name,
             label: &link.label,
@@ -244,12 +241,10 @@ mod tests {
     }
 
     #[test]
-    fn a_modem_without_an_interface_of_its_own_is_that_of_the_link_in_its_port() {
+    fn a_link_has_the_network_of_the_modem_that_is_part_of_it() {
         let (_, mut state, _) = full(2);
-        for modem in &mut state.modems {
-            modem.interface = None;
-        }
-        state.modems[1].port = "usb2-1".into();
+        // Its port is that of a link, which it is no part of.
+        state.modems[1].link = None;
         let told = serde_json::to_value(links(Instant::ZERO, &state)).unwrap();
         assert_eq!(told[0]["network"]["technology"], "5G NR");
         assert_eq!(told[1].get("network"), None);
@@ -291,7 +286,7 @@ mod tests {
                 equipment: String::new(),
                 state: modems::ModemState::Connected,
                 reason: None,
-                interface: Some(name),
+                link: Some(name),
                 sim: None,
                 network: modems::Network {
                     operator: "an operator of thirty bytes ok".into(),

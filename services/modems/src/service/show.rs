@@ -1,5 +1,7 @@
 //! What the service shows on its socket.
 
+use std::collections::BTreeMap;
+
 use bondbox_daemon::clock;
 use bondbox_ipc::modems::{
     self, Band, Cell, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
@@ -11,7 +13,7 @@ use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
 use super::Service;
-use crate::book::Entry;
+use crate::book::{Book, Entry};
 use crate::inventory::Link;
 use crate::recovery::Ladder;
 
@@ -19,10 +21,12 @@ impl<N: Network, D: Devices> Service<N, D> {
     pub(super) fn show(&self) {
         let now = clock::now();
         let links = self.inventory.links().iter().map(|(port, link)| self.link(now, port, link));
+        let parts = links_of(&self.book, self.inventory.present());
+        let modems = self.book.entries().iter().map(|(port, entry)| self.modem(port, entry, parts.get(port).copied()));
         self.server.set_state(State {
             manager: self.version.clone(),
             links: links.collect(),
-            modems: self.book.entries().iter().map(|(port, entry)| self.modem(port, entry)).collect(),
+            modems: modems.collect(),
             data: self.ledger.data(),
             counters: self.counters,
         });
@@ -69,8 +73,8 @@ impl<N: Network, D: Devices> Service<N, D> {
 }
 
 impl<N: Network, D: Devices> Service<N, D> {
-    fn modem(&self, port: &Port, entry: &Entry) -> modems::Modem {
-        modem(port, entry, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
+    fn modem(&self, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
+        modem(port, entry, link, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
     }
 
     /// The reading that counts, with what arrives over the link.
@@ -89,7 +93,16 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 }
 
-fn modem(port: &Port, entry: &Entry, recovery: Recovery) -> modems::Modem {
+/// The names of the links that modems are part of, by the modems' ports.
+fn links_of<'a>(book: &'a Book, links: impl Iterator<Item = (&'a Port, &'a Link)>) -> BTreeMap<&'a Port, &'a str> {
+    let part = |(port, link): (&'a Port, &'a Link)| {
+        let name = link.interface.name.as_str();
+        book.behind(port, name).map(|(modem, _)| (modem, name))
+    };
+    links.filter_map(part).collect()
+}
+
+fn modem(port: &Port, entry: &Entry, link: Option<&str>, recovery: Recovery) -> modems::Modem {
     let Modem { manufacturer, model, revision, equipment, network, .. } = &entry.modem;
     modems::Modem {
         port: port.to_string(),
@@ -98,7 +111,7 @@ fn modem(port: &Port, entry: &Entry, recovery: Recovery) -> modems::Modem {
         equipment: short(equipment),
         state: state(entry),
         reason: entry.reason.as_deref().map(short),
-        interface: entry.modem.interface.clone(),
+        link: link.map(str::to_owned),
         sim: entry.modem.sim.as_ref().map(|sim| Sim {
             iccid: short(&sim.iccid),
             operator: short(&sim.operator),
@@ -195,3 +208,39 @@ const COLOURS: [[u8; 3]; 8] = [
 const MOST_ADDRESSES: usize = 4;
 const MOST_BANDS: usize = 80;
 const LONGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use bondbox_ipc::modems::LinkKind;
+    use bondbox_netlink::Interface;
+
+    use super::*;
+
+    fn link(name: &str) -> Link {
+        Link {
+            slot: 0,
+            kind: LinkKind::Stick,
+            model: String::new(),
+            interface: Interface { name: name.into(), ..Interface::default() },
+            gone: None,
+        }
+    }
+
+    #[test]
+    fn a_modem_is_part_of_the_link_that_carries_it_or_of_the_one_in_its_port() {
+        let mut book = Book::default();
+        let at = |port: &str, interface: Option<&str>| Modem {
+            path: format!("/modem/{port}"),
+            device: format!("/sys/devices/platform/usb1/{port}"),
+            interface: interface.map(str::to_owned),
+            ..Modem::default()
+        };
+        book.look(Instant::ZERO, vec![at("1-1", None), at("1-2", Some("wwan0")), at("1-3", None)]);
+        // The second's link is known by another port than its modem, in whose port another link is.
+        let links = [("usb1-1", "usb0"), ("usb1-2", "usb1"), ("pci0-1", "wwan0")];
+        let links = links.map(|(port, name)| (Port::named(port), link(name)));
+        let parts = links_of(&book, links.iter().map(|(port, link)| (port, link)));
+        let part = |port: &str| parts.get(&Port::named(port)).copied();
+        assert_eq!([part("usb1-1"), part("usb1-2"), part("usb1-3")], [Some("usb0"), Some("wwan0"), None]);
+    }
+}
