@@ -1,11 +1,12 @@
 //! Whether the unit is meant to be on the air, over a crash and a loss of power.
 //!
 //! Whoever starts or stops it, by key, page or shell, does so by a command to this service, which therefore keeps what was
-//! meant. [`Kept`] decides what it is worth at the next start, [`store`] is where it lies, and [`Keeper`] writes it down while
-//! units go out.
+//! meant. [`Kept`] decides what it is worth at the next start, [`wall`] what a clock that is set afterwards changes about that,
+//! [`store`] is where it lies, and [`Keeper`] writes it down while units go out.
 
 mod keeper;
 pub mod store;
+pub mod wall;
 
 pub use keeper::Keeper;
 
@@ -29,12 +30,20 @@ pub struct Kept {
 impl Kept {
     /// Whether a start at `now` goes on the air. A stop counts for ever; being on the air counts over a crash of this
     /// service, and over a time without power of at most `resume_within`, where zero is never. Where the start of the system is
-    /// not known, power may have been lost.
+    /// not known, power may have been lost. Where the clocks do not tell how long that was, what was meant is meant still: it
+    /// was never taken back.
     pub fn resumes(&self, now: &Moment, resume_within: Duration) -> bool {
-        // A box whose clock stood still while it was dark was dark for no time, as far as anybody can tell.
-        let dark = Duration::from_secs(now.at_s.saturating_sub(self.at_s));
         let crashed = !now.boot_id.is_empty() && self.boot_id == now.boot_id;
-        self.on_air && (crashed || (dark <= resume_within && !resume_within.is_zero()))
+        let short = self.dark(now).is_none_or(|dark| dark <= resume_within);
+        self.on_air && (crashed || (short && !resume_within.is_zero()))
+    }
+
+    /// How long it was without power; `None` where one of the two clocks was wrong. A clock without a battery goes back to when
+    /// it was last kept, or to when the system was built; one that was there when units went out comes forward by years when
+    /// it is put right, and so does one whose battery is empty (a kernel reads that as 2070).
+    fn dark(&self, now: &Moment) -> Option<Duration> {
+        let dark = Duration::from_secs(now.at_s.checked_sub(self.at_s)?);
+        (dark < YEAR).then_some(dark)
     }
 }
 
@@ -58,11 +67,17 @@ impl Moment {
         let read = read.inspect_err(|error| {
             tracing::warn!(%error, path = %boot_id.display(), "a crash cannot be told from a loss of power");
         });
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { boot_id: read.unwrap_or_default().trim().into(), at_s: since.as_secs() }
+        Self { boot_id: read.unwrap_or_default().trim().into(), at_s: wall_s() }
     }
 }
 
+/// What the wall clock reads, in seconds.
+pub fn wall_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Few boxes lie in a cupboard for longer, switched off on the air; more clocks are off by more.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// random(4): drawn anew at each start of the system.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -110,7 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_was_dark_for_no_time() {
-        assert!(kept(true).resumes(&Moment { boot_id: "b".into(), at_s: 0 }, TEN));
+    fn clocks_that_cannot_be_compared_do_not_take_back_what_was_meant() {
+        let year = YEAR.as_secs();
+        let read = |at_s| Moment { boot_id: "b".into(), at_s };
+        for at_s in [0, 999, 1_000 + year, 1_000 + 44 * year] {
+            assert!(kept(true).resumes(&read(at_s), TEN), "{at_s}");
+            assert!(!kept(true).resumes(&read(at_s), Duration::ZERO), "{at_s}");
+            assert!(!kept(false).resumes(&read(at_s), TEN), "{at_s}");
+        }
+        assert!(!kept(true).resumes(&read(999 + year), TEN), "a year in a cupboard");
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::air::{Air, Studio};
 use crate::feeder::{Numbering, Shelf};
-use crate::intent::Keeper;
+use crate::intent::{Keeper, wall_s};
 use crate::meter::{KEPT, Meter};
 use crate::settings::Settings;
 use crate::source::{Feed, Planner, Role, Runner, Signal, VideoSource};
@@ -286,10 +286,19 @@ impl Service {
             }
             None => {}
         }
-        self.intent.look(now);
+        if self.intent.look(now, wall_s()) {
+            self.resume(now)?;
+        }
         self.tell_skipped(now);
         self.judge(now);
         Ok(())
+    }
+
+    /// The clock was set, and shows that power was not gone for as long as it seemed.
+    fn resume(&mut self, now: Instant) -> anyhow::Result<()> {
+        tracing::info!("on the air, as before this start: the clock was set");
+        self.rehearsal = false;
+        if self.air.is_none() { self.go_on_air(now) } else { Ok(()) }
     }
 
     /// As [`Self::go_on_air`], but what the watch knows stays known.

@@ -240,6 +240,10 @@ async fn after_a_loss_of_power_on_the_air_it_goes_on_if_that_was_short() {
     assert!(media(&mut minute.client()).await.head.keyframe);
     let hour = dark_for(3_600);
     rehearsed(&mut hour.client()).await;
+    // Its clock began at the time of its build, and was put right.
+    let years = dark_for(3 * 365 * 86_400);
+    let first = tokio::time::timeout(LONG, media(&mut years.client())).await.expect("it stays off the air");
+    assert!(first.head.keyframe);
 }
 
 #[tokio::test]

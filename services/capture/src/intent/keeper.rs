@@ -8,6 +8,7 @@ use std::time::Duration;
 use bondbox_units::Instant;
 use tokio::sync::mpsc;
 
+use super::wall::{Doubt, Wall};
 use super::{Kept, Moment, store};
 
 /// What is meant now, and a task that writes it: a disk may take its time, and pictures must not wait for it.
@@ -15,6 +16,9 @@ pub struct Keeper {
     on_air: Option<bool>,
     /// When it was last written.
     kept_at: Instant,
+    wall: Wall,
+    /// Whether it stays off the air by its clock alone.
+    doubt: Option<Doubt>,
     writes: mpsc::Sender<Write>,
     unkept: Arc<AtomicU64>,
 }
@@ -29,22 +33,31 @@ impl Keeper {
     /// Reads what was meant when the service or the system ended, and says from now on what is. What counts no more is
     /// forgotten, so that a clock that goes back does not bring it back.
     pub fn start(now: Instant, folder: PathBuf, resume_within: Duration) -> Self {
-        let (keeper, writing) = Self::open(now, folder, resume_within);
+        let (keeper, writing) = Self::open(now, Moment::now(), folder, resume_within);
         tokio::spawn(writing);
         keeper
     }
 
-    /// The same, and the task that writes, which ends when all is written and the keeper is dropped.
-    fn open(now: Instant, folder: PathBuf, resume_within: Duration) -> (Self, impl Future<Output = ()> + Send) {
+    /// The same of a start at `began`, and the task that writes, which ends when all is written and the keeper is dropped.
+    fn open(
+        now: Instant,
+        began: Moment,
+        folder: PathBuf,
+        resume_within: Duration,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let before = store::read(&folder);
-        let on_air = before.as_ref().map(|kept| kept.resumes(&Moment::now(), resume_within));
+        let on_air = before.as_ref().map(|kept| kept.resumes(&began, resume_within));
         tracing::info!(?before, ?on_air, "meant before this start");
         let (writes, orders) = mpsc::channel(WAITING);
         let unkept = Arc::new(AtomicU64::new(0));
         let writing = write(folder, orders, unkept.clone());
-        let mut keeper = Self { on_air: None, kept_at: now, writes, unkept };
+        let wall = Wall::new(now, began.at_s);
+        let mut keeper = Self { on_air: None, kept_at: now, wall, doubt: None, writes, unkept };
         if let Some(on_air) = on_air {
             keeper.mean(now, on_air, || {});
+        }
+        if let (Some(kept), Some(false)) = (before, on_air) {
+            keeper.doubt = Some(Doubt::new(now, kept, began, resume_within));
         }
         (keeper, writing)
     }
@@ -58,6 +71,7 @@ impl Keeper {
     pub fn mean(&mut self, now: Instant, on_air: bool, then: impl FnOnce() + Send + 'static) {
         self.on_air = Some(on_air);
         self.kept_at = now;
+        self.doubt = None;
         if let Err(full) = self.writes.try_send(Write { on_air, then: Box::new(then) }) {
             tracing::error!("what is meant cannot be kept: the disk does not keep up");
             self.unkept.fetch_add(1, Ordering::Relaxed);
@@ -65,11 +79,22 @@ impl Keeper {
         }
     }
 
-    /// Says now and then that the unit is still meant to be on the air, so that the next start knows how long it was dark.
-    pub fn look(&mut self, now: Instant) {
-        if self.on_air == Some(true) && now.since(self.kept_at) >= ALIVE {
+    /// Says now and then that the unit is still meant to be on the air, so that the next start knows how long it was dark, and
+    /// at once when the wall clock, which reads `at_s`, was set. Whether the unit turns out to be meant to go on the air: it
+    /// stayed off it because of a clock that was wrong.
+    pub fn look(&mut self, now: Instant, at_s: u64) -> bool {
+        let was_set = self.wall.was_set(now, at_s);
+        let doubt = self.doubt.take_if(|doubt| !doubt.stands(now) || (was_set && doubt.resumes(now, at_s)));
+        if let Some(doubt) = doubt
+            && doubt.resumes(now, at_s)
+        {
+            self.mean(now, true, || {});
+            return true;
+        }
+        if self.on_air == Some(true) && (was_set || now.since(self.kept_at) >= ALIVE) {
             self.mean(now, true, || {});
         }
+        false
     }
 
     /// How often it could not be kept.
@@ -127,23 +152,59 @@ mod tests {
     async fn what_counts_no_more_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         store::keep(folder.path(), &Kept { on_air: true, boot_id: "another".into(), at_s: 7 }).unwrap();
-        let (keeper, writing) = Keeper::open(Instant::ZERO, folder.path().into(), TEN);
+        let (keeper, writing) = Keeper::open(Instant::ZERO, dark_for(601), folder.path().into(), TEN);
         assert!(!keeper.on_air());
         drop(keeper);
         writing.await;
         assert!(!store::read(folder.path()).unwrap().on_air);
     }
 
+    /// A start after so long without power since second 7.
+    fn dark_for(seconds: u64) -> Moment {
+        Moment { boot_id: "this".into(), at_s: 7 + seconds }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_months_off_is_put_right_and_the_unit_goes_on_the_air() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        let start = |clock_ahead_s: u64| {
+            store::keep(folder.path(), &Kept { on_air: true, boot_id: "another".into(), at_s: 7 }).unwrap();
+            Keeper::open(at(20), dark_for(60 + clock_ahead_s), folder.path().into(), TEN)
+        };
+        let off = 90 * 86_400;
+        let (mut keeper, _writing) = start(off);
+        assert!(!keeper.on_air() && !keeper.look(at(30), 7 + 70 + off), "it goes as it did");
+        assert!(keeper.look(at(31), 7 + 71) && keeper.on_air());
+        assert!(!keeper.look(at(32), 7 + 72), "once");
+
+        let (mut keeper, _writing) = start(off);
+        keeper.mean(at(25), false, || {});
+        assert!(!keeper.look(at(31), 7 + 71) && !keeper.on_air(), "somebody decided meanwhile");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_on_the_air_is_what_counts_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut keeper, _writing) = Keeper::open(Instant::ZERO, dark_for(0), folder.path().into(), TEN);
+        keeper.mean(Instant::ZERO, true, || {});
+        let second = Instant::from_millis(1_000);
+        assert!(!keeper.look(second, 8));
+        assert_eq!(keeper.writes.capacity(), WAITING - 1, "nothing new");
+        assert!(!keeper.look(second, 1_700_000_000));
+        assert_eq!(keeper.writes.capacity(), WAITING - 2, "as the clock now says");
+    }
+
     #[tokio::test]
     async fn it_says_every_three_minutes_that_it_is_still_so() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut keeper, writing) = Keeper::open(Instant::ZERO, folder.path().into(), TEN);
+        let (mut keeper, writing) = Keeper::open(Instant::ZERO, dark_for(0), folder.path().into(), TEN);
         let writing = tokio::spawn(writing);
         meant(&mut keeper, Instant::ZERO, true).await;
         std::fs::remove_file(folder.path().join("intent.toml")).unwrap();
-        keeper.look(Instant::ZERO + (ALIVE - Duration::from_millis(1)));
+        keeper.look(Instant::ZERO + (ALIVE - Duration::from_millis(1)), 7 + 179);
         assert_eq!(keeper.writes.capacity(), WAITING, "not yet");
-        keeper.look(Instant::ZERO + ALIVE);
+        keeper.look(Instant::ZERO + ALIVE, 7 + 180);
         drop(keeper);
         writing.await.unwrap();
         assert!(folder.path().join("intent.toml").exists());
