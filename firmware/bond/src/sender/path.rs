@@ -23,7 +23,7 @@ use crate::coding::Channel;
 use crate::packet::IP_UDP;
 use crate::trace::{Trace, TraceEvent};
 use crate::window::WindowSum;
-use unsettled::Unsettled;
+use unsettled::{Said, Unsettled};
 
 /// Chunks in one packet at most.
 pub(crate) const MAX_CHUNKS: usize = 6;
@@ -188,7 +188,11 @@ impl Path {
         let due = self.proof_due();
         let mut delivered = std::mem::take(&mut self.arrived);
         let first = self.unsettled.first();
+        // On its own path each packet is named time and again; over another, what arrived of late.
+        let from = if same_link { 0 } else { ack.largest };
+        let mut said = Said { from, to: ack.largest, untold: self.round_trip() + ACK_INTERVAL };
         for packet in ack.packets().take_while(|packet| packet.pn >= first) {
+            said.from = said.from.min(packet.pn);
             let Some(sent) = self.unsettled.on_arrived(packet.pn) else { continue };
             trace.record(now, &TraceEvent::Acked { path: self.id, pn: packet.pn as u32, received: packet.received });
             delivered.push(Delivered {
@@ -207,6 +211,7 @@ impl Path {
         }
         if delivered.is_empty() {
             self.arrived = delivered;
+            self.detect_losses(now, said, verdicts, trace);
             return None;
         }
         // Asked in any case, whichever way it came.
@@ -229,7 +234,7 @@ impl Path {
         }
         self.capacity.on_delivered(now, delivered.drain(..), self.load(now), self.delay.swing());
         self.arrived = delivered;
-        self.detect_losses(now, verdicts, trace);
+        self.detect_losses(now, said, verdicts, trace);
         self.unsettled.forget_done(now);
         let silence = self.liveness.since_progress(now);
         let before = self.liveness.on_progress(now, due);
@@ -423,11 +428,12 @@ impl Path {
         self.due
     }
 
-    fn detect_losses(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, trace: &mut Trace) {
-        let (id, standing, patience) = (self.id, self.delay.standing(), self.round_trip() / 4);
+    fn detect_losses(&mut self, now: Instant, said: Said, verdicts: &mut Vec<Verdict>, trace: &mut Trace) {
+        let (id, standing) = (self.id, self.delay.standing());
+        let patience = (self.round_trip() / 4).max(PATIENCE);
         let Self { unsettled, loss, mtu, .. } = self;
         let before = verdicts.len();
-        unsettled.take_overtaken(patience, |pn, sent, begins| {
+        unsettled.take_overtaken(said, patience, |pn, sent, begins| {
             loss.on_lost(now, sent.size);
             loss.on_burst(begins);
             loss.on_noticed(now - sent.at, standing);
@@ -454,6 +460,8 @@ const SEEN: Duration = Duration::from_millis(50);
 const DOUBTFUL: Duration = Duration::from_millis(20);
 /// As long as it takes until what was held is out of all averages.
 const AFTERMATH: Duration = Duration::from_secs(1);
+/// A cell shakes packets by so much, however near it is.
+const PATIENCE: Duration = Duration::from_millis(30);
 /// Grain of the timer.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 /// A path whose acknowledgements are overdue is looked at again this soon.

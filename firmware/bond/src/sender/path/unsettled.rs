@@ -31,11 +31,16 @@ enum State {
     Done,
 }
 
-/// The largest number acknowledged, and when that packet was sent: what was sent before it is overdue.
+/// What an acknowledgement speaks of. One that came over another path names only what arrived of late: of what was before that it
+/// says nothing, and another, on its way over the packets' own path, may.
 #[derive(Clone, Copy, Debug)]
-struct Largest {
-    pn: u64,
-    sent: Instant,
+pub(super) struct Said {
+    /// From this number on it names what arrived.
+    pub(super) from: u64,
+    /// The largest that it names.
+    pub(super) to: u64,
+    /// What is before `from`, and this much older than the largest, would have been named by another by now.
+    pub(super) untold: Duration,
 }
 
 /// Packets by number.
@@ -46,7 +51,8 @@ pub(super) struct Unsettled {
     base: u64,
     /// No packet before this number is in flight.
     oldest: u64,
-    largest: Option<Largest>,
+    /// The largest number acknowledged.
+    largest: Option<u64>,
     /// Bytes in flight.
     bytes: u64,
     /// How much later than a later one a packet may arrive.
@@ -65,8 +71,8 @@ impl Unsettled {
     }
 
     /// The largest number acknowledged.
-    pub(super) fn largest(&self) -> Option<u64> {
-        self.largest.map(|largest| largest.pn)
+    pub(super) const fn largest(&self) -> Option<u64> {
+        self.largest
     }
 
     /// Bytes that are in flight.
@@ -93,18 +99,18 @@ impl Unsettled {
             State::Done => return None,
             State::InFlight => self.bytes -= u64::from(sent.size),
             // Taken for lost too early: the path reorders.
-            State::Lost => self.reorder = (self.reorder * 2).clamp(MIN_REORDER, MAX_REORDER),
+            State::Lost => self.reorder = self.reorder.mul_f64(MORE_PATIENCE).clamp(MIN_REORDER, MAX_REORDER),
         }
         Some(sent)
     }
 
     /// An acknowledgement goes up to `pn`; gives when that left if none went as far before.
     pub(super) fn on_largest(&mut self, pn: u64) -> Option<Instant> {
-        if self.largest.is_some_and(|largest| pn <= largest.pn) {
+        if self.largest.is_some_and(|largest| pn <= largest) {
             return None;
         }
         let sent = self.packets.get(usize::try_from(pn.checked_sub(self.base)?).ok()?)?.at;
-        self.largest = Some(Largest { pn, sent });
+        self.largest = Some(pn);
         Some(sent)
     }
 
@@ -116,21 +122,23 @@ impl Unsettled {
         in_flight.map(|pn| self.packets[(pn - self.base) as usize].at)
     }
 
-    /// Takes for lost what later ones overtook by at least the path's patience, at most `patience`. Gives each to `lost` with its
-    /// number, and with whether the one before it was not.
-    pub(super) fn take_overtaken(&mut self, patience: Duration, mut lost: impl FnMut(u64, &Sent, bool)) {
-        let Some(largest) = self.largest else { return };
-        let patience = self.reorder.min(patience);
-        let unsettled =
-            (self.oldest.max(self.base) - self.base) as usize..(largest.pn.max(self.base) - self.base) as usize;
-        let from = unsettled.start.min(unsettled.end);
+    /// Takes for lost what did not arrive by what is `said`, though what was sent later did: later by the path's patience with what
+    /// it reorders, which is at most `patience`. Gives each to `lost` with its number, and with whether the one before it was not.
+    pub(super) fn take_overtaken(&mut self, said: Said, patience: Duration, mut lost: impl FnMut(u64, &Sent, bool)) {
+        let place = |pn: u64| (pn.max(self.base) - self.base) as usize;
+        let (from, told, to) = (place(self.oldest), place(said.from), place(said.to));
+        let Some(newest) = self.packets.get(to).map(|sent| sent.at) else { return };
+        let reorder = self.reorder.min(patience);
         let before_them = from.checked_sub(1).and_then(|index| self.packets.get(index));
         let mut in_a_row = before_them.is_some_and(|sent| sent.state == State::Lost);
-        for (index, sent) in self.packets.range_mut(from..unsettled.end).enumerate() {
-            if sent.state == State::InFlight && largest.sent - sent.at >= patience {
+        for index in from..to {
+            let sent = &mut self.packets[index];
+            let overtaken_by = if index < told { said.untold } else { reorder };
+            if sent.state == State::InFlight && newest - sent.at >= overtaken_by {
                 sent.state = State::Lost;
                 self.bytes -= u64::from(sent.size);
-                lost(self.base + (from + index) as u64, sent, !in_a_row);
+                self.reorder = self.reorder.min(patience).mul_f64(LESS_PATIENCE);
+                lost(self.base + index as u64, sent, !in_a_row);
             }
             in_a_row = sent.state == State::Lost;
         }
@@ -186,10 +194,14 @@ impl Unsettled {
     }
 }
 
-/// Patience with a path that was seen to reorder once; doubled each time again.
-const MIN_REORDER: Duration = Duration::from_millis(1);
-/// A quarter of a round trip is the bound that counts.
+/// Patience with a path that was seen to reorder once.
+const MIN_REORDER: Duration = Duration::from_millis(2);
+/// More than any path may be given.
 const MAX_REORDER: Duration = Duration::from_secs(3);
+/// Patience grows by a quarter with each packet that was taken for lost and was not, and shrinks by a twentieth with each that is:
+/// three in ten that are, then, go out again for nothing. Without the second one mistake lasts for ever.
+const MORE_PATIENCE: f64 = 1.25;
+const LESS_PATIENCE: f64 = 0.95;
 /// Later than this nobody waits for proof that a packet was not lost after all.
 const FORGET_LOST: Duration = Duration::from_secs(5);
 /// Longer than any buffer holds a packet.
@@ -210,9 +222,15 @@ mod tests {
         unsettled
     }
 
+    /// What is lost by an acknowledgement that goes as far as any did, and back to the beginning.
     fn lost(unsettled: &mut Unsettled, patience_ms: u64) -> Vec<(u64, bool)> {
+        let to = unsettled.largest().unwrap_or(0);
+        lost_by(unsettled, Said { from: 0, to, untold: Duration::ZERO }, patience_ms)
+    }
+
+    fn lost_by(unsettled: &mut Unsettled, said: Said, patience_ms: u64) -> Vec<(u64, bool)> {
         let mut lost = vec![];
-        unsettled.take_overtaken(Duration::from_millis(patience_ms), |pn, _, begins| lost.push((pn, begins)));
+        unsettled.take_overtaken(said, Duration::from_millis(patience_ms), |pn, _, begins| lost.push((pn, begins)));
         lost
     }
 
@@ -233,12 +251,52 @@ mod tests {
         unsettled.on_arrived(1);
         unsettled.on_largest(1);
         assert_eq!(lost(&mut unsettled, 100), [(0, true)]);
-        (0..6).for_each(|_| unsettled.reorder = (unsettled.reorder * 2).max(MIN_REORDER));
+        unsettled.reorder = Duration::from_millis(64);
         unsettled.on_arrived(0);
         unsettled.on_arrived(5);
         unsettled.on_largest(5);
-        assert_eq!(lost(&mut unsettled, 100), [], "64 ms");
+        assert_eq!(lost(&mut unsettled, 100), [], "80 ms");
         assert_eq!(lost(&mut unsettled, 20), [(2, true), (3, false)]);
+    }
+
+    #[test]
+    fn what_an_acknowledgement_does_not_speak_of_is_lost_only_when_another_must_have_come() {
+        let mut unsettled = ten();
+        [4, 6, 9].into_iter().for_each(|pn| assert!(unsettled.on_arrived(pn).is_some()));
+        unsettled.on_largest(9);
+        let news = |untold_ms| Said { from: 6, to: 9, untold: Duration::from_millis(untold_ms) };
+        assert_eq!(
+            lost_by(&mut unsettled, news(100), 100),
+            [(7, true), (8, false)],
+            "5 may have arrived, and 0 to 3 may"
+        );
+        assert_eq!(lost_by(&mut unsettled, news(70), 100), [(0, true), (1, false), (2, false)]);
+        let older = Said { from: 0, to: 4, untold: Duration::ZERO };
+        assert_eq!(lost_by(&mut unsettled, older, 100), [(3, false)], "of 5 it does not know");
+        let forgotten = Said { from: 0, to: 20, untold: Duration::ZERO };
+        assert_eq!(lost_by(&mut unsettled, forgotten, 100), [], "nobody sent that many");
+    }
+
+    #[test]
+    fn patience_follows_by_how_much_a_path_reorders_both_ways() {
+        let (mut unsettled, mut mistakes) = (Unsettled::default(), [0, 0]);
+        for pn in 0..4_000_u64 {
+            unsettled.push(ms(10 * pn), 1_000, Content::default(), false);
+            // Every tenth comes 40 ms after its turn, until the path changes and it does not come at all.
+            let late = |pn: u64| pn % 10 == 3;
+            if !late(pn) && unsettled.on_arrived(pn).is_some() {
+                unsettled.on_largest(pn);
+            }
+            for (pn, _) in lost(&mut unsettled, 100) {
+                mistakes[usize::from(pn >= 2_000)] += 1;
+            }
+            if let Some(pn) = pn.checked_sub(4).filter(|pn| late(*pn) && *pn < 2_000) {
+                unsettled.on_arrived(pn);
+            }
+            unsettled.forget_done(ms(10 * pn));
+        }
+        assert!((5..40).contains(&mistakes[0]), "{mistakes:?}");
+        assert!(mistakes[1] >= 199 && unsettled.reorder < Duration::from_millis(1), "{mistakes:?} {unsettled:?}");
     }
 
     #[test]
