@@ -1,4 +1,7 @@
-//! Raw lines, by their name, for what no device tree describes.
+//! Raw lines, by their name, for what no device tree describes: here by `gpiocdev`, which asks the kernel, on any board; in [`pi`]
+//! by `rppal`, on a Raspberry Pi.
+
+pub mod pi;
 
 use std::io;
 use std::sync::mpsc;
@@ -35,7 +38,9 @@ impl Lines {
                 .as_output(Value::Inactive)
                 .request()
                 .map_err(|error| io::Error::other(format!("line {name}: {error}")))?;
-            *light = Some(Blinker::start(name, request, line.info.offset)?);
+            let offset = line.info.offset;
+            let set = move |lit| request.set_value(offset, if lit { Value::Active } else { Value::Inactive }).is_ok();
+            *light = Some(Blinker::start(name, set)?);
         }
         Ok(Self { lights })
     }
@@ -63,16 +68,16 @@ struct Blinker {
 }
 
 impl Blinker {
-    fn start(name: &str, request: Request, offset: u32) -> io::Result<Self> {
+    /// `set` sets the line, and says whether that went well.
+    fn start(name: &str, set: impl FnMut(bool) -> bool + Send + 'static) -> io::Result<Self> {
         let (show, shown) = mpsc::channel();
-        let set = move |lit| request.set_value(offset, if lit { Value::Active } else { Value::Inactive }).is_ok();
         thread::Builder::new().name(format!("light {name}")).spawn(move || blink(&shown, set))?;
         Ok(Self { name: name.into(), show })
     }
 }
 
 /// Until nobody shows anything any more, or the line is lost.
-fn blink(shown: &mpsc::Receiver<Light>, set: impl Fn(bool) -> bool) {
+fn blink(shown: &mpsc::Receiver<Light>, mut set: impl FnMut(bool) -> bool) {
     let mut light = Light::Dark;
     let mut lit = false;
     loop {

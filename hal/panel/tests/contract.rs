@@ -8,6 +8,7 @@ use std::time::Duration;
 use bondbox_ipc::panel::{Key, Light, Lights};
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_devices::battery::{self, Gauge, PowerSupply};
+use bondbox_panel_devices::gpio;
 use bondbox_panel_devices::keys::{self, Edge, Evdev, Keys};
 use bondbox_panel_devices::leds::{self, Leds, Sysfs};
 use bondbox_panel_devices::thermal::{self, Fan, Pwm, Thermometers};
@@ -248,4 +249,42 @@ fn only_devices_with_a_key_of_ours_are_found() {
         ("class/input/mouse0/device/name", "a mouse"),
     ]);
     assert_eq!(Evdev::find(root.path(), Path::new("/dev")), [Path::new("/dev/input/event1")]);
+}
+
+/// Whether this machine's processor is one that `rppal` knows.
+fn is_raspberry_pi() -> bool {
+    fs::read_to_string("/proc/device-tree/model").is_ok_and(|model| model.starts_with("Raspberry Pi"))
+}
+
+/// `why` is said of a line that cannot be had, and which; without a name there is nothing to say it of.
+fn raw_lines_keep_the_contract(
+    lights: impl Fn([&str; 3]) -> std::io::Result<String>,
+    keys: impl Fn([&str; 2]) -> std::io::Result<String>,
+    why: &str,
+) {
+    let refusals = [lights(["", "GPIO99", ""]).unwrap_err(), keys(["GPIO99", ""]).unwrap_err()];
+    for refusal in refusals {
+        let said = refusal.to_string();
+        assert!(said.contains("GPIO99") && said.contains(why), "{said}");
+    }
+    assert!(lights(["", "", ""]).is_ok(), "a panel may have no lights");
+    assert!(keys(["", ""]).unwrap_err().to_string().contains("no line is named"));
+}
+
+#[tokio::test]
+async fn a_raw_line_that_cannot_be_had_is_named() {
+    raw_lines_keep_the_contract(
+        |names| gpio::Lines::open(names).map(|lines| lines.name()),
+        |names| gpio::Contacts::open(names).map(|keys| keys.name()),
+        "no line is called",
+    );
+    raw_lines_keep_the_contract(
+        |names| gpio::pi::Lines::open(names).map(|lines| lines.name()),
+        |names| gpio::pi::Contacts::open(names).map(|keys| keys.name()),
+        "GPIO0 to GPIO27",
+    );
+    if !is_raspberry_pi() {
+        let refusal = gpio::pi::Lines::open(["GPIO17", "", ""]).map(|lines| lines.name()).unwrap_err().to_string();
+        assert!(refusal.contains("line GPIO17 by rppal") && refusal.contains("Raspberry Pi"), "{refusal}");
+    }
 }

@@ -7,22 +7,29 @@ use bondbox_daemon::clock;
 use bondbox_ipc::panel::Device;
 use bondbox_panel_core::Input;
 use bondbox_panel_devices::battery::{Gauge, PowerSupply};
-use bondbox_panel_devices::gpio::{Contacts, Lines};
+use bondbox_panel_devices::gpio::{self, pi};
 use bondbox_panel_devices::i2c::OnBus;
 use bondbox_panel_devices::keys::{Evdev, Keys};
 use bondbox_panel_devices::leds::{Leds, Sysfs};
 use bondbox_panel_devices::thermal::{Fan, Pwm, Thermometers};
 
 use crate::service::{Desk, Wires};
-use crate::settings::{FanKind, Settings};
+use crate::settings::{FanKind, LinesBy, Settings};
 
 /// The lights, where there are some.
 pub(crate) fn leds(settings: &Settings, desk: &Desk) -> Option<Box<dyn Leds>> {
     let found = match settings.light_lines.as_slice() {
-        [air, link, power] => Lines::open([air, link, power]).map(|lines| Box::new(lines) as Box<dyn Leds>),
+        [air, link, power] => light_lines(settings.lines_by, [air, link, power]),
         _ => Sysfs::find(&settings.sys).map(|leds| Box::new(leds) as Box<dyn Leds>),
     };
     desk.found("lights", found, |leds| leds.name())
+}
+
+fn light_lines(by: LinesBy, names: [&str; 3]) -> std::io::Result<Box<dyn Leds>> {
+    Ok(match by {
+        LinesBy::Gpiocdev => Box::new(gpio::Lines::open(names)?),
+        LinesBy::Rppal => Box::new(pi::Lines::open(names)?),
+    })
 }
 
 /// The fan, where it is ours.
@@ -91,8 +98,10 @@ pub(crate) async fn watch_temperature(settings: &Settings, desk: &Desk, wires: &
 /// Brings what fingers do, until dropped. Keys that are pulled are looked for again.
 pub(crate) async fn watch_keys(settings: &Settings, desk: &Desk, wires: &Wires) {
     if let [start, select] = settings.key_lines.as_slice() {
-        if let Some(mut keys) = desk.found("keys", Contacts::open([start, select]), Keys::name) {
-            bring(&mut keys, desk, wires).await;
+        let names = [start.as_str(), select.as_str()];
+        match settings.lines_by {
+            LinesBy::Gpiocdev => bring_lines(gpio::Contacts::open(names), desk, wires).await,
+            LinesBy::Rppal => bring_lines(pi::Contacts::open(names), desk, wires).await,
         }
         return std::future::pending().await;
     }
@@ -135,7 +144,8 @@ fn open(path: &Path) -> std::io::Result<Evdev> {
     Evdev::open(path)
 }
 
-async fn bring(keys: &mut impl Keys, desk: &Desk, wires: &Wires) {
+async fn bring_lines(keys: std::io::Result<impl Keys>, desk: &Desk, wires: &Wires) {
+    let Some(mut keys) = desk.found("keys", keys, Keys::name) else { return };
     loop {
         match keys.next().await {
             Ok(edge) => tell(edge, wires).await,

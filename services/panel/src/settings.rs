@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) gauge_cells: u8,
     pub(crate) gauge_every_ms: u32,
     pub(crate) fan: FanKind,
+    pub(crate) lines_by: LinesBy,
     pub(crate) key_lines: Vec<String>,
     pub(crate) light_lines: Vec<String>,
     pub(crate) profile: Vec<Profile>,
@@ -45,6 +46,16 @@ pub(crate) enum FanKind {
     Kernel,
     /// This service.
     Panel,
+}
+
+/// Who reaches raw lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LinesBy {
+    /// The kernel.
+    Gpiocdev,
+    /// The registers of a Raspberry Pi.
+    Rppal,
 }
 
 /// Something to send.
@@ -83,6 +94,7 @@ impl Default for Settings {
             gauge_cells: 2,
             gauge_every_ms: 5_000,
             fan: FanKind::Kernel,
+            lines_by: LinesBy::Gpiocdev,
             key_lines: Vec::new(),
             light_lines: Vec::new(),
             profile: Vec::new(),
@@ -149,6 +161,7 @@ mod tests {
         let refusals = [
             ("gauge_address = 3", "gauge_address is 3, must be 8 to 119"),
             ("key_lines = [\"a\"]", "key_lines is a, must be two names: start, select"),
+            ("lines_by = \"sysfs\"", "lines_by is \"sysfs\": unknown variant `sysfs`, expected `gpiocdev` or `rppal`"),
             ("fan = \"both\"", "fan is \"both\": unknown variant `both`"),
         ];
         for (line, refusal) in refusals {
