@@ -108,8 +108,10 @@ pub enum Action {
     Profile,
     /// Let a gateway or a phone pair.
     Pair,
-    /// Blink so that somebody finds this unit, or stop that.
+    /// Blink for half a minute from now, so that somebody finds this unit.
     Identify,
+    /// Somebody has: blink no more.
+    Found,
     /// End cleanly and switch off.
     PowerOff,
     /// Forget keys, networks and recordings.

@@ -10,7 +10,7 @@
 //! |---|---|---|---|
 //! | start, off the air | start | | 5 s: power off |
 //! | start, on the air | nothing, and says so | | 1.5 s: stop |
-//! | select | identify | next profile | 3 s: pair |
+//! | select | identify; found, where it does | next profile | 3 s: pair |
 //! | both, off the air | | | 10 s: factory reset |
 //!
 //! Nothing that hurts happens by a click, and whatever is held counts down by light and is off when it is let go. A press

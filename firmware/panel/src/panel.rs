@@ -86,6 +86,8 @@ pub struct View {
     pub answer: Option<Answer>,
     /// What is shown.
     pub lights: Lights,
+    /// Until when it is to be found.
+    pub identify_until: Option<Instant>,
     /// Asked for, and its effect not seen.
     pub waiting: Option<Action>,
     /// The pack.
@@ -208,6 +210,7 @@ impl Panel {
             meaning: self.world.meaning(now),
             answer: self.answer.map(|(answer, _)| answer),
             lights: self.lights(now),
+            identify_until: self.identify_until,
             waiting: self.waiting.map(|waiting| waiting.action),
             battery: self.battery.view(),
             mains: self.battery.mains(),
@@ -234,6 +237,8 @@ impl Panel {
                 self.fail(now, Action::Stop, Failure::NotNow);
             }
             Gesture::Click(Key::Start) => self.act(now, Action::Start),
+            // Whoever sees it blink and presses its key has found it.
+            Gesture::Click(Key::Select) if self.world.meaning(now) == Meaning::Identify => self.act(now, Action::Found),
             Gesture::Click(Key::Select) => self.act(now, Action::Identify),
             Gesture::Double(Key::Select) => self.act(now, Action::Profile),
             Gesture::Double(Key::Start) | Gesture::Ignored(_) => self.say(now, Answer::Failed, FAILED),
@@ -289,9 +294,8 @@ impl Panel {
 
     fn act(&mut self, now: Instant, action: Action) {
         match action {
-            Action::Identify => {
-                self.world.identify = !self.world.identify;
-                self.identify_until = self.world.identify.then_some(now + IDENTIFY);
+            Action::Identify | Action::Found => {
+                self.identify_until = (action == Action::Identify).then_some(now + IDENTIFY);
                 self.counters.done += 1;
                 self.output(Output::Ended(action, None));
             }
@@ -392,10 +396,8 @@ impl Panel {
             }
             self.on_held(now, now);
         }
-        self.world.identify &= self.identify_until.is_some_and(|until| now < until);
-        if !self.world.identify {
-            self.identify_until = None;
-        }
+        self.identify_until = self.identify_until.filter(|until| now < *until);
+        self.world.identify = self.identify_until.is_some();
         if self.seen() {
             self.end(now, None);
         }
@@ -418,7 +420,7 @@ impl Panel {
             Action::Profile => self.profile.is_some() && self.profile != waiting.profile,
             Action::Pair => waiting.unpaired && !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
             // Whoever does it tells of it.
-            Action::FactoryReset | Action::PowerOff | Action::Identify => false,
+            Action::FactoryReset | Action::PowerOff | Action::Identify | Action::Found => false,
         })
     }
 

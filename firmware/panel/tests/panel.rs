@@ -2,6 +2,8 @@
 
 mod bench;
 
+use std::time::Duration;
+
 use bench::Bench;
 use bondbox_ipc::panel::{Action, Answer, BatteryStep, Key, Light, Meaning};
 use bondbox_panel_core::battery::Reading;
@@ -101,6 +103,45 @@ fn select_identifies_changes_the_profile_and_pairs() {
     bench.edge(Key::Select, true);
     bench.pass(3_010);
     assert_eq!(bench.take(Action::Pair), 1);
+}
+
+#[test]
+fn two_who_look_for_it_do_not_cancel_each_other_and_who_finds_it_says_so() {
+    let mut bench = ready();
+    bench.give(Input::Ask(Action::Identify));
+    bench.pass(20_000);
+    bench.give(Input::Ask(Action::Identify));
+    assert_eq!(bench.view().identify_until, Some(bench.now + Duration::from_secs(30)));
+    bench.pass(29_999);
+    assert_eq!(bench.view().meaning, Meaning::Identify);
+    bench.pass(1);
+    assert_eq!((bench.view().meaning, bench.view().identify_until), (Meaning::Ready, None));
+
+    for found in [Action::Found, Action::Identify] {
+        bench.give(Input::Ask(Action::Identify));
+        match found {
+            Action::Found => bench.give(Input::Ask(Action::Found)),
+            _ => bench.click(Key::Select),
+        }
+        bench.pass(400);
+        assert_eq!((bench.view().meaning, bench.view().identify_until), (Meaning::Ready, None));
+        assert!(bench.outputs.contains(&Output::Ended(Action::Found, None)));
+    }
+    // Found twice is found, and does not begin anew.
+    bench.give(Input::Ask(Action::Found));
+    assert_eq!(bench.view().meaning, Meaning::Ready);
+}
+
+#[test]
+fn a_click_where_something_more_urgent_is_said_does_not_end_what_nobody_sees() {
+    let mut bench = on_air();
+    bench.give(Input::Ask(Action::Identify));
+    bench.give(Input::Capture(Capture::Absent));
+    bench.pass(15_000);
+    assert_eq!(bench.view().meaning, Meaning::Fault);
+    bench.click(Key::Select);
+    bench.pass(400);
+    assert!(bench.view().identify_until.is_some_and(|until| until > bench.now + Duration::from_secs(29)));
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Action::Profile),
         Just(Action::Pair),
         Just(Action::Identify),
+        Just(Action::Found),
         Just(Action::PowerOff),
         Just(Action::FactoryReset)
     ];

@@ -151,7 +151,10 @@ enum PanelAction {
     Stop,
     Profile,
     Pair,
+    /// Blink for half a minute from now.
     Identify,
+    /// Blink no more.
+    Found,
     PowerOff,
     FactoryReset,
 }
@@ -237,6 +240,7 @@ async fn panel(ask: &Ask, json: bool, verb: PanelVerb) -> anyhow::Result<()> {
             PanelAction::Profile => Action::Profile,
             PanelAction::Pair => Action::Pair,
             PanelAction::Identify => Action::Identify,
+            PanelAction::Found => Action::Found,
             PanelAction::PowerOff => Action::PowerOff,
             PanelAction::FactoryReset => Action::FactoryReset,
         }),

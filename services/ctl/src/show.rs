@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bondbox_daemon::clock;
 use bondbox_ipc::panel::{Battery, BatteryStep};
 use bondbox_ipc::{capture, modems, panel, uplink};
 use serde::Serialize;
@@ -175,7 +176,9 @@ fn panel_line(state: &panel::State) -> String {
         Some(why) => format!(", {:?} not done: {why}", last.action),
     });
     let profile = if state.profile.is_empty() { String::new() } else { format!(", profile {}", state.profile) };
-    format!("{:?}{waits}{}{profile}", state.meaning, last.unwrap_or_default())
+    let left = state.identify_until.map(|until| until.since(clock::now()).as_secs());
+    let found = left.map(|s| format!(", to be found for {s} s more")).unwrap_or_default();
+    format!("{:?}{found}{waits}{}{profile}", state.meaning, last.unwrap_or_default())
 }
 
 fn battery_line(state: &panel::State) -> String {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use bondbox_daemon::ipc::{Commands, Peers, Server};
 use bondbox_ipc::Refusal;
-use bondbox_ipc::panel::{Action, BatteryStep, Command, Counters, Done, Lights, Meaning, Panel, State};
+use bondbox_ipc::panel::{Action, Command, Done, Meaning, Panel, State};
 use common::{Pair, PairSettings, get, request, wait_for};
 
 const IDENTIFY: &str = "/api/streams/live/identify";
@@ -14,27 +14,8 @@ const IDENTIFY: &str = "/api/streams/live/identify";
 /// A panel of this unit, whose lights say so.
 fn panel(pair: &Pair) -> (Server<Panel>, Commands<Panel>) {
     let (server, commands) = Server::bind(pair.folder.path(), Peers::own()).unwrap();
-    server.set_state(says(Meaning::Ready));
+    server.set_state(State::saying(Meaning::Ready));
     (server, commands)
-}
-
-fn says(meaning: Meaning) -> State {
-    State {
-        meaning,
-        answer: None,
-        lights: Lights::default(),
-        keys: Vec::new(),
-        waiting: None,
-        last: None,
-        profile: String::new(),
-        battery: None,
-        mains: None,
-        step: BatteryStep::Fine,
-        temperature_mc: None,
-        fan_percent: None,
-        devices: Vec::new(),
-        counters: Counters::default(),
-    }
 }
 
 /// The unit has told of its panel: it knows it.
@@ -66,12 +47,15 @@ async fn a_unit_that_somebody_looks_for_is_asked_once_and_the_answer_comes_when_
             let (command, responder) = commands.next().await;
             assert_eq!(command, Command::Do(Action::Identify));
             responder.done(Done::Seen);
-            server.set_state(says(Meaning::Identify));
+            server.set_state(State::saying(Meaning::Identify));
         };
         let ((code, ..), ()) = tokio::join!(request(http, "POST", IDENTIFY), unit);
         assert_eq!(code, 204);
-        // Its lights say it already: told again, the panel would stop.
+        // Its lights say it already: they are to go on.
         assert_eq!(request(http, "POST", IDENTIFY).await.0, 204);
+        let (command, responder) = commands.next().await;
+        assert_eq!(command, Command::Do(Action::Identify));
+        responder.done(Done::Seen);
         assert_eq!(request(http, "GET", IDENTIFY).await.0, 405);
     };
     pair.run_during(test).await;

@@ -91,7 +91,7 @@ impl<S: System> Crew<S> {
                 });
             }
             // Light is all there is to it.
-            Action::Identify => {}
+            Action::Identify | Action::Found => {}
         }
     }
 

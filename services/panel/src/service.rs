@@ -219,6 +219,7 @@ fn state(view: &View, papers: &Papers, fan_is_ours: bool) -> State {
             .zip(view.down)
             .filter_map(|(key, down)| down.then_some(key))
             .collect(),
+        identify_until: view.identify_until,
         waiting: view.waiting,
         last: papers.last.clone(),
         profile: papers.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),

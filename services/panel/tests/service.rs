@@ -318,6 +318,10 @@ async fn a_command_is_answered_by_what_came_of_it() {
     assert!(refused.to_string().contains("nothing on this unit yet that pairs"), "{refused}");
     let refused = unit.panel.command(Command::Do(Action::Profile), Duration::from_secs(60)).await.unwrap_err();
     assert!(refused.to_string().contains("no profiles"), "{refused}");
-    assert_eq!(unit.panel.command(Command::Do(Action::Identify), Duration::from_secs(60)).await, Ok(Done::Seen));
-    unit.until_meaning(Meaning::Identify).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&unit, Action::Identify).await.unwrap(), Ok(Done::Seen));
+        unit.until(|state| state.meaning == Meaning::Identify && state.identify_until.is_some()).await;
+    }
+    assert_eq!(ask(&unit, Action::Found).await.unwrap(), Ok(Done::Seen));
+    unit.until(|state| state.meaning == Meaning::Ready && state.identify_until.is_none()).await;
 }

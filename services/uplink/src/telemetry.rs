@@ -325,6 +325,7 @@ mod tests {
             answer: None,
             lights: p::Lights::default(),
             keys: Vec::new(),
+            identify_until: None,
             waiting: None,
             last: None,
             profile: String::new(),

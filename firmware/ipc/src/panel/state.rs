@@ -3,10 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bondbox_units::Instant;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Lights, Meaning};
+use super::{Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Light, Lights, Meaning};
 
 /// The panel service.
 pub struct Panel;
@@ -29,6 +30,8 @@ pub struct State {
     pub lights: Lights,
     /// Keys that are down now.
     pub keys: Vec<Key>,
+    /// Until when the unit is to be found, on the host's monotonic clock; its lights say so where nothing is more urgent.
+    pub identify_until: Option<Instant>,
     /// What was asked for and whose effect was not seen yet.
     pub waiting: Option<Action>,
     /// What came of the last thing asked for.
@@ -49,6 +52,29 @@ pub struct State {
     pub devices: Vec<Device>,
     /// Since the service started.
     pub counters: Counters,
+}
+
+impl State {
+    /// That of a panel without devices, whose lights mean this.
+    pub const fn saying(meaning: Meaning) -> Self {
+        Self {
+            meaning,
+            answer: None,
+            lights: Lights { air: Light::Dark, link: Light::Dark, power: Light::Dark },
+            keys: Vec::new(),
+            identify_until: None,
+            waiting: None,
+            last: None,
+            profile: String::new(),
+            battery: None,
+            mains: None,
+            step: BatteryStep::Fine,
+            temperature_mc: None,
+            fan_percent: None,
+            devices: Vec::new(),
+            counters: Counters { presses: 0, bounces: 0, done: 0, failed: 0 },
+        }
+    }
 }
 
 /// What came of an action.

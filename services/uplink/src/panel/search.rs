@@ -1,7 +1,6 @@
 //! Somebody at the gateway looks for this unit, and its lights are to say so.
 //!
-//! The panel stops blinking when it is told to blink again: it is told once for all who ask at a time, and not at all while its
-//! lights say it already.
+//! The panel is told once for all who ask at a time; where its lights say it already, they go on for as long again.
 
 use std::time::Duration;
 
@@ -43,7 +42,7 @@ impl Search {
             return false;
         }
         self.waiting.push((number, now + PATIENCE));
-        let tell = !self.told && self.waiting.len() == 1 && outcome(state).is_none();
+        let tell = !self.told && outcome(state).is_none_or(|(outcome, _)| outcome == Outcome::Done);
         self.told |= tell;
         tell
     }
@@ -95,29 +94,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
-    use bondbox_ipc::panel::{BatteryStep, Counters, Device, Lights};
+    use bondbox_ipc::panel::Device;
 
     use super::*;
 
     fn state(meaning: Meaning, lights: Option<&str>) -> State {
         let device =
             Device { kind: "lights".into(), name: "leds".into(), failure: lights.map(|failure| failure.to_owned()) };
-        State {
-            meaning,
-            answer: None,
-            lights: Lights::default(),
-            keys: Vec::new(),
-            waiting: None,
-            last: None,
-            profile: String::new(),
-            battery: None,
-            mains: None,
-            step: BatteryStep::Fine,
-            temperature_mc: None,
-            fan_percent: None,
-            devices: vec![device],
-            counters: Counters::default(),
-        }
+        State { devices: vec![device], ..State::saying(meaning) }
     }
 
     fn answer(number: u64, outcome: Outcome, why: &str) -> Answer {
@@ -133,12 +117,13 @@ mod tests {
         let (ready, found) = (state(Meaning::Ready, None), state(Meaning::Identify, None));
         let mut search = Search::default();
         assert!(search.begin(at(0), 1, Some(&ready)));
-        assert!(!search.begin(at(1), 2, Some(&ready)), "being told again it would stop");
+        assert!(!search.begin(at(1), 2, Some(&ready)), "it is being told");
         search.ended(Ok(()));
         assert_eq!(search.look(at(1), Some(&ready)), []);
         assert_eq!(search.look(at(2), Some(&found)), [1, 2].map(|number| answer(number, Outcome::Done, "")));
-        assert!(!search.begin(at(3), 3, Some(&found)), "the lights say it already");
+        assert!(search.begin(at(3), 3, Some(&found)), "it goes on for as long again");
         assert_eq!(search.look(at(3), Some(&found)), [answer(3, Outcome::Done, "")]);
+        search.ended(Ok(()));
         assert!(search.begin(at(60), 4, Some(&ready)));
     }
 
