@@ -37,6 +37,8 @@ pub struct Link {
     pub model: String,
     /// The interface, as last seen.
     pub interface: Interface,
+    /// Since when it is there, or was.
+    pub came: Instant,
     /// Since when it is gone, if it is.
     pub gone: Option<Instant>,
 }
@@ -92,6 +94,7 @@ impl Inventory {
             seen.insert(port.clone());
             let before = self.links.get(&port);
             let fresh = before.is_none_or(|link| link.gone.is_some() || link.interface.index != interface.index);
+            let came = before.filter(|_| !fresh).map_or(now, |link| link.came);
             let Some(slot) = before.map(|link| link.slot).or_else(|| self.free_slot()) else {
                 events.push(Event::Full(port));
                 continue;
@@ -99,7 +102,7 @@ impl Inventory {
             if fresh {
                 events.push(Event::Came(port.clone()));
             }
-            let link = Link { slot, kind, model: device.model, interface: interface.clone(), gone: None };
+            let link = Link { slot, kind, model: device.model, interface: interface.clone(), came, gone: None };
             self.links.insert(port, link);
         }
         for (port, link) in &mut self.links {

@@ -46,6 +46,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         network,
         manager: Manager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
         version: None,
+        answers: Instant::ZERO,
         book: Book::default(),
         asked: Instant::ZERO,
         results,
@@ -77,6 +78,8 @@ struct Service<N, D> {
     manager: Manager,
     /// ModemManager's, while it answers.
     version: Option<String>,
+    /// Since when it does.
+    answers: Instant,
     book: Book,
     /// When ModemManager was last asked what is.
     asked: Instant,
@@ -169,7 +172,7 @@ impl<N: Network, D: Devices> Service<N, D> {
                 if self.version.as_ref() != Some(&version) {
                     tracing::info!(version, "ModemManager is there");
                     self.counters.manager_restarts += 1;
-                    self.version = Some(version);
+                    (self.version, self.answers) = (Some(version), now);
                 }
                 modems
             }

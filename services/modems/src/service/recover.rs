@@ -10,6 +10,7 @@ use bondbox_udev::{Devices, Port, Power, PowerError, Sysfs};
 use bondbox_units::Instant;
 
 use super::Service;
+use crate::inventory::Link;
 
 impl<N: Network, D: Devices> Service<N, D> {
     /// Looks at every port's ladder, and takes the steps that are due.
@@ -62,9 +63,20 @@ impl<N: Network, D: Devices> Service<N, D> {
             return (failure != Some(NO_SIM)).then(|| "ModemManager cannot use it".to_owned());
         }
         let link = self.inventory.links().get(port).filter(|link| link.gone.is_none())?;
+        if self.is_unlisted(now, port, link) {
+            return Some("ModemManager does not find the modem that it is part of".to_owned());
+        }
         let silence = self.proof.silence(now, &link.interface.name)?;
         (!link.interface.addresses.is_empty())
             .then(|| format!("nothing was acknowledged for {} s while other links carry", silence.as_secs()))
+    }
+
+    /// Whether ModemManager had time to find the modem behind a modem's interface, and did not: nobody will ask for its bearer.
+    fn is_unlisted(&self, now: Instant, port: &Port, link: &Link) -> bool {
+        let name = &link.interface.name;
+        let expected = link.kind == LinkKind::Modem && self.version.is_some() && self.proof.carries(name) != Some(true);
+        let gone = self.book.entries().get(port).and_then(|entry| entry.gone);
+        expected && self.book.behind(port, name).is_none() && had_time(now, link.came, self.answers, gone)
     }
 
     fn steps_for(&self, port: &Port) -> Vec<Step> {
@@ -83,6 +95,12 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 }
 
+/// Since the interface came, ModemManager came, and since it last showed the modem.
+fn had_time(now: Instant, came: Instant, answers: Instant, gone: Option<Instant>) -> bool {
+    let since = came.max(answers).max(gone.unwrap_or(came));
+    now.since(since) >= FOUND
+}
+
 /// Off, and on again after a while, on a thread of its own: the kernel takes its time.
 fn switch(power: &Sysfs, port: &Port, set: fn(&Sysfs, &Port, bool) -> Result<(), PowerError>) {
     let (power, port) = (power.clone(), port.clone());
@@ -98,7 +116,28 @@ fn switch(power: &Sysfs, port: &Port, set: fn(&Sysfs, &Port, bool) -> Result<(),
     });
 }
 
+/// ModemManager waits up to 20 s for a modem to say that it is there, and then asks it in several languages.
+const FOUND: Duration = Duration::from_secs(90);
 /// As `bondbox-modem` names it.
 const NO_SIM: &str = "no SIM";
 /// Capacitors of a modem are empty after this.
 const OFF: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(1_000_000 + seconds * 1_000)
+    }
+
+    #[test]
+    fn a_modem_is_missed_when_modemmanager_had_time_to_find_it() {
+        let had_time = |now, came, answers, gone: Option<u64>| had_time(at(now), at(came), at(answers), gone.map(at));
+        assert!(!had_time(89, 0, 0, None) && had_time(90, 0, 0, None));
+        // It was plugged in again, ModemManager has just come back, or the modem is only just gone from it.
+        assert!(!had_time(189, 100, 0, Some(50)) && had_time(190, 100, 0, Some(50)));
+        assert!(!had_time(189, 0, 100, None) && had_time(190, 0, 100, None));
+        assert!(!had_time(189, 0, 0, Some(100)) && had_time(190, 0, 0, Some(100)));
+    }
+}

@@ -222,6 +222,7 @@ mod tests {
             kind: LinkKind::Stick,
             model: String::new(),
             interface: Interface { name: name.into(), ..Interface::default() },
+            came: Instant::ZERO,
             gone: None,
         }
     }
