@@ -2,10 +2,15 @@
 
 `at_modem.py NAME` listens on the abstract socket NAME, which is the modem's port, and reads what becomes of it from its
 standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": "1234", "sim": false, "registered": false};
-and, before ModemManager asks for them, {"imei": "…", "iccid": "…", "imsi": "…", "operator": "…"}.
+and, before ModemManager asks for them, {"imei": "…", "iccid": "…", "imsi": "…", "operator": "…", "maker": "…",
+"model": "…"}.
 
 It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock them: {"refuses_bands": true} takes no other bands,
 {"served_on": [7]} says which are heard where it is.
+
+Those who know u-blox's AT+U... can have its network card carry a bearer, in the mode in which the network's address is that of
+the card's other end: {"address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}. {"hangs": true} answers nothing
+any more, until whoever has the line says POWER on it: the modem has lost its power, and begins anew.
 """
 
 import json
@@ -30,11 +35,18 @@ class Modem:
     def __init__(self):
         self.world = {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": None, "tries": 3, "sim": True, "registered": True,
                       "silent_call": False, "imei": IMEI, "iccid": ICCID, "imsi": IMSI, "operator": OPERATOR,
-                      "refuses_bands": False, "roaming": False, "served_on": BANDS}
+                      "refuses_bands": False, "roaming": False, "served_on": BANDS, "hangs": False,
+                      "maker": "Bondbox", "model": "Emulated modem",
+                      "address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}
+        self.begin()
+
+    def begin(self):
+        """As it is when it has just got its power."""
+        self.world["hangs"] = False
         self.radio_on = True
         self.operator_in_letters = True
         self.bands = mask(BANDS)
-        self.contexts = {"1": '"IP","internet"'}
+        self.contexts, self.active = {"1": '"IP","internet"'}, set()
         self.register_reports = {"CREG": 0, "CGREG": 0, "CEREG": 0}
 
     def become(self, what):
@@ -48,7 +60,9 @@ class Modem:
         """What it says to one command, without the echo."""
         command = line.strip()
         upper = command.upper()
-        if not upper.startswith("AT"):
+        if upper == "POWER":
+            self.begin()
+        if self.world["hangs"] or not upper.startswith("AT"):
             return []
         body = upper[2:]
         for pattern, say in self.table():
@@ -134,6 +148,16 @@ class Modem:
             self.contexts[number] = context
             return []
 
+        def activate(how, number):
+            if how == "1" and not self.served or number not in self.contexts:
+                return ["+CME ERROR: 30"]
+            (self.active.add if how == "1" else self.active.discard)(number)
+            return []
+
+        def settings(number):
+            own, next_router, resolver = f'{world["address"]}.{world["netmask"]}', world["gateway"], "10.0.2.3"
+            return [f'+CGCONTRDP: {number},5,"internet","{own}","{next_router}","{resolver}","{resolver}"']
+
         def crsm(what):
             if what.startswith("176,12258"):
                 digits = world["iccid"].ljust(20, "F")
@@ -148,9 +172,9 @@ class Modem:
         return [
             (r"", lambda: []),
             (r"E[01].*|V1|X\d|Z|&[A-Z]\d?|Q0.*|\+CMEE=\d", lambda: []),
-            (r"I", lambda: ["Bondbox", "Emulated modem", "1.0"]),
-            (r"\+GMI|\+CGMI", lambda: ["Bondbox"]),
-            (r"\+GMM|\+CGMM", lambda: ["Emulated modem"]),
+            (r"I", lambda: [world["maker"], world["model"], "1.0"]),
+            (r"\+GMI|\+CGMI", lambda: [world["maker"]]),
+            (r"\+GMM|\+CGMM", lambda: [world["model"]]),
             (r"\+GMR|\+CGMR", lambda: ["1.0"]),
             (r"\+GSN|\+CGSN", lambda: [world["imei"]]),
             (r"\+GCAP", lambda: ["+GCAP: +CGSM,+DS,+ES"]),
@@ -177,7 +201,16 @@ class Modem:
             (r"\+CGDCONT=\?", lambda: ['+CGDCONT: (1-11),"IP",,,(0-2),(0-4)', '+CGDCONT: (1-11),"IPV6",,,(0-2),(0-4)']),
             (r"\+CGDCONT\?", lambda: [f'+CGDCONT: {number},{context},"",0,0' for number, context in self.contexts.items()]),
             (r"\+CGDCONT=(\d+),(.*)", define),
-            (r"\+CGACT\?", lambda: ["+CGACT: 1,0"]),
+            (r"\+CGACT\?", lambda: [f"+CGACT: {number},{int(number in self.active)}" for number in self.contexts]),
+            (r"\+CGACT=([01]),(\d+)", activate),
+            (r"\+CGCONTRDP=(\d+)", settings),
+            (r"\+URAT=\?", lambda: ["+URAT: (0-6),(0,2,3)"]),
+            (r"\+URAT\?", lambda: ["+URAT: 6,3"]),
+            (r"\+UBANDSEL\?", lambda: ["+UBANDSEL: 900,1800,2100,2600"]),
+            (r"\+UUSBCONF\?", lambda: ['+UUSBCONF: 2,"ECM",,"0x1143"']),
+            (r"\+UBMCONF\?", lambda: ["+UBMCONF: 2"]),
+            (r"\+UIPADDR=(\d+)", lambda number: [f'+UIPADDR: {number},"card","{world["gateway"]}","{world["netmask"]}","",""']),
+            (r"\+CSCS\?", lambda: ['+CSCS: "IRA"']),
             (r"\+CSCS=\?", lambda: ['+CSCS: ("IRA","GSM","UCS2")']),
             (r"D\*99.*", self.call),
             (r"\+C(GDCONT|GACT|SCS|MER|GEREP|USD|TZR|TZU)=.*", lambda _: []),
