@@ -19,10 +19,11 @@
 //! | the same with 5 s | 78.8, 77.3 | 98.8, 97.5 |
 //! | the same, where it falls while at least half as much is sent as while it rises | 67.1, 47.4 | 99.9, 97.3 |
 //!
-//! The last is what is done (with losses told as they are now, 53.8 and 46.8; 99.9 and 97.5). Without its condition a path that was taken for three times faster than it was kept itself so for good: it
-//! was given bursts, their queues swung by 150 ms, that was left out, and so nothing was proven (network 2039 of
-//! `bondbox-sim random`: 1.9 points below the oracle, with the condition 0.005). With 3 s the worst seeds of four driving links and
-//! of the satellite fell below their bars. Left out of the queue alone it brings 69 to 100 %, of the rate alone 24 to 94. A queue's
+//! The last is what is done; since an acknowledgement over another path is taken for no more than it says, it brings 53.8, 46.8 and
+//! 99.9, 97.5. Without its condition a path that was taken for three times faster than it was kept itself so for good: it was given
+//! bursts, their queues swung by 150 ms, that was left out, and so nothing was proven (network 2039 of `bondbox-sim random`: 1.9
+//! points below the oracle, with the condition 0.005). With 3 s the worst seeds of four driving links and of the satellite fell
+//! below their bars. Left out of the queue alone it brings 69 to 100 %, of the rate alone 24 to 94. A queue's
 //! target of 150 ms for all would bring all of it, but all other links would react as slowly.
 
 mod jitter;
