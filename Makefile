@@ -22,7 +22,7 @@
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make check-arm64    the unit's services for 64-bit Arm, their cores' tests under emulation, and cores without an allocator
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
-#   make rig            the same, and a modem whose bearer is connected, hangs and comes back, updates of other kinds,
+#   make rig            the same, and a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
 #   make rig-cut-points one update, recorded block by block, and cut off at 1,000 points of it; POINTS=5000 SEED=7
@@ -132,12 +132,12 @@ check-boot:
 # Labgrid drives the unit; the gateway outside is of this build, too.
 IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
-RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_modem.py test_updates.py test_survival.py test_recording.py
+RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
 	@hil-tests/setup build run rig
-	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health
+	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health -p bondbox-encoder --bins --example stateful
 	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
 
 .PHONY: rig-short

@@ -29,11 +29,11 @@ pub struct TraitCard {
     /// Above this bitrate it does not follow.
     pub ceiling: Bitrate,
     /// Where the bitrate goes.
-    pub(crate) bitrate: BitrateProperty,
-    /// Caps asked of its output, beside the media type; empty for whatever it gives.
-    pub(crate) output: &'static str,
+    pub bitrate: BitrateProperty,
+    /// Caps asked of its output.
+    pub output: &'static str,
     /// Properties for low latency at this format.
-    pub(crate) settings: fn(&Format) -> Vec<(&'static str, String)>,
+    pub settings: fn(&Format) -> Vec<(&'static str, String)>,
 }
 
 /// What does the work of encoding.
@@ -65,7 +65,7 @@ pub enum Keyframe {
 
 /// How the element takes a bitrate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum BitrateProperty {
+pub enum BitrateProperty {
     /// In thousands of bits a second.
     Kbps(&'static str),
     /// In bits a second, the same in each.
@@ -93,7 +93,7 @@ pub static CARDS: &[TraitCard] = &[
         ceiling: Bitrate::from_kbps(25_000),
         bitrate: BitrateProperty::ExtraControls,
         // The driver derives the level from the first caps and then refuses larger pictures.
-        output: "profile=(string)high,level=(string)4.2",
+        output: "video/x-h264,profile=(string)high,level=(string)4.2",
         settings: |format| {
             let interval = format.keyframe_interval();
             let controls = "controls,video_bitrate_mode=1,repeat_sequence_header=1,h264_i_frame_period";
@@ -108,7 +108,7 @@ pub static CARDS: &[TraitCard] = &[
         floor: Bitrate::from_kbps(100),
         ceiling: Bitrate::from_kbps(50_000),
         bitrate: BitrateProperty::Bps(&["bps", "bps-max"]),
-        output: "",
+        output: "video/x-h264",
         // The default rate control bursts far above its target.
         settings: |format| {
             vec![
@@ -128,7 +128,7 @@ pub static CARDS: &[TraitCard] = &[
         floor: Bitrate::from_kbps(100),
         ceiling: Bitrate::from_kbps(50_000),
         bitrate: BitrateProperty::Kbps("bitrate"),
-        output: "",
+        output: "video/x-h264",
         settings: |format| {
             vec![
                 ("rate-control", "cbr".into()),
@@ -147,7 +147,7 @@ pub static CARDS: &[TraitCard] = &[
         floor: Bitrate::from_kbps(100),
         ceiling: Bitrate::from_kbps(50_000),
         bitrate: BitrateProperty::Kbps("bitrate"),
-        output: "profile=(string)high",
+        output: "video/x-h264,profile=(string)high",
         // zerolatency means no look-ahead, no B frames, and slices instead of frames spread over the threads: a frame
         // leaves in the call that brought it.
         settings: |format| {
@@ -173,7 +173,7 @@ pub static CARDS: &[TraitCard] = &[
         floor: Bitrate::from_kbps(100),
         ceiling: Bitrate::from_kbps(20_000),
         bitrate: BitrateProperty::Bps(&["max-bitrate", "bitrate"]),
-        output: "",
+        output: "video/x-h264",
         settings: |format| {
             vec![
                 ("rate-control", "bitrate".into()),

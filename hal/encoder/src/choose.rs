@@ -29,8 +29,16 @@ pub struct Refused(pub Vec<OpenError>);
 /// # Errors
 /// [`Refused`] with a reason for each that was tried.
 pub fn choose(wanted: Option<&str>, format: &Format) -> Result<Choice, Refused> {
+    choose_of(CARDS, wanted, format)
+}
+
+/// The same of other cards.
+///
+/// # Errors
+/// [`Refused`].
+pub fn choose_of(cards: &'static [TraitCard], wanted: Option<&str>, format: &Format) -> Result<Choice, Refused> {
     let mut refused = Vec::new();
-    for card in CARDS.iter().filter(|card| wanted.is_none_or(|name| name == card.factory)) {
+    for card in cards.iter().filter(|card| wanted.is_none_or(|name| name == card.factory)) {
         match try_out(card, format) {
             Ok(()) => return Ok(Choice { card, refused }),
             Err(error) => refused.push(error),

@@ -6,14 +6,15 @@
 //! opened for good, at its ceiling, so that no later bitrate needs it to be opened again. [`SoundEncoder`] is the
 //! same, simpler, for sound.
 //!
-//! Only the software encoders were run so far; the cards of hardware encoders follow their drivers' documents.
+//! Of H.264, only the software encoders were run so far; the cards of hardware encoders follow their drivers' documents. What
+//! they have in common with the kernel's `vicodec`, which is driven as the Raspberry Pi 4's, was (`examples/stateful.rs`).
 
 mod card;
 mod choose;
 mod sound;
 mod video;
 
-pub use card::{CARDS, Change, Format, Keyframe, Kind, TraitCard};
-pub use choose::{Choice, Refused, choose};
+pub use card::{BitrateProperty, CARDS, Change, Format, Keyframe, Kind, TraitCard};
+pub use choose::{Choice, Refused, choose, choose_of};
 pub use sound::{SoundCodec, SoundEncoder};
 pub use video::{Encoder, OpenError};

@@ -72,10 +72,9 @@ impl Encoder {
         self.card
     }
 
-    /// What its output must be: H.264 and what the card asks for.
+    /// What its output must be.
     pub fn caps(&self) -> gst::Caps {
-        let extra = if self.card.output.is_empty() { String::new() } else { format!(",{}", self.card.output) };
-        format!("video/x-h264{extra}").parse().expect("the cards hold valid caps")
+        self.card.output.parse().expect("the cards hold valid caps")
     }
 
     /// Encodes at `bitrate`, brought within floor and ceiling, and returns what it was told.
