@@ -1,5 +1,7 @@
 """Fingers on the front panel, its lights, and the battery behind them."""
 
+import json
+
 import pytest
 from patience import until
 
@@ -21,6 +23,30 @@ def test_a_button_stops_the_stream_and_starts_it_and_lights_say_so(unit, gateway
     panel.means("OnAir")
     gateway.flows(units=10)
     assert gateway.delivered() > stopped
+
+
+@pytest.mark.needs("panel")
+def test_a_selftest_leaves_the_air_alone_and_off_it_lights_each_light(unit, gateway, panel):
+    def results():
+        # It fails where one thing does; what each says is looked at here.
+        checks = json.loads(unit.run("bondboxctl --json selftest || true"))
+        return {check["what"]: check["result"] for check in checks}
+
+    unit.marked_good()
+    panel.means("OnAir")
+    on_air = results()
+    assert {on_air[what] for what in ("lights", "keys")} == {"skipped"}
+    assert {on_air[what] for what in ("root", "/state", "/data", "gateway", "picture", "camera")} == {"works"}
+    panel.means("OnAir")
+    panel.start.hold(3)
+    panel.means("Ready")
+    off_air = results()
+    assert {off_air[f"light {name}"] for name in ("air", "link", "power")} == {"works"}
+    assert off_air["camera"] == "works"
+    panel.means("Ready")
+    panel.start.press()
+    panel.means("OnAir")
+    gateway.flows(units=10)
 
 
 @pytest.mark.long

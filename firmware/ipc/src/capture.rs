@@ -88,6 +88,8 @@ pub enum Command {
     Suspend,
     /// Take the picture from another source; done when it is live.
     SetSource(String),
+    /// Count what the source brings, on the air or off it, for two seconds. Changes nothing.
+    CountPictures,
 }
 
 /// What was seen after a command.
@@ -104,6 +106,13 @@ pub enum Done {
     Keyframe {
         /// See above.
         after_ms: u32,
+    },
+    /// The source brought so many pictures in so long.
+    Pictures {
+        /// At least one.
+        count: u32,
+        /// In milliseconds.
+        within_ms: u32,
     },
     /// The first unit came out, or none does any more.
     Now,

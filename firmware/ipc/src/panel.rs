@@ -18,6 +18,26 @@ pub enum Key {
     Select,
 }
 
+/// The lights of the front panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Lamp {
+    /// See [`Lights::air`].
+    Air,
+    /// See [`Lights::link`].
+    Link,
+    /// See [`Lights::power`].
+    Power,
+}
+
+/// What of the front panel can be tried by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Part {
+    /// Lit alone.
+    Light(Lamp),
+    /// Pressed, which then does nothing else.
+    Key(Key),
+}
+
 /// What the lights mean, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Schema)]
 pub enum Meaning {
@@ -116,6 +136,11 @@ pub enum Action {
     PowerOff,
     /// Forget keys, networks and recordings.
     FactoryReset,
+    /// Try this part, off the air, for ten seconds at most: seen as soon as a light is lit alone, or when the key
+    /// was pressed and let go.
+    Test(Part),
+    /// Show again what is to be shown, and take presses for what they mean.
+    EndTest,
 }
 
 /// The pack.
@@ -171,6 +196,23 @@ pub enum Command {
     Up(Key),
     /// Whether an update is being installed; from the update agent.
     Updating(bool),
+    /// Read the gauge now; answered with what it says, or why it says nothing.
+    Measure,
+}
+
+/// What a gauge says, before anybody doubts it. What it does not know is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Measured {
+    /// Charge left, in tenths of a percent.
+    pub charge_permille: Option<u16>,
+    /// Of the pack.
+    pub millivolts: Option<u32>,
+    /// What it gives, in milliwatts; less than nothing when it takes.
+    pub milliwatts: Option<i32>,
+    /// Whether it charges.
+    pub charging: Option<bool>,
+    /// Whether mains is there.
+    pub mains: Option<bool>,
 }
 
 /// What was seen after a command.
@@ -178,4 +220,6 @@ pub enum Command {
 pub enum Done {
     /// The effect was seen.
     Seen,
+    /// What the gauge says.
+    Measured(Measured),
 }

@@ -66,6 +66,10 @@ pub struct Link {
     pub queue_us: u32,
     /// By how much the way's duration differs from packet to packet (RFC 3550 6.4.1), in microseconds.
     pub jitter_us: u32,
+    /// Datagrams sent since it was added, joins and probes among them.
+    pub packets_sent: u64,
+    /// Those of them that the gateway acknowledged.
+    pub packets_delivered: u64,
     /// Packets lost of those sent over the last two seconds, in parts per million.
     pub loss_ppm: u32,
 }

@@ -111,6 +111,11 @@ impl Keys {
         }
     }
 
+    /// Whether no press is unfinished: none is down, and no click waits for its second.
+    pub fn are_idle(&self) -> bool {
+        self.fingers == Fingers::Idle && self.contacts.iter().all(|contact| !contact.raw && !contact.stable)
+    }
+
     /// What is held was taken: letting go of it means nothing any more.
     pub fn take_held(&mut self) {
         if let Fingers::Pressed { .. } = self.fingers {

@@ -3,7 +3,7 @@
 //! Red says what goes out, blue how it gets there, green that there is power. A light that blinks slowly waits for
 //! something, one that blinks fast wants somebody to come. No two rows look the same, so what is seen has one meaning.
 
-use bondbox_ipc::panel::{Answer, Light, Lights, Meaning};
+use bondbox_ipc::panel::{Answer, Lamp, Light, Lights, Meaning};
 
 use Cell::{Dark, Fast, Lit, Slow, Tally};
 
@@ -32,6 +32,16 @@ pub fn answer(answer: Answer, instead_of: Lights) -> Lights {
         Answer::Working => Lights { air: FLICKER, link: FLICKER, power: Light::Lit },
         Answer::Done => Lights { air: Light::Dark, link: FLICKER, power: FLICKER },
         Answer::Failed => Lights { air: Light::Lit, link: Light::Dark, power: Light::Dark },
+    }
+}
+
+/// This one alone, for somebody who looks whether it works. No meaning looks like it.
+pub const fn alone(lamp: Lamp) -> Lights {
+    let dark = Lights { air: Light::Dark, link: Light::Dark, power: Light::Dark };
+    match lamp {
+        Lamp::Air => Lights { air: Light::Lit, ..dark },
+        Lamp::Link => Lights { link: Light::Lit, ..dark },
+        Lamp::Power => Lights { power: Light::Lit, ..dark },
     }
 }
 
@@ -142,6 +152,15 @@ mod tests {
                         assert!(ALL.iter().all(|other| of(*other, false) != answer(said, shown)), "{said:?}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_light_alone_looks_like_no_meaning() {
+        for lamp in [Lamp::Air, Lamp::Link, Lamp::Power] {
+            for meaning in ALL {
+                assert!([true, false].into_iter().all(|on_air| of(meaning, on_air) != alone(lamp)), "{meaning:?}");
             }
         }
     }

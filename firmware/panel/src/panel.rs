@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bondbox_ipc::panel::{Action, Answer, Battery as BatteryView, BatteryStep, Counters, Key, Lights, Meaning};
+use bondbox_ipc::panel::{Action, Answer, Battery as BatteryView, BatteryStep, Counters, Key, Lights, Meaning, Part};
 use bondbox_units::Instant;
 use heapless::Deque;
 
@@ -75,6 +75,8 @@ pub enum Failure {
     CalledOff,
     /// Another one took its place.
     Replaced,
+    /// Another key than the one that is tried was pressed.
+    OtherKey,
 }
 
 /// What anybody may know.
@@ -88,6 +90,8 @@ pub struct View {
     pub lights: Lights,
     /// Until when it is to be found.
     pub identify_until: Option<Instant>,
+    /// What is tried.
+    pub testing: Option<Part>,
     /// Asked for, and its effect not seen.
     pub waiting: Option<Action>,
     /// The pack.
@@ -114,12 +118,21 @@ pub struct Panel {
     power_off: PowerOff,
     profile: Option<u8>,
     identify_until: Option<Instant>,
+    test: Option<Test>,
     waiting: Option<Waiting>,
     answer: Option<(Answer, Instant)>,
     shown: Option<Lights>,
     turned: Option<u8>,
     counters: Counters,
     outputs: Deque<Output, 24>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    part: Part,
+    until: Instant,
+    /// What came of a key. It is told when that was let go: the next one is asked for with no finger on this.
+    came: Option<Result<(), Failure>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +155,7 @@ impl Panel {
             power_off: PowerOff::No,
             profile: None,
             identify_until: None,
+            test: None,
             waiting: None,
             answer: None,
             shown: None,
@@ -197,6 +211,7 @@ impl Panel {
             self.answer.map(|(_, until)| until),
             self.waiting.map(|waiting| waiting.until),
             self.identify_until,
+            self.test.map(|test| test.until),
             self.power_off.deadline(self.world.capture.is),
             self.world.deadline(now),
             self.fan.deadline(now),
@@ -211,6 +226,7 @@ impl Panel {
             answer: self.answer.map(|(answer, _)| answer),
             lights: self.lights(now),
             identify_until: self.identify_until,
+            testing: self.test.map(|test| test.part),
             waiting: self.waiting.map(|waiting| waiting.action),
             battery: self.battery.view(),
             mains: self.battery.mains(),
@@ -223,9 +239,10 @@ impl Panel {
 
     fn on_gesture(&mut self, now: Instant, gesture: Gesture) {
         match gesture {
-            Gesture::Down(_) => {
+            Gesture::Down(key) => {
                 self.counters.presses += 1;
                 self.say(now, Answer::Heard, HEARD);
+                self.press_tests(key);
                 if self.power_off.why() == Some(Why::Operator) {
                     // Whoever pressed for power-off and presses again has thought again.
                     self.call_off(now);
@@ -299,6 +316,12 @@ impl Panel {
                 self.counters.done += 1;
                 self.output(Output::Ended(action, None));
             }
+            Action::Test(part) => self.test(now, part),
+            Action::EndTest => {
+                self.end_test(Failure::CalledOff);
+                self.counters.done += 1;
+                self.output(Output::Ended(action, None));
+            }
             Action::PowerOff => {
                 if self.power_off == PowerOff::No {
                     self.power_off.say(now, Why::Operator);
@@ -312,6 +335,66 @@ impl Panel {
             Action::Start | Action::Stop | Action::Profile | Action::Pair | Action::FactoryReset => {
                 self.ask(now, action)
             }
+        }
+    }
+
+    /// Lights and keys are tried where nobody needs them: off the air, with nothing under way and no finger on a key.
+    fn may_test(&self) -> bool {
+        !self.started() && self.waiting.is_none() && self.power_off == PowerOff::No
+    }
+
+    fn test(&mut self, now: Instant, part: Part) {
+        let action = Action::Test(part);
+        if !self.may_test() || !self.keys.are_idle() {
+            return self.fail_in_the_dark(action, Failure::NotNow);
+        }
+        self.end_test(Failure::Replaced);
+        self.test = Some(Test { part, until: now + TEST, came: None });
+        self.answer = None;
+        if matches!(part, Part::Light(_)) {
+            // Whoever is told that it is lit finds it lit.
+            self.show(now);
+            self.counters.done += 1;
+            self.output(Output::Ended(action, None));
+        }
+    }
+
+    /// A press ends the test of a light and means what it always does. One that a test waits for means nothing else, and nor
+    /// does one of the other key: who presses it tries the panel, too.
+    fn press_tests(&mut self, key: Key) {
+        let Some(Test { part: Part::Key(tried), came, .. }) = &mut self.test else {
+            self.test = None;
+            return;
+        };
+        if came.is_none() {
+            *came = Some(if key == *tried { Ok(()) } else { Err(Failure::OtherKey) });
+            self.keys.take_held();
+        }
+    }
+
+    /// Ends what was tried when it is clear what came of it.
+    fn pass_test(&mut self, now: Instant) {
+        match self.test {
+            Some(Test { part, came: Some(Ok(())), .. }) if self.keys.are_idle() => {
+                self.test = None;
+                self.counters.done += 1;
+                self.say(now, Answer::Done, DONE);
+                self.output(Output::Ended(Action::Test(part), None));
+            }
+            Some(Test { came: Some(Err(failure)), .. }) if self.keys.are_idle() => {
+                self.say(now, Answer::Failed, FAILED);
+                self.end_test(failure);
+            }
+            Some(_) if !self.may_test() => self.end_test(Failure::NotNow),
+            Some(Test { until, .. }) if now >= until => self.end_test(Failure::NoEffect),
+            Some(_) | None => {}
+        }
+    }
+
+    /// A light that was lit was seen; a key that was not pressed was not.
+    fn end_test(&mut self, failure: Failure) {
+        if let Some(Test { part: part @ Part::Key(_), .. }) = self.test.take() {
+            self.fail_in_the_dark(Action::Test(part), failure);
         }
     }
 
@@ -404,6 +487,7 @@ impl Panel {
         if self.waiting.is_some_and(|waiting| now >= waiting.until) {
             self.end(now, Some(Failure::NoEffect));
         }
+        self.pass_test(now);
         if self.power_off.pass(now, self.world.capture.is) {
             self.output(Output::Do(Action::PowerOff));
         }
@@ -420,7 +504,9 @@ impl Panel {
             Action::Profile => self.profile.is_some() && self.profile != waiting.profile,
             Action::Pair => waiting.unpaired && !matches!(self.world.uplink.is, Uplink::NotPaired | Uplink::Absent),
             // Whoever does it tells of it.
-            Action::FactoryReset | Action::PowerOff | Action::Identify | Action::Found => false,
+            Action::FactoryReset | Action::PowerOff => false,
+            // Nothing of these is waited for here.
+            Action::Identify | Action::Found | Action::Test(_) | Action::EndTest => false,
         })
     }
 
@@ -437,8 +523,13 @@ impl Panel {
     }
 
     fn fail(&mut self, now: Instant, action: Action, failure: Failure) {
-        self.counters.failed += 1;
         self.say(now, Answer::Failed, FAILED);
+        self.fail_in_the_dark(action, failure);
+    }
+
+    /// Without a word by light: nobody at the panel asked.
+    fn fail_in_the_dark(&mut self, action: Action, failure: Failure) {
+        self.counters.failed += 1;
         self.output(Output::Ended(action, Some(failure)));
     }
 
@@ -474,7 +565,11 @@ impl Panel {
             Some((answer, _)) if meaning != Meaning::PoweringOff || answer == Answer::Heard => {
                 lights::answer(answer, shown)
             }
-            Some(_) | None => shown,
+            Some(_) => shown,
+            None => match self.test.map(|test| test.part) {
+                Some(Part::Light(lamp)) => lights::alone(lamp),
+                Some(Part::Key(_)) | None => shown,
+            },
         }
     }
 
@@ -505,6 +600,9 @@ const FAILED: Duration = Duration::from_millis(1_500);
 
 /// Capture goes on the air in 2 s; a camera that has to wake up takes 8.
 const WORKING: Duration = Duration::from_secs(15);
+
+/// Enough to look, or to find the key; a test that is forgotten hides what the lights say no longer.
+const TEST: Duration = Duration::from_secs(10);
 
 /// Enough to walk around a rack.
 const IDENTIFY: Duration = Duration::from_secs(30);

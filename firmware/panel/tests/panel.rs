@@ -5,10 +5,10 @@ mod bench;
 use std::time::Duration;
 
 use bench::Bench;
-use bondbox_ipc::panel::{Action, Answer, BatteryStep, Key, Light, Meaning};
+use bondbox_ipc::panel::{Action, Answer, BatteryStep, Key, Lamp, Light, Meaning, Part};
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_core::world::{Capture, Uplink};
-use bondbox_panel_core::{Failure, Input, Output};
+use bondbox_panel_core::{Failure, Input, Output, lights};
 
 const OPEN: Uplink = Uplink::Open { up: 2, present: 2 };
 
@@ -283,4 +283,91 @@ fn a_system_that_refuses_to_switch_off_is_told_of_and_an_empty_pack_asks_again()
     assert_eq!(bench.take(Action::PowerOff), 1);
     bench.give(Input::Seen(Action::PowerOff));
     assert!(bench.outputs.contains(&Output::Ended(Action::PowerOff, None)));
+}
+
+const RED: Action = Action::Test(Part::Light(Lamp::Air));
+
+#[test]
+fn a_light_is_tried_alone_and_the_language_comes_back_by_itself() {
+    let mut bench = ready();
+    let before = bench.view().lights;
+    for lamp in [Lamp::Air, Lamp::Link, Lamp::Power] {
+        bench.give(Input::Ask(Action::Test(Part::Light(lamp))));
+        let lit = bench.outputs.iter().position(|output| *output == Output::Lights(lights::alone(lamp)));
+        let told = Output::Ended(Action::Test(Part::Light(lamp)), None);
+        let told = bench.outputs.iter().position(|output| *output == told);
+        assert!(lit.is_some() && lit < told, "whoever is told finds it lit");
+        let view = bench.view();
+        assert_eq!((view.lights, view.meaning), (lights::alone(lamp), Meaning::Ready));
+    }
+    bench.pass(9_999);
+    assert_eq!(bench.view().lights, lights::alone(Lamp::Power));
+    bench.pass(1);
+    assert_eq!((bench.view().lights, bench.view().testing), (before, None));
+    bench.give(Input::Ask(RED));
+    bench.give(Input::Ask(Action::EndTest));
+    assert_eq!((bench.view().lights, bench.view().testing), (before, None));
+}
+
+#[test]
+fn a_press_while_a_light_is_tried_does_what_it_always_does() {
+    let mut bench = ready();
+    bench.give(Input::Ask(RED));
+    bench.click(Key::Start);
+    assert_eq!((bench.take(Action::Start), bench.view().testing), (1, None));
+}
+
+#[test]
+fn a_key_that_is_tried_does_nothing_else_and_the_other_one_is_told_from_it() {
+    let tried = Action::Test(Part::Key(Key::Start));
+    let press = |key, ms| {
+        let mut bench = ready();
+        bench.give(Input::Ask(tried));
+        bench.edge(key, true);
+        bench.pass(ms);
+        bench.edge(key, false);
+        bench.pass(2_000);
+        let ended: Vec<Output> =
+            bench.outputs.iter().filter(|output| matches!(output, Output::Ended(..))).copied().collect();
+        assert_eq!((bench.done.len(), bench.view().testing, bench.view().meaning), (0, None, Meaning::Ready));
+        assert_eq!(bench.view().counters.presses, 1);
+        // The next one is a press again.
+        bench.click(Key::Start);
+        assert_eq!(bench.take(Action::Start), 1);
+        ended
+    };
+    assert_eq!(press(Key::Start, 100), [Output::Ended(tried, None)]);
+    // Held as for power-off.
+    assert_eq!(press(Key::Start, 6_000), [Output::Ended(tried, None)]);
+    assert_eq!(press(Key::Select, 100), [Output::Ended(tried, Some(Failure::OtherKey))]);
+    // Not pressed, and pressed and never let go.
+    for down in [false, true] {
+        let mut bench = ready();
+        bench.give(Input::Ask(tried));
+        bench.edge(Key::Start, down);
+        bench.pass(20_000);
+        let ended = Output::Ended(tried, Some(Failure::NoEffect));
+        assert_eq!((bench.outputs.contains(&ended), bench.view().testing, bench.done.len()), (true, None, 0));
+    }
+}
+
+#[test]
+fn nothing_is_tried_on_the_air_and_whoever_goes_there_ends_it() {
+    let mut bench = on_air();
+    let before = bench.view();
+    bench.give(Input::Ask(RED));
+    assert_eq!(bench.outputs.last(), Some(&Output::Ended(RED, Some(Failure::NotNow))));
+    assert_eq!((bench.view().lights, bench.view().testing), (before.lights, None));
+    let mut bench = ready();
+    let key = Action::Test(Part::Key(Key::Select));
+    bench.give(Input::Ask(key));
+    // By another way than the panel.
+    bench.give(Input::Capture(Capture::Starting));
+    assert!(bench.outputs.contains(&Output::Ended(key, Some(Failure::NotNow))));
+    assert_eq!((bench.view().meaning, bench.view().testing), (Meaning::Connecting, None));
+    // Nor with a finger on a key, whose press would be two things.
+    let mut bench = ready();
+    bench.edge(Key::Select, true);
+    bench.give(Input::Ask(RED));
+    assert_eq!(bench.outputs.last(), Some(&Output::Ended(RED, Some(Failure::NotNow))));
 }

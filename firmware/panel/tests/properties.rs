@@ -3,9 +3,9 @@
 mod bench;
 
 use bench::Bench;
-use bondbox_ipc::panel::{Action, Key, Meaning};
+use bondbox_ipc::panel::{Action, Key, Lamp, Meaning, Part};
 use bondbox_panel_core::battery::Reading;
-use bondbox_panel_core::keys::{Chord, Gesture, Keys};
+use bondbox_panel_core::keys::{Chord, Gesture, Gestures, Keys};
 use bondbox_panel_core::world::{Capture, Uplink};
 use bondbox_panel_core::{Input, Output, lights};
 use bondbox_units::Instant;
@@ -132,7 +132,11 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Action::Identify),
         Just(Action::Found),
         Just(Action::PowerOff),
-        Just(Action::FactoryReset)
+        Just(Action::FactoryReset),
+        Just(Action::EndTest),
+        prop_oneof![Just(Lamp::Air), Just(Lamp::Link), Just(Lamp::Power)]
+            .prop_map(|lamp| Action::Test(Part::Light(lamp))),
+        key().prop_map(|key| Action::Test(Part::Key(key)))
     ];
     let reading = (0..1_200_u16, any::<Option<bool>>(), any::<bool>()).prop_map(|(charge, mains, there)| {
         there.then_some(Reading { charge_permille: Some(charge), mains, ..Reading::default() })
@@ -174,6 +178,18 @@ impl Warning {
     }
 }
 
+/// A part that is tried: lit alone, off the air, and not for longer than ten seconds after it was last asked for.
+fn check_test(bench: &Bench, asked: Instant) -> Result<(), TestCaseError> {
+    let view = bench.view();
+    let Some(part) = view.testing else { return Ok(()) };
+    prop_assert!(view.meaning != Meaning::PoweringOff && view.waiting.is_none(), "{view:?}");
+    prop_assert!(bench.now.since(asked).as_millis() < 10_000, "{part:?} since {asked} at {}", bench.now);
+    if let (Part::Light(lamp), None) = (part, view.answer) {
+        prop_assert_eq!(view.lights, lights::alone(lamp));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(cases(3_000))]
 
@@ -181,20 +197,32 @@ proptest! {
     fn the_lights_have_one_meaning_and_power_never_goes_without_a_warning(steps in vec(step(), 0..150)) {
         let mut bench = Bench::new();
         bench.give(Input::TimerFired);
-        let mut warning = Warning::default();
+        let (mut warning, mut asked) = (Warning::default(), bench.now);
+        let (mut fingers, mut presses) = (Keys::default(), 0);
+        let downs = |told: Gestures| told.iter().filter(|gesture| matches!(gesture, Gesture::Down(_))).count();
         for step in steps {
             match step {
-                Step::Edge(key, down) => bench.edge(key, down),
-                Step::Give(input) => bench.give(input),
+                Step::Edge(key, down) => {
+                    bench.edge(key, down);
+                    presses += downs(fingers.edge(bench.now, key, down));
+                }
+                Step::Give(input) => {
+                    if matches!(input, Input::Ask(Action::Test(_))) {
+                        asked = bench.now;
+                    }
+                    bench.give(input);
+                }
                 // In short pieces, so that a warning that goes out in between is seen to.
                 Step::Pass(ms) => {
                     for _ in 0..=ms / 50 {
                         bench.pass(50);
                         warning.check(&mut bench)?;
+                        check_test(&bench, asked)?;
                     }
                 }
             }
             warning.check(&mut bench)?;
+            check_test(&bench, asked)?;
             let view = bench.view();
             prop_assert!(lights::ALL.contains(&view.meaning));
             // What is shown is the last that was told.
@@ -208,6 +236,10 @@ proptest! {
                 prop_assert!(bench.panel.deadline(bench.now).is_some());
             }
         }
+        // Whatever was tried or shown meanwhile, each press was heard.
+        bench.pass(20);
+        presses += downs(fingers.pass(bench.now));
+        prop_assert_eq!(bench.view().counters.presses, presses as u64);
     }
 
     #[test]
@@ -224,7 +256,7 @@ proptest! {
         bench.edge(Key::Select, false);
         bench.pass(60_000);
         let view = bench.view();
-        prop_assert_eq!((view.waiting, view.answer), (None, None));
+        prop_assert_eq!((view.waiting, view.answer, view.testing), (None, None, None));
         let ended = bench.outputs.iter().filter(|output| matches!(output, Output::Ended(..))).count();
         prop_assert!(view.counters.done + view.counters.failed >= ended as u64);
     }

@@ -323,6 +323,9 @@ fn a_datagram_over_ipv6_takes_twenty_bytes_more_of_its_link() {
     for (link, headers) in [(0, 28), (1, 48), (2, 48)] {
         let said = &status.links[link];
         assert!(said.packets_sent > 100, "{said:?}");
+        // What is under way at the end is neither.
+        assert!(said.packets_delivered > 100, "{said:?}");
+        assert!(said.packets_delivered + said.packets_lost <= said.packets_sent, "{said:?}");
         assert_eq!(run.world.wire[link].up_bytes, said.bytes_sent + headers * said.packets_sent, "link {link}");
     }
 }

@@ -25,6 +25,10 @@ pub struct Picker<F> {
     /// Whether a frame of the present source was shown.
     fresh: bool,
     losses: u64,
+    /// Brought by the present source.
+    brought: u64,
+    /// Why it brings nothing, as it says itself.
+    why_lost: String,
 }
 
 /// A frame, and when the source delivered it.
@@ -59,6 +63,8 @@ impl<F: Clone> Picker<F> {
             alive: now,
             fresh: false,
             losses: 0,
+            brought: 0,
+            why_lost: String::new(),
         }
     }
 
@@ -69,12 +75,14 @@ impl<F: Clone> Picker<F> {
         }
         self.waiting.push_back(Frame { frame, captured: now });
         self.alive = now;
+        self.brought += 1;
     }
 
     /// The source is gone and knows it: nobody has to wait for [`PATIENCE`].
-    pub fn on_loss(&mut self) {
+    pub fn on_loss(&mut self, why: &str) {
         self.waiting.clear();
         self.shown = None;
+        why.clone_into(&mut self.why_lost);
     }
 
     /// The source begins again, as a looped file does. That is no loss: its last frame stays for [`REOPENING`].
@@ -87,6 +95,8 @@ impl<F: Clone> Picker<F> {
         self.waiting.clear();
         self.alive = now;
         self.fresh = false;
+        self.brought = 0;
+        self.why_lost.clear();
     }
 
     /// What to encode now.
@@ -129,6 +139,16 @@ impl<F: Clone> Picker<F> {
     /// Whether the present source, and not the one before a switch, is live.
     pub fn is_live(&self) -> bool {
         self.fresh && self.picture == Picture::Live
+    }
+
+    /// How many frames the present source has brought, shown or not.
+    pub fn brought(&self) -> u64 {
+        self.brought
+    }
+
+    /// Why the present source was last lost, as it said; empty where it said nothing.
+    pub fn why_lost(&self) -> &str {
+        &self.why_lost
     }
 
     /// How often a live source was lost.
@@ -183,7 +203,7 @@ mod tests {
         let mut picker = Picker::new(at(0), FRAME);
         picker.on_frame(at(1), 1);
         picker.pick(at(2));
-        picker.on_loss();
+        picker.on_loss("unplugged");
         assert_eq!(picker.pick(at(42)), Pick::Slate);
         assert_eq!(picker.losses(), 1);
     }

@@ -125,6 +125,31 @@ async fn sources_are_switched_and_the_numbers_go_on() {
 }
 
 #[tokio::test]
+async fn what_the_source_brings_is_counted_on_the_air_and_off_it_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let late = folder.path().join("late.mkv");
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    state(&mut client, |state| state.picture == Picture::Live).await;
+    for picture in [Picture::Live, Picture::Stopped] {
+        if picture == Picture::Stopped {
+            client.command(Command::Stop, LONG).await.unwrap();
+        }
+        let before = state(&mut client, |state| state.picture == picture).await;
+        let done = client.command(Command::CountPictures, LONG).await.unwrap();
+        let Done::Pictures { count, within_ms } = done else { panic!("{done:?}") };
+        assert!((2_000..4_000).contains(&within_ms) && count >= 20, "{done:?}");
+        let after = state(&mut service.client(), |_| true).await;
+        assert_eq!((after.picture, after.counters.restarts), (picture, before.counters.restarts));
+    }
+    std::fs::write(&late, "no film").unwrap();
+    let _ = client.command(Command::SetSource(late.display().to_string()), LONG).await;
+    let refused = client.command(Command::CountPictures, LONG).await.unwrap_err().to_string();
+    let said = format!("no effect seen: {} brought no picture in 2 s: ", late.display());
+    assert!(refused.contains(&said) && !refused.ends_with(": "), "{refused}");
+}
+
+#[tokio::test]
 async fn a_source_that_comes_and_goes_is_a_slate_while_it_is_gone() {
     let folder = TempDir::new().unwrap();
     let late = folder.path().join("late.mkv");

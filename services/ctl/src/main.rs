@@ -78,7 +78,7 @@ enum Verb {
     /// Have a service do what it understands, said in JSON as it travels: send capture '"ForceKeyframe"'.
     Send { service: Service, command: String },
     /// Walks through everything that can be tried without harm, and says what does not work.
-    Selftest,
+    Selftest(selftest::Selftest),
     /// Packs what somebody needs who shall find out what went wrong. Keys and passwords are left out.
     Support(support::Support),
 }
@@ -222,7 +222,7 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
             show::print(json, &ask.command::<Modems>(modems::Command::SpreadBands).await?, show::modems_done);
         }
         Verb::Send { service, command } => done(json, &ask.send(service, &command).await?),
-        Verb::Selftest => return Ok(selftest::run(&ask, json).await),
+        Verb::Selftest(selftest) => return Ok(selftest.run(&ask, json).await),
         Verb::Support(support) => support.run(&ask, json).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! The program against real services: their code in processes of their own, their sockets, their answers.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +33,14 @@ fn plays_a_service() {
         Some("uplink") => {
             let Arguments::<bondbox_uplink::settings::Flags> { base, flags } = Arguments::parse_from(line);
             bondbox_daemon::run("bondbox-uplink", &base, &flags, bondbox_uplink::serve);
+        }
+        Some("gateway") => {
+            let Arguments::<bondbox_gateway::settings::Flags> { base, flags } = Arguments::parse_from(line);
+            bondbox_daemon::run("bondbox-gateway", &base, &flags, bondbox_gateway::serve);
+        }
+        Some("panel") => {
+            let Arguments::<bondbox_panel::settings::Flags> { base, flags } = Arguments::parse_from(line);
+            bondbox_daemon::run("bondbox-panel", &base, &flags, bondbox_panel::service::serve);
         }
         other => panic!("{other:?} is no service"),
     }
@@ -66,15 +76,63 @@ impl Unit {
         self.until("capture status", |state| state["picture"] == "Live");
     }
 
-    fn uplink(&mut self) {
-        let key = self.dir().join("unit.key");
-        bondbox_daemon::bond::keys::generate(&key, false).unwrap();
-        let public = bondbox_daemon::bond::keys::generate(&self.dir().join("gateway.key"), false).unwrap().public();
+    /// To a gateway that answers, or to a port where nobody does.
+    fn uplink(&mut self, gateway: bool) {
+        let (key, far) = (self.dir().join("unit.key"), self.dir().join("gateway.key"));
+        let unit = bondbox_daemon::bond::keys::generate(&key, false).unwrap().public();
+        let public = bondbox_daemon::bond::keys::generate(&far, false).unwrap().public();
+        let port = if gateway { free_port() } else { 9 };
+        if gateway {
+            self.start(&format!(
+                "gateway --identity {} --unit {unit} --listen 127.0.0.1:{port} --http 127.0.0.1:0",
+                far.display()
+            ));
+        }
         self.start(&format!(
-            "uplink --gateway 127.0.0.1:9 --gateway-key {public} --identity {} --link lo",
+            "uplink --gateway 127.0.0.1:{port} --gateway-key {public} --identity {} --link lo",
             key.display()
         ));
         self.until("links", |state| state["links"][0]["name"] == "lo");
+    }
+
+    /// With lights, keys and a pack, as the kernel shows them.
+    fn panel(&mut self) {
+        let put = |path: &str, value: &str| {
+            let path = self.dir().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, value).unwrap();
+        };
+        for light in ["red:air", "blue:link", "green:power"] {
+            for (file, value) in [("brightness", "0"), ("trigger", "none"), ("delay_on", "0"), ("delay_off", "0")] {
+                put(&format!("sys/class/leds/{light}/{file}"), value);
+            }
+        }
+        put("sys/class/input/event0/device/capabilities/key", "200000000 0 0 8000000000 0 0");
+        put("dev/input/about", "");
+        put("sys/class/power_supply/pack/type", "Battery");
+        put("sys/class/power_supply/pack/status", "Discharging");
+        put("sys/class/power_supply/pack/capacity", "77");
+        nix::unistd::mkfifo(&self.dir().join("dev/input/event0"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (sys, dev) = (self.dir().join("sys"), self.dir().join("dev"));
+        self.start(&format!("panel --sys {} --dev {} --gauge-every-ms 60000", sys.display(), dev.display()));
+        self.until("panel status", |state| state["devices"].as_array().unwrap().len() >= 3);
+    }
+
+    /// Which lights the kernel was told to light, without blinking.
+    fn lit(&self) -> Vec<&'static str> {
+        let delay = |light: &str, file: &str| {
+            std::fs::read_to_string(self.dir().join(format!("sys/class/leds/{light}/{file}"))).unwrap()
+        };
+        let lit = |light: &&str| delay(light, "delay_on") != "0" && delay(light, "delay_off") == "0";
+        ["red:air", "blue:link", "green:power"].into_iter().filter(lit).collect()
+    }
+
+    /// What a self-test says of each thing.
+    fn selftest(&self) -> BTreeMap<String, (String, String)> {
+        let checks: Value = serde_json::from_slice(&self.ctl("--json selftest").stdout).unwrap();
+        let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_string();
+        let each = checks.as_array().unwrap().iter();
+        each.map(|check| (text(check, "what"), (text(check, "result"), text(check, "said")))).collect()
     }
 
     fn ctl(&self, line: &str) -> Output {
@@ -118,6 +176,11 @@ impl Drop for Unit {
             let _ = service.wait();
         }
     }
+}
+
+/// Of which nobody listens now.
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -167,7 +230,7 @@ fn capture_is_shown_and_told() {
 #[test]
 fn links_are_shown_once_and_again_and_told() {
     let mut unit = Unit::new();
-    unit.uplink();
+    unit.uplink(false);
     let shown = text(&unit.ctl("links").stdout);
     assert!(shown.contains("Connecting to 127.0.0.1:9") && shown.contains("lo  "), "{shown}");
     let top = text(&unit.ctl("top --looks 3 --every-ms 100").stdout);
@@ -180,7 +243,7 @@ fn links_are_shown_once_and_again_and_told() {
 #[test]
 fn a_support_package_has_states_logs_and_settings_without_keys() {
     let mut unit = Unit::new();
-    unit.uplink();
+    unit.uplink(false);
     let settings = unit.dir().join("settings");
     std::fs::create_dir(&settings).unwrap();
     std::fs::write(settings.join("uplink.toml"), "gateway = \"a:1\"\ngateway_key = \"very-secret\"\n").unwrap();
@@ -197,4 +260,116 @@ fn a_support_package_has_states_logs_and_settings_without_keys() {
     assert!(settings.contains("gateway = \"a:1\"") && !settings.contains("very-secret"), "{settings}");
     assert!(!read("uplink.trace").is_empty());
     assert!(!read("rules.txt").is_empty());
+}
+
+fn said<'a>(checks: &'a BTreeMap<String, (String, String)>, what: &str) -> (&'a str, &'a str) {
+    let (result, said) = checks.get(what).unwrap_or_else(|| panic!("nothing of {what}: {checks:?}"));
+    (result, said)
+}
+
+#[test]
+fn a_selftest_on_the_air_touches_nothing_and_counts_what_runs() {
+    let mut unit = Unit::new();
+    unit.panel();
+    unit.capture();
+    unit.uplink(true);
+    unit.until("links", |state| state["links"][0]["packets_delivered"].as_u64() > Some(0));
+    unit.until("panel status", |state| state["meaning"] == "OnAir" && state["answer"].is_null());
+    let (before, lit) = (unit.json("panel status"), unit.lit());
+    let checks = unit.selftest();
+    for what in ["lights", "keys"] {
+        assert_eq!(said(&checks, what).0, "skipped", "{checks:?}");
+    }
+    for what in ["picture", "camera", "gateway", "link lo", "battery"] {
+        assert_eq!(said(&checks, what).0, "works", "{checks:?}");
+    }
+    assert!(said(&checks, "camera").1.starts_with("test brought "), "{checks:?}");
+    assert_eq!(said(&checks, "battery").1, "77.0 %, not charging");
+    let after = unit.json("panel status");
+    assert_eq!((&after["lights"], &after["counters"], unit.lit()), (&before["lights"], &before["counters"], lit));
+}
+
+#[test]
+fn a_selftest_off_the_air_lights_each_light_alone_and_names_what_fails() {
+    let mut unit = Unit::new();
+    unit.panel();
+    unit.capture();
+    unit.json("capture stop");
+    unit.uplink(false);
+    let selftest = std::thread::scope(|scope| {
+        let walk = scope.spawn(|| unit.selftest());
+        let mut seen = Vec::new();
+        while !walk.is_finished() {
+            let lit = unit.lit();
+            if lit.len() == 1 && seen.last() != Some(&lit[0]) {
+                seen.push(lit[0]);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The panel is asked whether it may by the last of them, and off the air none is lit alone but green.
+        let alone: Vec<_> = seen.into_iter().skip_while(|light| *light == "green:power").collect();
+        assert_eq!(alone.get(..3), Some(&["red:air", "blue:link", "green:power"][..]));
+        walk.join().unwrap()
+    });
+    for what in ["light air", "light link", "light power", "keys", "camera"] {
+        assert_eq!(said(&selftest, what).0, "works", "{selftest:?}");
+    }
+    assert_eq!(said(&selftest, "picture"), ("absent", "off the air"));
+    let (result, why) = said(&selftest, "link lo");
+    assert!(result == "fails" && why.contains(", 0 of ") && why.ends_with(" packets delivered"), "{why}");
+    assert!(unit.json("panel status")["testing"].is_null());
+    // A light that cannot be lit, and a gauge that says what cannot be.
+    std::fs::remove_dir_all(unit.dir().join("sys/class/leds/blue:link")).unwrap();
+    std::fs::write(unit.dir().join("sys/class/power_supply/pack/status"), "Charging").unwrap();
+    std::fs::write(unit.dir().join("sys/class/power_supply/pack/voltage_now"), "70000").unwrap();
+    let checks = unit.selftest();
+    let (result, why) = said(&checks, "light link");
+    assert!(result == "fails" && why.contains("blue:link"), "{checks:?}");
+    let (result, why) = said(&checks, "battery");
+    assert!(result == "fails" && why.ends_with("one to eight cells have 2.5 to 35 V"), "{checks:?}");
+}
+
+#[test]
+fn whoever_is_there_is_asked_to_look_and_to_press() {
+    let mut unit = Unit::new();
+    unit.panel();
+    unit.capture();
+    unit.json("capture stop");
+    let mut asked = Command::new(env!("CARGO_BIN_EXE_bondboxctl"))
+        .args(["--json", "selftest", "--interactive", "--run-dir"])
+        .arg(unit.dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = asked.stdin.take().unwrap();
+    for question in BufReader::new(asked.stderr.take().unwrap()).lines() {
+        let question = question.unwrap();
+        match question.as_str() {
+            "Is the red light lit (air), and no other? [y/n]" => {
+                assert_eq!(unit.lit(), ["red:air"]);
+                answers.write_all(b"y\n").unwrap();
+            }
+            "Is the blue light lit (link), and no other? [y/n]" => answers.write_all(b"n\n").unwrap(),
+            "Is the green light lit (power), and no other? [y/n]" => answers.write_all(b"y\n").unwrap(),
+            "Press start and let go, within ten seconds." => {
+                unit.until("panel status", |state| state["testing"]["Key"] == "Start");
+                unit.json("panel press start");
+            }
+            // Of a panel whose keys are wired the wrong way round.
+            "Press select and let go, within ten seconds." => {
+                unit.until("panel status", |state| state["testing"]["Key"] == "Select");
+                unit.json("panel press start");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    let output = asked.wait_with_output().unwrap();
+    let checks: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |what: &str| checks.as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
+    assert_eq!((&of("light air")["result"], &of("light power")["result"]), (&"works".into(), &"works".into()));
+    assert_eq!((&of("light link")["result"], &of("key start")["result"]), (&"fails".into(), &"works".into()));
+    assert_eq!(of("key select")["said"], "panel: not now: the other key was pressed");
+    assert_eq!(unit.json("capture status")["picture"], "Stopped", "a key that is tried does nothing else");
 }

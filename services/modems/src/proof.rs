@@ -101,6 +101,8 @@ mod tests {
             rtt_us: 0,
             queue_us: 0,
             jitter_us: 12_000,
+            packets_sent: 0,
+            packets_delivered: 0,
             loss_ppm: 30_000,
         });
         State {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bondbox_daemon::clock;
-use bondbox_ipc::panel::Device;
+use bondbox_ipc::panel::{Device, Measured};
 use bondbox_panel_core::Input;
+use bondbox_panel_core::battery::Reading;
 use bondbox_panel_devices::battery::{Gauge, PowerSupply};
 use bondbox_panel_devices::gpio::{self, pi};
 use bondbox_panel_devices::i2c::OnBus;
@@ -49,13 +50,19 @@ pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wire
         Some((chip, wiring)) => OnBus::open(&settings.gauge_bus, chip, wiring).map(|chip| Box::new(chip) as _),
         None => PowerSupply::find(&settings.sys).map(|supply| Box::new(supply) as _),
     };
+    let absent = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
     let Some(mut gauge) = desk.found("battery", found, |gauge| gauge.name()) else {
-        return std::future::pending().await;
+        loop {
+            desk.asked_to_measure().await;
+            desk.measured(&Err(absent.clone()));
+        }
     };
     let mut told = None;
     let mut silent = 0;
     loop {
-        let reading = match gauge.read() {
+        let read = gauge.read();
+        desk.measured(&read.as_ref().map(measured).map_err(ToString::to_string));
+        let reading = match read {
             Ok(reading) => {
                 silent = 0;
                 desk.works("battery");
@@ -72,8 +79,16 @@ pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wire
             told = reading;
             wires.inputs.send(Input::Battery(reading)).await;
         }
-        tokio::time::sleep(Duration::from_millis(settings.gauge_every_ms.into())).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(settings.gauge_every_ms.into())) => {}
+            () = desk.asked_to_measure() => {}
+        }
     }
+}
+
+fn measured(reading: &Reading) -> Measured {
+    let Reading { charge_permille, millivolts, milliwatts, charging, mains, cells: _ } = *reading;
+    Measured { charge_permille, millivolts, milliwatts, charging, mains }
 }
 
 /// Looks at the thermometers now and then, until dropped.

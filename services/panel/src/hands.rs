@@ -64,7 +64,7 @@ impl<S: System> Hands for Crew<S> {
             }
             Output::Ended(action, failure) => {
                 tracing::info!(?action, ?failure, "ended");
-                self.desk.ended(action, failure.map(in_words));
+                self.desk.ended(action, failure.map(|failure| in_words(action, failure)));
             }
         }
     }
@@ -91,7 +91,7 @@ impl<S: System> Crew<S> {
                 });
             }
             // Light is all there is to it.
-            Action::Identify | Action::Found => {}
+            Action::Identify | Action::Found | Action::Test(_) | Action::EndTest => {}
         }
     }
 
@@ -111,8 +111,13 @@ impl<S: System> Crew<S> {
     }
 }
 
-fn in_words(failure: Failure) -> String {
+fn in_words(action: Action, failure: Failure) -> String {
     let words = match failure {
+        Failure::NotNow if matches!(action, Action::Test(_)) => {
+            "lights and keys are tried off the air, with nothing under way and no finger on a key"
+        }
+        Failure::NoEffect if matches!(action, Action::Test(_)) => "it was not pressed and let go in time",
+        Failure::OtherKey => "the other key was pressed",
         Failure::NotNow => "not now: hold to stop; resetting is for a unit off the air",
         Failure::Refused => "refused",
         Failure::NoEffect => "nothing came of it in time",

@@ -1,21 +1,14 @@
 //! Buttons, lights, battery and fan of a unit.
 //!
-//! What presses mean and lights say is decided in `firmware/panel`; here its channels are joined to devices and to the other
-//! services, and `panel.sock` is served. `bondbox-panel --give-back-fan` is for the unit file: it leaves a fan that a crash left
-//! behind to the kernel.
-
-mod devices;
-mod hands;
-mod neighbours;
-mod service;
-mod settings;
+//! It serves `panel.sock`. `bondbox-panel --give-back-fan` is for the unit file: it leaves a fan that a crash left behind to the
+//! kernel.
 
 use std::process::ExitCode;
 
 use bondbox_daemon::settings::Base;
+use bondbox_panel::service;
+use bondbox_panel::settings::{Flags, Settings};
 use clap::Parser;
-
-use settings::{FanKind, Flags, Settings};
 
 /// Buttons, lights, battery and fan of a unit.
 #[derive(Parser)]
@@ -42,8 +35,8 @@ fn main() -> ExitCode {
 fn give_back_fan(command: &Command) -> ExitCode {
     let settings = bondbox_daemon::settings::load::<Settings>(command.base.config.as_deref(), &command.flags);
     if let Ok(settings) = settings
-        && settings.fan == FanKind::Panel
-        && let Err(error) = bondbox_panel_devices::thermal::Pwm::give_back(&settings.sys)
+        && settings.turns_fan()
+        && let Err(error) = bondbox_panel_devices::thermal::Pwm::give_back(settings.sys())
     {
         eprintln!("bondbox-panel: {error}");
     }

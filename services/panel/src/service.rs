@@ -8,7 +8,7 @@ use bondbox_daemon::ipc::{Client, Commands, Peers, Responder, Server, Want};
 use bondbox_daemon::{Context, clock};
 use bondbox_ipc::Refusal;
 use bondbox_ipc::capture::Capture;
-use bondbox_ipc::panel::{Action, Command, Device, Done, Key, Outcome, Panel as Protocol, State};
+use bondbox_ipc::panel::{Action, Command, Device, Done, Key, Measured, Outcome, Panel as Protocol, State};
 use bondbox_ipc::uplink::Uplink;
 use bondbox_panel_core::tasks::{self, Time};
 use bondbox_panel_core::{Input, Panel, View};
@@ -30,7 +30,7 @@ pub(crate) type Wires = tasks::Wires<NoopRawMutex>;
 ///
 /// # Errors
 /// When its socket cannot be had.
-pub(crate) async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
+pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     tokio::task::LocalSet::new().run_until(serve_here(settings, daemon)).await
 }
 
@@ -89,6 +89,8 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
 pub(crate) struct Desk {
     papers: RefCell<Papers>,
     changed: Notify,
+    /// Somebody wants the gauge to be read.
+    measure: Notify,
 }
 
 #[derive(Default)]
@@ -100,6 +102,8 @@ struct Papers {
     /// Why an action is about to be refused.
     why: Option<(Action, String)>,
     waiting: Vec<(Action, Responder<Done>)>,
+    /// Who wants the gauge to be read.
+    measuring: Vec<Responder<Done>>,
 }
 
 impl Desk {
@@ -151,6 +155,21 @@ impl Desk {
             .retain(|known| known.kind != device.kind || (known.failure.is_none() && known.name != device.name));
         papers.devices.push(device);
         self.changed.notify_one();
+    }
+
+    /// Returns when somebody wants the gauge to be read.
+    pub(crate) async fn asked_to_measure(&self) {
+        self.measure.notified().await;
+    }
+
+    /// The gauge was read: who wanted it is answered.
+    pub(crate) fn measured(&self, measured: &Result<Measured, String>) {
+        for responder in self.papers.borrow_mut().measuring.drain(..) {
+            responder.answer(match measured {
+                Ok(measured) => Ok(Done::Measured(*measured)),
+                Err(why) => Err(Refusal::Unavailable(why.clone())),
+            });
+        }
     }
 
     /// Whether it changed by what anybody would notice.
@@ -220,6 +239,7 @@ fn state(view: &View, papers: &Papers, fan_is_ours: bool) -> State {
             .filter_map(|(key, down)| down.then_some(key))
             .collect(),
         identify_until: view.identify_until,
+        testing: view.testing,
         waiting: view.waiting,
         last: papers.last.clone(),
         profile: papers.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
@@ -242,6 +262,11 @@ async fn take_commands(mut commands: Commands<Protocol>, desk: &Desk, wires: &Wi
             Command::Do(action) => {
                 desk.papers.borrow_mut().waiting.push((action, responder));
                 wires.inputs.send(Input::Ask(action)).await;
+                continue;
+            }
+            Command::Measure => {
+                desk.papers.borrow_mut().measuring.push(responder);
+                desk.measure.notify_one();
                 continue;
             }
             Command::Down(key) => wires.inputs.send(edge(key, true)).await,

@@ -1,6 +1,6 @@
 //! What the service can be set to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bondbox_daemon::settings::{Rules, Settings as Checked};
 use bondbox_panel_devices::i2c::{Chip, Wiring};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The file, as `overlay/etc/bondbox/panel.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Settings {
+pub struct Settings {
     pub(crate) gauge: GaugeKind,
     pub(crate) gauge_bus: PathBuf,
     pub(crate) gauge_address: u8,
@@ -69,7 +69,7 @@ pub(crate) struct Profile {
 
 /// The same keys as flags, where a command line has a use for them.
 #[derive(Debug, Default, clap::Args, Serialize)]
-pub(crate) struct Flags {
+pub struct Flags {
     /// What the kernel knows of devices.
     #[arg(long, value_name = "DIR")]
     sys: Option<PathBuf>,
@@ -131,6 +131,16 @@ impl Checked for Settings {
 }
 
 impl Settings {
+    /// What the kernel knows of devices.
+    pub fn sys(&self) -> &Path {
+        &self.sys
+    }
+
+    /// Whether the fan is this service's.
+    pub fn turns_fan(&self) -> bool {
+        self.fan == FanKind::Panel
+    }
+
     /// The chip that is read without the kernel's help.
     pub(crate) fn chip(&self) -> Option<(Chip, Wiring)> {
         let chip = match self.gauge {

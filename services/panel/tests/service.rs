@@ -105,6 +105,8 @@ impl Unit {
             rtt_us: 0,
             queue_us: 0,
             jitter_us: 0,
+            packets_sent: 0,
+            packets_delivered: 0,
             loss_ppm: 0,
         };
         self.uplink.set_state(uplink::State {

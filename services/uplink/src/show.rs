@@ -76,6 +76,8 @@ fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {
             rtt_us: 0,
             queue_us: 0,
             jitter_us: 0,
+            packets_sent: 0,
+            packets_delivered: 0,
             loss_ppm: 0,
         };
     };
@@ -94,6 +96,8 @@ fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {
         rtt_us: micros(status.rtt),
         queue_us: micros(status.queue),
         jitter_us: micros(status.jitter),
+        packets_sent: status.packets_sent,
+        packets_delivered: status.packets_delivered,
         loss_ppm: (status.loss * 1e6) as u32,
     }
 }

@@ -321,14 +321,6 @@ mod tests {
             failure: Some(format!("{} is not there", "/sys/class/hwmon/a/long/path/to/it".repeat(3))),
         };
         let panel = p::State {
-            meaning: p::Meaning::LowBattery,
-            answer: None,
-            lights: p::Lights::default(),
-            keys: Vec::new(),
-            identify_until: None,
-            waiting: None,
-            last: None,
-            profile: String::new(),
             battery: Some(p::Battery {
                 charge_permille: 147,
                 charging: false,
@@ -341,7 +333,7 @@ mod tests {
             temperature_mc: Some(61_249),
             fan_percent: Some(55),
             devices: ["lights", "keys", "battery", "mains", "temperature", "fan"].map(failing).to_vec(),
-            counters: p::Counters::default(),
+            ..p::State::saying(p::Meaning::LowBattery)
         };
         (capture, modems::State { links: modem_links, modems: devices, data, ..modems::State::default() }, panel)
     }

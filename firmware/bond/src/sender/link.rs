@@ -19,6 +19,7 @@ pub(crate) struct Link {
     /// As last told by an event.
     pub(crate) state: LinkState,
     pub(crate) packets_sent: u64,
+    pub(crate) packets_delivered: u64,
     pub(crate) packets_lost: u64,
     pub(crate) bytes_sent: u64,
     /// Media bytes that went over it for the second time.
@@ -33,6 +34,7 @@ impl Link {
             name: name_of(name),
             state: LinkState::Joining,
             packets_sent: 0,
+            packets_delivered: 0,
             packets_lost: 0,
             bytes_sent: 0,
             bytes_repaired: 0,

@@ -78,6 +78,8 @@ pub struct LinkStatus {
     pub loss: f64,
     /// Datagrams sent.
     pub packets_sent: u64,
+    /// Datagrams acknowledged.
+    pub packets_delivered: u64,
     /// Datagrams lost.
     pub packets_lost: u64,
     /// Datagram bytes sent.
@@ -127,6 +129,7 @@ impl Sender {
             jitter: of(&|path| path.delay.jitter()),
             loss: path.map_or(0.0, |path| path.loss(now)),
             packets_sent: link.packets_sent,
+            packets_delivered: link.packets_delivered,
             packets_lost: link.packets_lost,
             bytes_sent: link.bytes_sent,
             bytes_repaired: link.bytes_repaired,

@@ -7,7 +7,7 @@ use bondbox_units::Instant;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Light, Lights, Meaning};
+use super::{Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Light, Lights, Meaning, Part};
 
 /// The panel service.
 pub struct Panel;
@@ -32,6 +32,8 @@ pub struct State {
     pub keys: Vec<Key>,
     /// Until when the unit is to be found, on the host's monotonic clock; its lights say so where nothing is more urgent.
     pub identify_until: Option<Instant>,
+    /// What is tried now: a light that is lit alone, or a key whose press is waited for.
+    pub testing: Option<Part>,
     /// What was asked for and whose effect was not seen yet.
     pub waiting: Option<Action>,
     /// What came of the last thing asked for.
@@ -63,6 +65,7 @@ impl State {
             lights: Lights { air: Light::Dark, link: Light::Dark, power: Light::Dark },
             keys: Vec::new(),
             identify_until: None,
+            testing: None,
             waiting: None,
             last: None,
             profile: String::new(),

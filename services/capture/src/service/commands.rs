@@ -20,6 +20,15 @@ pub(super) struct Pending {
     keyframes: Vec<Waiting>,
     starts: Vec<Waiting>,
     switch: Option<Waiting>,
+    counts: Vec<Count>,
+}
+
+/// Somebody who wants to know whether the source brings anything.
+struct Count {
+    since: Instant,
+    /// What it had brought by then.
+    before: u64,
+    responder: Responder<Done>,
 }
 
 struct Waiting {
@@ -66,6 +75,10 @@ impl Service {
                 responder.done(Done::Now);
             }
             Command::SetSource(source) => self.set_source(now, &source, responder),
+            Command::CountPictures => {
+                let before = self.studio.shelf.frames().brought();
+                self.pending.counts.push(Count { since: now, before, responder });
+            }
         }
     }
 
@@ -118,6 +131,25 @@ impl Service {
                 waiting.responder.refuse(Refusal::NoEffect(why));
             } else {
                 self.pending.switch = Some(waiting);
+            }
+        }
+        for Count { since, before, responder } in
+            self.pending.counts.extract_if(.., |count| now.since(count.since) >= COUNTED)
+        {
+            let frames = self.studio.shelf.frames();
+            // Since a switch, where there was one.
+            let brought = frames.brought();
+            match brought.checked_sub(before).unwrap_or(brought) {
+                0 => {
+                    let (source, long, why) = (&self.source, COUNTED.as_secs(), frames.why_lost());
+                    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+                    responder.refuse(Refusal::NoEffect(format!("{source} brought no picture in {long} s{why}")));
+                }
+                count => {
+                    let within = u32::try_from(now.since(since).as_millis()).unwrap_or(u32::MAX);
+                    responder
+                        .done(Done::Pictures { count: u32::try_from(count).unwrap_or(u32::MAX), within_ms: within });
+                }
             }
         }
         let late = |waiting: &mut Waiting| now.since(waiting.since) >= EFFECT;
@@ -186,7 +218,9 @@ impl Service {
     }
 
     fn refuse_all(&mut self, why: &str) {
-        let Pending { bitrate, keyframes, starts, switch } = std::mem::take(&mut self.pending);
+        let Pending { bitrate, keyframes, starts, switch, counts } = std::mem::take(&mut self.pending);
+        // The source goes on, and so does whoever counts.
+        self.pending.counts = counts;
         let waiting = keyframes.into_iter().chain(starts).chain(switch).map(|waiting| waiting.responder);
         for responder in bitrate.map(|(_, responder)| responder).into_iter().chain(waiting) {
             responder.refuse(Refusal::Unavailable(why.into()));
@@ -194,5 +228,7 @@ impl Service {
     }
 }
 
+/// Enough to tell a picture that stutters from one that runs.
+const COUNTED: Duration = Duration::from_secs(2);
 /// Within this time an effect is seen, or it has failed.
 const EFFECT: Duration = Duration::from_secs(5);

@@ -131,7 +131,7 @@ fn keep_running(role: &Role, outlet: &Outlet, feed: &Feed, stopped: &Receiver<()
             End::Finished => role.complain("it ended", &mut complaint),
             End::Broken(reason) => role.complain(&reason, &mut complaint),
         }
-        outlet.picture(Picker::on_loss);
+        outlet.picture(|frames| frames.on_loss(&complaint));
         if !matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
             return;
         }

@@ -151,6 +151,7 @@ impl Sender {
         for verdict in self.verdicts.drain(..) {
             match verdict {
                 Verdict::Arrived(content) => {
+                    stats.packets_delivered += 1;
                     session.tracks_told |= content.tracks;
                     content.chunks.iter().for_each(|chunk| self.store.on_acknowledged(chunk));
                 }
