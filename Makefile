@@ -24,6 +24,7 @@
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
 #   make rig            the same, and a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
+#   make rig-broken     units with one mistake each, which the tests of rig-short must find
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
 #   make rig-cut-points one update, recorded block by block, and cut off at 1,000 points of it; POINTS=5000 SEED=7
 #   make linksim-proof  that the link emulator does what its scenarios say
@@ -148,6 +149,10 @@ rig-short: rig-unit
 rig: RIG_ALL = all
 rig: rig-unit
 	$(IN_RIG) $(RIG_TESTS)
+
+.PHONY: rig-broken
+rig-broken: rig-unit
+	$(IN_RIG) test_broken.py
 
 .PHONY: rig-cuts
 rig-cuts: RIG_ENV = $(if $(CUTS),CUTS='$(CUTS)') $(if $(SEED),SEED='$(SEED)')
