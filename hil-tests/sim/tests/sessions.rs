@@ -12,7 +12,7 @@ use bondbox_linksim::model::Event;
 use bondbox_linksim::{Scenario, Way};
 use bondbox_sim::{Clocks, Config, Shape, Source, World, number};
 use bondbox_units::{Bitrate, Instant, LinkId, TrackId};
-use bondbox_wire::frame::TrackKind;
+use bondbox_wire::frame::{LinkState, TrackKind};
 
 struct Run {
     world: World,
@@ -328,4 +328,27 @@ fn a_datagram_over_ipv6_takes_twenty_bytes_more_of_its_link() {
         assert!(said.packets_delivered + said.packets_lost <= said.packets_sent, "{said:?}");
         assert_eq!(run.world.wire[link].up_bytes, said.bytes_sent + headers * said.packets_sent, "link {link}");
     }
+}
+
+#[test]
+fn a_link_with_nothing_to_carry_is_not_taken_for_silent_by_what_was_too_large_for_it() {
+    let link = |name, delay, mtu| {
+        format!(
+            "[[link]]\nname = \"{name}\"\nrate_kbps = 6000\ndelay_ms = {delay}\nbuffer_ms = 500\nmtu_bytes = {mtu}\n"
+        )
+    };
+    let text = link("near", 20, 1_500) + &link("far", 120, 1_000);
+    let scenario = Scenario::parse("inline", &text, Path::new(".")).unwrap();
+    let config = Config { rate: Bitrate::from_kbps(300), ..Config::default() };
+    let (sender, gateway) = config.ends();
+    let mut run = Run::with(World::new(&scenario, 1, sender, gateway, Clocks::default()), &config);
+    let mut lost = None;
+    for at in (1_000..12_000).step_by(20) {
+        run.until(at);
+        let far = &run.world.sender.status(run.world.now()).links[1];
+        assert_eq!(far.state, LinkState::Up, "after {at} ms: {far:?}");
+        assert_eq!(*lost.get_or_insert(far.packets_lost), far.packets_lost, "after {at} ms: {far:?}");
+    }
+    let dropped = run.world.network.links()[1].up.counters().dropped.too_big.packets;
+    assert!(dropped >= 10, "{dropped} datagrams were too large");
 }

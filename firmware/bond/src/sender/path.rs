@@ -432,19 +432,24 @@ impl Path {
         let (id, standing) = (self.id, self.delay.standing());
         let patience = (self.round_trip() / 4).max(PATIENCE);
         let Self { unsettled, loss, mtu, .. } = self;
-        let before = verdicts.len();
+        let mut fates = 0;
         unsettled.take_overtaken(said, patience, |pn, sent, begins| {
+            trace.record(now, &TraceEvent::Lost { path: id, pn: pn as u32 });
+            if sent.content.mtu_probe {
+                // Too large, most likely, and no measure of the path (RFC 8899, section 3).
+                return;
+            }
+            fates += 1;
             loss.on_lost(now, sent.size);
             loss.on_burst(begins);
             loss.on_noticed(now - sent.at, standing);
-            trace.record(now, &TraceEvent::Lost { path: id, pn: pn as u32 });
             if sent.size as usize > MIN_DATAGRAM + IP_UDP {
                 mtu.on_large_lost(now);
             }
             // The content stays: a late acknowledgement may still prove that it arrived.
             verdicts.push(Verdict::Lost(sent.content.clone()));
         });
-        (before..verdicts.len()).for_each(|_| self.on_fate(true));
+        (0..fates).for_each(|_| self.on_fate(true));
     }
 }
 

@@ -114,12 +114,13 @@ impl Unsettled {
         Some(sent)
     }
 
-    /// When the oldest packet in flight left.
+    /// When the oldest packet left that is in flight and was sent to arrive: a probe of how large packets may be was not.
     pub(super) fn oldest(&mut self) -> Option<Instant> {
-        let from = self.oldest.max(self.base);
-        let in_flight = (from..self.next()).find(|pn| self.packets[(pn - self.base) as usize].state == State::InFlight);
-        self.oldest = in_flight.unwrap_or(self.next());
-        in_flight.map(|pn| self.packets[(pn - self.base) as usize].at)
+        let from = (self.oldest.max(self.base) - self.base) as usize;
+        let mut in_flight = self.packets.range(from..).zip(from..).filter(|(sent, _)| sent.state == State::InFlight);
+        let first = in_flight.next();
+        self.oldest = first.map_or(self.next(), |(_, index)| self.base + index as u64);
+        first.into_iter().chain(in_flight).find(|(sent, _)| !sent.content.mtu_probe).map(|(sent, _)| sent.at)
     }
 
     /// Takes for lost what did not arrive by what is `said`, though what was sent later did: later by the path's patience with what
