@@ -25,6 +25,7 @@
 #   make rig            the same, and a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
 #   make rig-broken     units with one mistake each, which the tests of rig-short must find
+#   make rig-arm64      the boot chain of 64-bit Arm in a virtual machine: U-Boot's counters, slots, verified root, RAUC
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
 #   make rig-cut-points one update, recorded block by block, and cut off at 1,000 points of it; POINTS=5000 SEED=7
 #   make linksim-proof  that the link emulator does what its scenarios say
@@ -153,6 +154,12 @@ rig: rig-unit
 .PHONY: rig-broken
 rig-broken: rig-unit
 	$(IN_RIG) test_broken.py
+
+.PHONY: rig-arm64
+rig-arm64:
+	@hil-tests/setup rig image
+	shellcheck hil-tests/rig/arm64-parts hil-tests/rig/arm64-root hil-tests/rig/small-root hil-tests/rig/disk-of
+	cd hil-tests/rig && $(AS_ROOT) /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_arm64.py
 
 .PHONY: rig-cuts
 rig-cuts: RIG_ENV = $(if $(CUTS),CUTS='$(CUTS)') $(if $(SEED),SEED='$(SEED)')

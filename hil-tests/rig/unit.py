@@ -96,25 +96,28 @@ class Start:
         self.ended = "root: done" in console
 
 
-def start(disk: Disk, *more: str, patience_s: float = PATIENCE_S) -> Start:
+#: What starts under OVMF.
+X86_64 = f"qemu-system-x86_64 -M q35 -cpu max -drive if=pflash,format=raw,readonly=on,file={FIRMWARE}"
+
+
+def start(disk: Disk, *more: str, machine: str = X86_64, patience_s: float = PATIENCE_S) -> Start:
     """Starts the machine and waits until it powers off."""
-    qemu = shutil.which("qemu-system-x86_64")
-    assert qemu, "qemu-system-x86_64 is not installed"
+    qemu, *kind = machine.split()
+    assert shutil.which(qemu), f"{qemu} is not installed"
     log = disk.path.with_suffix(".console")
     command = [
-        qemu, *"-M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -net none -display none".split(),
-        *["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}"],
+        qemu, *kind, *"-accel tcg,thread=multi -smp 2 -m 512 -net none -display none".split(),
         *["-drive", f"if=virtio,format=raw,file={disk.path}"],
         *["-serial", f"file:{log}", *more],
     ]  # fmt: skip
-    with subprocess.Popen(command) as machine:
+    with subprocess.Popen(command) as started:
         end = time.monotonic() + patience_s
         try:
-            while machine.poll() is None:
+            while started.poll() is None:
                 assert time.monotonic() < end, f"the machine does not end; its console:\n{text(log)}"
                 time.sleep(0.2)
         finally:
-            machine.kill()
+            started.kill()
     return Start(text(log))
 
 
