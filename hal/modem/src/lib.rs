@@ -1,20 +1,52 @@
 //! Modems, as ModemManager knows them.
 //!
-//! [`Manager`] asks ModemManager over D-Bus (org.freedesktop.ModemManager1) and does one thing at a time through it. That it is
-//! restarted, is not there, or that a modem vanishes while something is asked of it, is ordinary: the answer is that, and the
+//! [`ModemManager`] asks it over D-Bus (org.freedesktop.ModemManager1) and does one thing at a time through it; [`Fake`] behaves like
+//! it with modems that a test made up. That it is restarted, is not there, or that a modem vanishes while something is asked of it, is ordinary: the answer is that, and the
 //! next look says what is. What a model is known for is a table ([`quirks`]).
 
 mod band;
 mod bus;
+mod fake;
 mod manager;
 mod quirks;
 mod read;
 
 pub use band::{band_of, number_of};
-pub use manager::{Bus, Manager};
+pub use fake::{Fake, Gives, Made};
+pub use manager::{Bus, ModemManager};
 pub use quirks::{Quirk, quirks};
 
 use std::net::IpAddr;
+
+/// Whoever knows the modems of a machine.
+pub trait Manager {
+    /// Does things with them.
+    type Hand: Hand;
+
+    /// Returns when it is worth looking; a burst of news may count once. May be dropped halfway.
+    fn changed(&mut self) -> impl Future<Output = ()>;
+
+    /// Its version, and all modems, by their devices.
+    ///
+    /// # Errors
+    /// [`ModemError::NoManager`], mostly.
+    fn look(&mut self) -> impl Future<Output = Result<(String, Vec<Modem>), ModemError>>;
+
+    /// For a task that does something through it.
+    ///
+    /// # Errors
+    /// [`ModemError::NoManager`].
+    fn hand(&mut self) -> impl Future<Output = Result<Self::Hand, ModemError>>;
+}
+
+/// Does things with modems.
+pub trait Hand: Send + Sync + 'static {
+    /// Does it to the modem with this path, and returns when it is done; that may take minutes.
+    ///
+    /// # Errors
+    /// [`ModemError`].
+    fn act(&self, modem: &str, action: &Action) -> impl Future<Output = Result<(), ModemError>> + Send;
+}
 
 /// A modem at one moment; what it does not say is empty or `None`.
 #[derive(Clone, Debug, Default, PartialEq)]

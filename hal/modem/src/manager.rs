@@ -12,10 +12,10 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, 
 
 use crate::bus::{self, Objects, ROOT, SERVICE, call, properties};
 use crate::read::{self, MODEM, SIGNAL};
-use crate::{Action, Cell, Method, Modem, ModemError, State};
+use crate::{Action, Cell, Hand, Manager, Method, Modem, ModemError, State};
 
 /// ModemManager on a bus, for as long as there is a bus; that is looked for again when it goes.
-pub struct Manager {
+pub struct ModemManager {
     /// Of the bus; that of the system, where there is none.
     address: Option<String>,
     open: Option<Open>,
@@ -27,41 +27,13 @@ struct Open {
     news: futures_util::stream::Select<MessageStream, MessageStream>,
 }
 
-impl Manager {
+impl ModemManager {
     /// On the bus at this address, in D-Bus's spelling, or on the system's.
     pub const fn at(address: Option<String>) -> Self {
         Self { address, open: None }
     }
 
-    /// Returns when it is worth looking; a burst of news may count once. May be dropped halfway.
-    pub async fn changed(&mut self) {
-        let Some(open) = &mut self.open else { return sleep(AGAIN).await };
-        if open.news.next().await.is_none() {
-            self.open = None;
-            return;
-        }
-        while let Some(Some(_)) = open.news.next().now_or_never() {}
-    }
-
-    /// Its version, and all modems.
-    ///
-    /// # Errors
-    /// [`ModemError::NoManager`], mostly.
-    pub async fn look(&mut self) -> Result<(String, Vec<Modem>), ModemError> {
-        let bus = self.bus().await?;
-        let looked = timeout(PATIENCE, look(&bus)).await;
-        let looked = looked.unwrap_or_else(|_| Err(ModemError::NoManager("it does not answer".into())));
-        if bus.is_closed() {
-            self.open = None;
-        }
-        looked
-    }
-
-    /// For a task that does something through it.
-    ///
-    /// # Errors
-    /// [`ModemError::NoManager`].
-    pub async fn bus(&mut self) -> Result<Bus, ModemError> {
+    async fn bus(&mut self) -> Result<Bus, ModemError> {
         if let Some(open) = self.open.as_ref().filter(|open| !open.bus.is_closed()) {
             return Ok(Bus(open.bus.clone()));
         }
@@ -71,24 +43,39 @@ impl Manager {
     }
 }
 
+impl Manager for ModemManager {
+    type Hand = Bus;
+
+    async fn changed(&mut self) {
+        let Some(open) = &mut self.open else { return sleep(AGAIN).await };
+        if open.news.next().await.is_none() {
+            self.open = None;
+            return;
+        }
+        while let Some(Some(_)) = open.news.next().now_or_never() {}
+    }
+
+    async fn look(&mut self) -> Result<(String, Vec<Modem>), ModemError> {
+        let bus = self.bus().await?;
+        let looked = timeout(PATIENCE, look(&bus.0)).await;
+        let looked = looked.unwrap_or_else(|_| Err(ModemError::NoManager("it does not answer".into())));
+        if bus.0.is_closed() {
+            self.open = None;
+        }
+        looked
+    }
+
+    async fn hand(&mut self) -> Result<Bus, ModemError> {
+        self.bus().await
+    }
+}
+
 /// A connection to the bus that ModemManager is on.
 #[derive(Clone)]
 pub struct Bus(Connection);
 
-impl std::ops::Deref for Bus {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl Bus {
-    /// Does it, and returns when it is done; that may take minutes.
-    ///
-    /// # Errors
-    /// [`ModemError`].
-    pub async fn act(&self, modem: &str, action: &Action) -> Result<(), ModemError> {
+impl Hand for Bus {
+    async fn act(&self, modem: &str, action: &Action) -> Result<(), ModemError> {
         let done = timeout(LONGEST, act(&self.0, modem, action)).await;
         done.unwrap_or_else(|_| Err(ModemError::Refused(format!("not done within {} s", LONGEST.as_secs()))))
     }

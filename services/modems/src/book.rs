@@ -23,6 +23,8 @@ use crate::kept::Place;
 #[derive(Debug, Default)]
 pub struct Book {
     entries: BTreeMap<Port, Entry>,
+    /// Since when ModemManager is not there, where it was.
+    lost: Option<Instant>,
 }
 
 /// A modem.
@@ -56,7 +58,7 @@ impl Book {
     /// The modem whose bearer this interface carries, or would; else the one that is plugged into the link's port and has no
     /// interface that ModemManager knows: it routes by itself, and ModemManager sees its AT port only.
     pub fn behind(&self, port: &Port, interface: &str) -> Option<(&Port, &Entry)> {
-        let there = || self.entries.iter().filter(|(_, entry)| entry.gone.is_none());
+        let there = || self.entries.iter().filter(|(_, entry)| entry.gone.is_none() || self.is_lost(entry));
         let carries = |entry: &Entry| {
             let bearer = entry.modem.bearer.as_ref().map(|bearer| bearer.interface.as_str());
             entry.modem.interface.as_deref() == Some(interface) || bearer == Some(interface)
@@ -67,8 +69,25 @@ impl Book {
             .or_else(|| there().find(|(of_modem, entry)| *of_modem == port && beside(entry)))
     }
 
-    /// Takes in what ModemManager shows; nothing, where it is not there. Gives those that came and those that went.
+    /// Takes in what ModemManager shows. Gives those that came and those that went.
     pub fn look(&mut self, now: Instant, modems: Vec<Modem>) -> (Vec<Port>, Vec<Port>) {
+        self.lost = None;
+        self.take_in(now, modems)
+    }
+
+    /// ModemManager is not there. Nothing can be asked of modems, and nobody knows better than that each is behind its link as
+    /// before: a bearer outlives who asked for it. Gives those that went.
+    pub fn lose(&mut self, now: Instant) -> Vec<Port> {
+        self.lost.get_or_insert(now);
+        self.take_in(now, Vec::new()).1
+    }
+
+    /// Whether it went because ModemManager did.
+    fn is_lost(&self, entry: &Entry) -> bool {
+        self.lost.is_some() && entry.gone == self.lost
+    }
+
+    fn take_in(&mut self, now: Instant, modems: Vec<Modem>) -> (Vec<Port>, Vec<Port>) {
         let (mut came, mut there) = (Vec::new(), Vec::new());
         for modem in modems {
             let port = Port::of(Path::new(&modem.device));
@@ -92,7 +111,9 @@ impl Book {
                 went.push(port.clone());
             }
         }
-        self.entries.retain(|_, entry| entry.gone.is_none_or(|since| now.since(since) < REMEMBERED));
+        let lost = self.lost;
+        self.entries
+            .retain(|_, entry| entry.gone.is_none_or(|since| lost == Some(since) || now.since(since) < REMEMBERED));
         (came, went)
     }
 

@@ -5,8 +5,11 @@ mod commands;
 mod ledger;
 mod recover;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +17,7 @@ use bondbox_daemon::ipc::{Client, Event, Peers, Server, Want};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::modems::{Counters, Modems};
 use bondbox_ipc::uplink::Uplink;
-use bondbox_modem::{Action, Bus, Manager, ModemError};
+use bondbox_modem::{Action, Hand as _, Manager, ModemError, ModemManager};
 use bondbox_netlink::{Kernel, Network, Snapshot};
 use bondbox_udev::{Devices, Plugs, Port, Sysfs};
 use bondbox_units::Instant;
@@ -40,42 +43,36 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let network = Kernel::open().context("netlink")?;
     std::fs::create_dir_all(&daemon.run_dir).with_context(|| daemon.run_dir.display().to_string())?;
     let (server, mut commands) = Server::<Modems>::bind(&daemon.run_dir, Peers::with(&settings.clients))?;
-    let uplink = Client::<Uplink>::connect(&daemon.run_dir, Peers::with(&[UPLINK_USER.into()]), Want::State);
-    let (results, ended) = mpsc::channel(MOST_ENDED);
-    let mut service = Service {
+    let machine = Machine {
         network,
-        manager: Manager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
-        version: None,
-        answers: Instant::ZERO,
-        book: Book::default(),
-        asked: Instant::ZERO,
-        results,
-        ended,
-        waiting: Vec::new(),
-        underway: None,
-        ladders: BTreeMap::new(),
-        power: Sysfs::default(),
         devices: Sysfs::default(),
-        plugs: Plugs::listen(),
-        uplink,
-        server,
-        selection: Selection { also: settings.also.clone(), inside: settings.inside.clone() },
-        inventory: Inventory::default(),
-        proof: Proof::default(),
-        ledger: Ledger::open(&settings.state, &daemon.run_dir),
-        snapshot: Snapshot::default(),
-        counters: Counters::default(),
-        complaints: BTreeSet::new(),
+        power: Sysfs::default(),
+        manager: ModemManager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
+        now: clock::now,
     };
+    let mut service = Service::new(&settings, &daemon.run_dir, machine, server);
     service.look().await?;
     daemon.ready(&format!("{} links", service.inventory.present().count()));
     service.run(&mut commands, &daemon.shutdown).await
 }
 
-/// The running service.
-struct Service<N, D> {
+/// What the service looks at and works on.
+struct Machine<N, D, M> {
     network: N,
-    manager: Manager,
+    devices: D,
+    power: Sysfs,
+    manager: M,
+    /// Reads the host's monotonic clock.
+    now: fn() -> Instant,
+}
+
+/// The running service.
+struct Service<N, D, M> {
+    network: N,
+    devices: D,
+    power: Sysfs,
+    manager: M,
+    now: fn() -> Instant,
     /// ModemManager's, while it answers.
     version: Option<String>,
     /// Since when it does.
@@ -89,8 +86,6 @@ struct Service<N, D> {
     waiting: Vec<Waiting>,
     underway: Option<Underway>,
     ladders: BTreeMap<Port, Ladder>,
-    power: Sysfs,
-    devices: D,
     plugs: Plugs,
     uplink: Client<Uplink>,
     server: Server<Modems>,
@@ -113,7 +108,39 @@ struct Ended {
     result: Result<(), ModemError>,
 }
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+    /// One that has looked at nothing yet.
+    fn new(settings: &Settings, run_dir: &Path, machine: Machine<N, D, M>, server: Server<Modems>) -> Self {
+        let Machine { network, devices, power, manager, now } = machine;
+        let (results, ended) = mpsc::channel(MOST_ENDED);
+        Self {
+            network,
+            devices,
+            power,
+            manager,
+            now,
+            version: None,
+            answers: Instant::ZERO,
+            book: Book::default(),
+            asked: Instant::ZERO,
+            results,
+            ended,
+            waiting: Vec::new(),
+            underway: None,
+            ladders: BTreeMap::new(),
+            plugs: Plugs::listen(),
+            uplink: Client::connect(run_dir, Peers::with(&[UPLINK_USER.into()]), Want::State),
+            server,
+            selection: Selection { also: settings.also.clone(), inside: settings.inside.clone() },
+            inventory: Inventory::default(),
+            proof: Proof::default(),
+            ledger: Ledger::open(&settings.state, run_dir),
+            snapshot: Snapshot::default(),
+            counters: Counters::default(),
+            complaints: BTreeSet::new(),
+        }
+    }
+
     async fn run(
         &mut self,
         commands: &mut bondbox_daemon::ipc::Commands<Modems>,
@@ -124,7 +151,7 @@ impl<N: Network, D: Devices> Service<N, D> {
         loop {
             tokio::select! {
                 () = shutdown.wait() => {
-                    self.ledger.save(clock::now());
+                    self.ledger.save((self.now)());
                     return Ok(());
                 }
                 () = self.network.changed() => {
@@ -149,32 +176,37 @@ impl<N: Network, D: Devices> Service<N, D> {
                     self.look().await?;
                 }
                 _ = ticks.tick() => {
-                    if clock::now().since(self.asked) >= SELDOM {
+                    if (self.now)().since(self.asked) >= SELDOM {
                         self.ask().await;
                     }
                     self.look().await?;
                 }
             }
-            self.begin().await;
-            self.go_on_spreading().await;
-            self.recover_what_is_ill().await;
-            self.answer(clock::now());
-            self.show();
+            self.go_on().await;
         }
+    }
+
+    /// What follows from what is known now.
+    async fn go_on(&mut self) {
+        self.begin().await;
+        self.go_on_spreading().await;
+        self.recover_what_is_ill().await;
+        self.answer((self.now)());
+        self.show();
     }
 
     /// Asks ModemManager what is. That it does not answer is told once, and again when it does.
     async fn ask(&mut self) {
-        let now = clock::now();
+        let now = (self.now)();
         self.asked = now;
-        let modems = match self.manager.look().await {
+        let (came, went) = match self.manager.look().await {
             Ok((version, modems)) => {
                 if self.version.as_ref() != Some(&version) {
                     tracing::info!(version, "ModemManager is there");
                     self.counters.manager_restarts += 1;
                     (self.version, self.answers) = (Some(version), now);
                 }
-                modems
+                self.book.look(now, modems)
             }
             Err(error) => {
                 if self.version.take().is_some() {
@@ -182,10 +214,9 @@ impl<N: Network, D: Devices> Service<N, D> {
                 } else {
                     self.complain(error.to_string());
                 }
-                Vec::new()
+                (Vec::new(), self.book.lose(now))
             }
         };
-        let (came, went) = self.book.look(now, modems);
         for port in came {
             let modem = &self.book.entries()[&port].modem;
             tracing::info!(%port, maker = modem.manufacturer, model = modem.model, state = ?modem.state, "modem");
@@ -197,7 +228,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     /// Begins what modems are to do next.
     async fn begin(&mut self) {
-        let now = clock::now();
+        let now = (self.now)();
         let kept = self.ledger.kept();
         let links = self.inventory.links();
         let next = self.book.next(
@@ -216,11 +247,11 @@ impl<N: Network, D: Devices> Service<N, D> {
     /// Has a task do it, for however long it takes.
     async fn act(&mut self, port: Port, path: String, action: Action) {
         let results = self.results.clone();
-        let bus: Result<Bus, ModemError> = self.manager.bus().await;
+        let hand = self.manager.hand().await;
         tracing::debug!(%port, action = name_of(&action), "begun");
         tokio::spawn(async move {
-            let result = match bus {
-                Ok(bus) => bus.act(&path, &action).await,
+            let result = match hand {
+                Ok(hand) => hand.act(&path, &action).await,
                 Err(error) => Err(error),
             };
             // Nobody waits for it any more when the service ends.
@@ -234,7 +265,7 @@ impl<N: Network, D: Devices> Service<N, D> {
             Ok(()) => tracing::info!(%port, action = name_of(&action), "done"),
             Err(error) => tracing::warn!(%port, action = name_of(&action), %error, "not done"),
         }
-        self.book.done(clock::now(), &port, &path, &action, result.as_ref().err());
+        self.book.done((self.now)(), &port, &path, &action, result.as_ref().err());
         if let Err(error) = &result {
             self.failed(&port, &action, error);
         }
@@ -265,7 +296,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     /// Takes in what is there, and sees to its routes.
     async fn look(&mut self) -> anyhow::Result<()> {
-        let now = clock::now();
+        let now = (self.now)();
         self.snapshot = self.network.look().await?;
         let devices = &self.devices;
         let events = self.inventory.look(now, &self.snapshot, &self.selection, |name| devices.behind(name));
@@ -323,7 +354,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     fn on_uplink(&mut self, event: Event<Uplink>) {
         match event {
-            Event::State(state) => self.proof.on_uplink(clock::now(), &state),
+            Event::State(state) => self.proof.on_uplink((self.now)(), &state),
             Event::Connected(_) | Event::Media(_) => {}
             Event::Disconnected(reason) => {
                 tracing::info!(reason, "the uplink is not there: nothing is known of what links carry");

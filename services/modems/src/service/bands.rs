@@ -1,10 +1,9 @@
 //! Bands given to modems, as [`crate::spread`] has it.
 
-use bondbox_daemon::clock;
 use bondbox_daemon::ipc::Responder;
 use bondbox_ipc::Refusal;
 use bondbox_ipc::modems::{Done, LinkState};
-use bondbox_modem::{Action, Modem, ModemError};
+use bondbox_modem::{Action, Manager, Modem, ModemError};
 use bondbox_netlink::Network;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
@@ -25,9 +24,9 @@ impl Underway {
     }
 }
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     pub(super) fn spread_bands(&mut self, responder: Responder<Done>) {
-        let now = clock::now();
+        let now = (self.now)();
         let there = self.book.entries().iter().filter(|(_, entry)| entry.gone.is_none());
         let changes = plan(there.map(|(port, entry)| (port, &entry.modem, entry.radio.reading(now).sinr)));
         let refusal = match changes {
@@ -46,7 +45,7 @@ impl<N: Network, D: Devices> Service<N, D> {
     /// Looks at what has become of it, and does what is next.
     pub(super) async fn go_on_spreading(&mut self) {
         let Some(mut underway) = self.underway.take() else { return };
-        let now = clock::now();
+        let now = (self.now)();
         let next = underway.spreading.look(now, &Seen { service: self, now });
         match next {
             Next::Wait => self.underway = Some(underway),
@@ -71,7 +70,7 @@ impl<N: Network, D: Devices> Service<N, D> {
     pub(super) fn bands_answered(&mut self, port: &Port, bands: &[u32], result: &Result<(), ModemError>) {
         if let Some(underway) = &mut self.underway {
             let error = result.as_ref().err().map(ToString::to_string);
-            underway.spreading.answered(clock::now(), port, bands, error.as_deref().map_or(Ok(()), Err));
+            underway.spreading.answered((self.now)(), port, bands, error.as_deref().map_or(Ok(()), Err));
         }
     }
 
@@ -86,12 +85,12 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 }
 
-struct Seen<'a, N, D> {
-    service: &'a Service<N, D>,
+struct Seen<'a, N, D, M> {
+    service: &'a Service<N, D, M>,
     now: Instant,
 }
 
-impl<N: Network, D: Devices> View for Seen<'_, N, D> {
+impl<N: Network, D: Devices, M: Manager> View for Seen<'_, N, D, M> {
     fn modem(&self, port: &Port) -> Option<&Modem> {
         let entry = self.service.book.entries().get(port).filter(|entry| entry.gone.is_none())?;
         Some(&entry.modem)

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use bondbox_daemon::clock;
 use bondbox_daemon::ipc::Responder;
 use bondbox_ipc::Refusal;
 use bondbox_ipc::modems::{Access, Band, Command, Done, Plan, Step, Usage};
-use bondbox_modem::{Action, Lock, ModemError, State, number_of};
+use bondbox_modem::{Action, Lock, Manager, ModemError, State, number_of};
 use bondbox_netlink::Network;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
@@ -34,7 +33,7 @@ enum Effect {
     Plugged(u32),
 }
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     pub(super) async fn command(&mut self, command: Command, responder: Responder<Done>) {
         let waited = match command {
             Command::EnterPin { port, pin } => self.enter_pin(&port, pin.0),
@@ -51,7 +50,7 @@ impl<N: Network, D: Devices> Service<N, D> {
         };
         match waited {
             Ok((port, effect)) => {
-                self.waiting.push(Waiting { port: Port::named(&port), effect, since: clock::now(), responder });
+                self.waiting.push(Waiting { port: Port::named(&port), effect, since: (self.now)(), responder });
             }
             Err(refusal) => responder.refuse(refusal),
         }
@@ -168,7 +167,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     /// Those whose effect is that something is kept.
     fn keep(&mut self, command: Command) -> Result<Done, Refusal> {
-        let now = clock::now();
+        let now = (self.now)();
         match command {
             Command::Name { port, label, colour } => {
                 self.there(&port)?;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bondbox_daemon::clock;
 use bondbox_ipc::modems::{LinkKind, Step};
-use bondbox_modem::{Action, State};
+use bondbox_modem::{Action, Manager, State};
 use bondbox_netlink::Network;
 use bondbox_udev::{Devices, Port, Power, PowerError, Sysfs};
 use bondbox_units::Instant;
@@ -12,10 +11,10 @@ use bondbox_units::Instant;
 use super::Service;
 use crate::inventory::Link;
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     /// Looks at every port's ladder, and takes the steps that are due.
     pub(super) async fn recover_what_is_ill(&mut self) {
-        let now = clock::now();
+        let now = (self.now)();
         let mut ports: Vec<Port> = self.inventory.present().map(|(port, _)| port.clone()).collect();
         ports.extend(self.book.entries().keys().filter(|port| !self.inventory.links().contains_key(*port)).cloned());
         for port in ports {
@@ -36,7 +35,7 @@ impl<N: Network, D: Devices> Service<N, D> {
 
     /// A step that an operator asked for: it counts like the others.
     pub(super) async fn take(&mut self, port: &Port, step: Step, reason: &str) {
-        self.ladders.entry(port.clone()).or_default().note(clock::now(), step, reason);
+        self.ladders.entry(port.clone()).or_default().note((self.now)(), step, reason);
         self.carry_out(port, step, reason).await;
     }
 

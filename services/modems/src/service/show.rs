@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bondbox_daemon::clock;
 use bondbox_ipc::modems::{
     self, Band, Cell, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
 };
-use bondbox_modem::{Modem, band_of};
+use bondbox_modem::{Manager, Modem, band_of};
 use bondbox_netlink::Network;
 use bondbox_radio::health::health;
 use bondbox_udev::{Devices, Port};
@@ -17,19 +16,24 @@ use crate::book::{Book, Entry};
 use crate::inventory::Link;
 use crate::recovery::Ladder;
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     pub(super) fn show(&self) {
-        let now = clock::now();
+        self.server.set_state(self.state());
+    }
+
+    /// Everything that is known.
+    pub(super) fn state(&self) -> State {
+        let now = (self.now)();
         let links = self.inventory.links().iter().map(|(port, link)| self.link(now, port, link));
         let parts = links_of(&self.book, self.inventory.present());
         let modems = self.book.entries().iter().map(|(port, entry)| self.modem(port, entry, parts.get(port).copied()));
-        self.server.set_state(State {
+        State {
             manager: self.version.clone(),
             links: links.collect(),
             modems: modems.collect(),
             data: self.ledger.data(),
             counters: self.counters,
-        });
+        }
     }
 
     fn link(&self, now: Instant, port: &Port, link: &Link) -> modems::Link {
@@ -72,7 +76,7 @@ impl<N: Network, D: Devices> Service<N, D> {
     }
 }
 
-impl<N: Network, D: Devices> Service<N, D> {
+impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     fn modem(&self, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
         modem(port, entry, link, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
     }

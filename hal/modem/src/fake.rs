@@ -1,0 +1,275 @@
+//! A ModemManager that a test made up.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::{Action, Bearer, Hand, Lock, Manager, Modem, ModemError, Network, Signal, Sim, State};
+
+/// ModemManager with the modems that it was given. Refuses what [`crate::ModemManager`] refuses. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Fake {
+    world: Arc<Mutex<World>>,
+    news: Arc<Notify>,
+}
+
+/// A modem as it is by itself, whoever asks.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What the SIM asks for; `None` when it is unlocked.
+    pub pin: Option<String>,
+    /// Tries that are left for that.
+    pub tries: u32,
+    /// Printed on the SIM; empty without one.
+    pub iccid: String,
+    /// A network takes it in.
+    pub registered: bool,
+    /// What its radio reads.
+    pub signal: Signal,
+    /// Its network interface, where ModemManager sees one.
+    pub interface: Option<String>,
+    /// ModemManager's numbers of the bands that it has.
+    pub bands: Vec<u32>,
+    /// What comes of a call.
+    pub gives: Gives,
+}
+
+/// What a network gives to whoever wants a bearer.
+#[derive(Clone, Debug)]
+pub enum Gives {
+    /// A serial line that speaks PPP.
+    Ppp,
+    /// This.
+    Bearer(Bearer),
+    /// Nothing, with these words.
+    Nothing(String),
+}
+
+#[derive(Debug, Default)]
+struct World {
+    /// Of ModemManager.
+    stopped: bool,
+    /// Objects that there were: each that comes has a path of its own.
+    objects: u32,
+    modems: Vec<Plugged>,
+    asked: Vec<Action>,
+}
+
+/// A modem, and what ModemManager has made of it.
+#[derive(Debug)]
+struct Plugged {
+    device: String,
+    made: Made,
+    path: String,
+    enabled: bool,
+    listens: u32,
+    allowed: Vec<u32>,
+    bearer: Option<Bearer>,
+}
+
+impl Default for Made {
+    /// One that is served and gives no bearer but PPP.
+    fn default() -> Self {
+        let signal = Signal { percent: Some((60, true)), rsrp: Some(-95.0), rsrq: Some(-10.0), ..Signal::default() };
+        Self {
+            pin: None,
+            tries: 3,
+            iccid: "8949000000000000014".into(),
+            registered: true,
+            signal,
+            interface: None,
+            bands: Vec::new(),
+            gives: Gives::Ppp,
+        }
+    }
+}
+
+impl Fake {
+    /// Plugs a modem in.
+    pub fn plug(&self, device: &str, made: Made) {
+        let mut world = self.world();
+        let path = world.path();
+        let allowed = made.bands.clone();
+        let plugged = Plugged { device: device.into(), made, path, enabled: false, listens: 0, allowed, bearer: None };
+        world.modems.push(plugged);
+        self.news.notify_one();
+    }
+
+    /// Pulls it out.
+    pub fn unplug(&self, device: &str) {
+        self.world().modems.retain(|modem| modem.device != device);
+        self.news.notify_one();
+    }
+
+    /// Something becomes of it.
+    pub fn change(&self, device: &str, change: impl FnOnce(&mut Made)) {
+        let mut world = self.world();
+        if let Some(modem) = world.modems.iter_mut().find(|modem| modem.device == device) {
+            change(&mut modem.made);
+            if !modem.made.registered {
+                modem.bearer = None;
+            }
+        }
+        self.news.notify_one();
+    }
+
+    /// Ends ModemManager.
+    pub fn stop(&self) {
+        self.world().stopped = true;
+        self.news.notify_one();
+    }
+
+    /// Starts it. It finds all modems anew, as other objects, and has asked nothing of them.
+    pub fn start(&self) {
+        let mut world = self.world();
+        world.stopped = false;
+        for at in 0..world.modems.len() {
+            let path = world.path();
+            let modem = &mut world.modems[at];
+            (modem.path, modem.enabled, modem.listens, modem.bearer) = (path, false, 0, None);
+        }
+        self.news.notify_one();
+    }
+
+    /// What was asked of modems since last asked here, whatever came of it.
+    pub fn take_asked(&self) -> Vec<Action> {
+        std::mem::take(&mut self.world().asked)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    fn path(&mut self) -> String {
+        self.objects += 1;
+        format!("/org/freedesktop/ModemManager1/Modem/{}", self.objects - 1)
+    }
+
+    fn is_there(&self) -> Result<(), ModemError> {
+        if self.stopped { Err(ModemError::NoManager("the name is not activatable".into())) } else { Ok(()) }
+    }
+
+    fn act(&mut self, path: &str, action: &Action) -> Result<(), ModemError> {
+        self.is_there()?;
+        self.asked.push(action.clone());
+        let objects = self.objects;
+        let modem = self.modems.iter_mut().find(|modem| modem.path == path).ok_or(ModemError::Gone)?;
+        match action {
+            Action::Reset => {
+                self.objects += 1;
+                let path = format!("/org/freedesktop/ModemManager1/Modem/{objects}");
+                (modem.path, modem.enabled, modem.listens, modem.bearer) = (path, false, 0, None);
+                Ok(())
+            }
+            other => modem.act(other),
+        }
+    }
+}
+
+impl Plugged {
+    fn act(&mut self, action: &Action) -> Result<(), ModemError> {
+        let refused = |why: &str| Err(ModemError::Refused(why.into()));
+        match action {
+            Action::Unlock { sim, pin } => match &self.made.pin {
+                _ if *sim != self.sim_path() => return Err(ModemError::Gone),
+                Some(right) if self.made.tries > 0 && right == pin => self.made.pin = None,
+                Some(_) => {
+                    self.made.tries = self.made.tries.saturating_sub(1);
+                    return refused("IncorrectPassword");
+                }
+                None => return refused("the SIM asks for no PIN"),
+            },
+            _ if matches!(self.state(), State::Locked | State::Failed) => return refused("modem in locked state"),
+            Action::Enable => self.enabled = true,
+            Action::Listen(seconds) => self.listens = *seconds,
+            Action::Connect { .. } if self.state() != State::Registered => return refused("not registered"),
+            Action::Connect { .. } => match &self.made.gives {
+                Gives::Ppp => return Err(ModemError::Ppp),
+                Gives::Nothing(why) => return refused(why),
+                Gives::Bearer(bearer) => self.bearer = Some(bearer.clone()),
+            },
+            Action::Disconnect => self.bearer = None,
+            Action::Bands(_) if self.made.bands.is_empty() => {
+                return Err(ModemError::Unsupported("no bands can be set".into()));
+            }
+            Action::Bands(bands) => self.allowed = bands.clone(),
+            // Made another object where the others are known.
+            Action::Reset => {}
+        }
+        Ok(())
+    }
+
+    fn sim_path(&self) -> String {
+        self.path.replace("/Modem/", "/SIM/")
+    }
+
+    fn state(&self) -> State {
+        match () {
+            () if self.made.iccid.is_empty() => State::Failed,
+            () if self.made.pin.is_some() => State::Locked,
+            () if !self.enabled => State::Disabled,
+            () if self.bearer.is_some() => State::Connected,
+            () if self.made.registered => State::Registered,
+            () => State::Searching,
+        }
+    }
+
+    fn shown(&self) -> Modem {
+        let (state, made) = (self.state(), &self.made);
+        let served = matches!(state, State::Registered | State::Connected);
+        let sim = Sim { path: self.sim_path(), iccid: made.iccid.clone(), operator: String::new() };
+        let network = Network { operator: "Testnetz".into(), technologies: vec!["LTE"], ..Network::default() };
+        let read = Signal { percent: made.signal.percent, ..Signal::default() };
+        Modem {
+            path: self.path.clone(),
+            device: self.device.clone(),
+            model: "made up".into(),
+            state,
+            failure: made.iccid.is_empty().then_some("no SIM"),
+            lock: match (&made.pin, made.tries) {
+                (None, _) => Lock::None,
+                (Some(_), 0) => Lock::Puk(Some(10)),
+                (Some(_), tries) => Lock::Pin(Some(tries)),
+            },
+            interface: made.interface.clone(),
+            sim: (!made.iccid.is_empty()).then_some(sim),
+            network: if served { network } else { Network::default() },
+            signal: if self.listens > 0 && served { made.signal } else { read },
+            signal_rate: self.listens,
+            bands: made.bands.clone(),
+            bands_allowed: self.allowed.clone(),
+            bearer: self.bearer.clone(),
+            ..Modem::default()
+        }
+    }
+}
+
+impl Manager for Fake {
+    type Hand = Self;
+
+    async fn changed(&mut self) {
+        self.news.notified().await;
+    }
+
+    async fn look(&mut self) -> Result<(String, Vec<Modem>), ModemError> {
+        let world = self.world();
+        world.is_there()?;
+        let mut modems: Vec<Modem> = world.modems.iter().map(Plugged::shown).collect();
+        modems.sort_by(|a, b| a.device.cmp(&b.device));
+        Ok(("0.0, made up".into(), modems))
+    }
+
+    async fn hand(&mut self) -> Result<Self, ModemError> {
+        Ok(self.clone())
+    }
+}
+
+impl Hand for Fake {
+    async fn act(&self, modem: &str, action: &Action) -> Result<(), ModemError> {
+        let done = self.world().act(modem, action);
+        self.news.notify_one();
+        done
+    }
+}

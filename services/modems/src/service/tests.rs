@@ -1,0 +1,277 @@
+//! The whole service over devices that are made up, in a time that is moved by hand.
+
+use std::cell::Cell;
+
+use bondbox_ipc::modems::{Link, LinkState as PortState, Modem, ModemState, Step};
+use bondbox_ipc::uplink::{self, LinkState, Session};
+use bondbox_modem::{self as modem, Gives, IpConfig, Made, Method};
+use bondbox_netlink::{self as netlink, Address, Interface};
+use bondbox_udev::{self as udev, Device, Kind};
+use bondbox_units::{Bitrate, LinkId};
+use tempfile::TempDir;
+
+use super::*;
+
+thread_local! {
+    static NOW_MS: Cell<u64> = const { Cell::new(1_000_000) };
+}
+
+fn now() -> Instant {
+    Instant::from_millis(NOW_MS.get())
+}
+
+/// A unit with a modem's interface in one port of USB, and Ethernet.
+struct Bench {
+    service: Service<netlink::Fake, udev::Fake, modem::Fake>,
+    modems: modem::Fake,
+    /// What the bond says of the modem's link.
+    bond: Option<LinkState>,
+    folder: TempDir,
+}
+
+const DEVICE: &str = "/sys/devices/platform/usb1/1-1";
+
+fn served() -> Made {
+    let family = IpConfig {
+        method: Method::Static,
+        address: Some(("10.2.2.2".parse().unwrap(), 30)),
+        gateway: Some("10.2.2.1".parse().unwrap()),
+        mtu: None,
+    };
+    let bearer = modem::Bearer { path: "/bearer/0".into(), interface: "wwan0".into(), families: vec![family] };
+    Made { interface: Some("wwan0".into()), gives: Gives::Bearer(bearer), ..Made::default() }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        for (file, value) in [("1-1/authorized", "1"), ("1-0:1.0/usb1-port1/disable", "0")] {
+            let file = folder.path().join("bus/usb/devices").join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, value).unwrap();
+        }
+        let (network, devices) = (netlink::Fake::default(), udev::Fake::default());
+        let eth = Address { ip: "192.168.1.2".parse().unwrap(), prefix: 24 };
+        for (index, name, port, kind, addresses) in
+            [(7, "wwan0", "usb1-1", Kind::Modem, vec![]), (8, "eth0", "eth0", Kind::Ethernet, vec![eth])]
+        {
+            let interface =
+                Interface { index, name: name.into(), up: true, carrier: true, addresses, ..Interface::default() };
+            network.plug(interface);
+            let device = Device { port: Port::named(port), kind, driver: String::new(), model: String::new() };
+            devices.set(name, Some(device));
+        }
+        let modems = modem::Fake::default();
+        let power = Sysfs::at(folder.path());
+        let machine = Machine { network, devices, power, manager: modems.clone(), now };
+        let (server, _) = Server::bind(folder.path(), Peers::own()).unwrap();
+        let settings = Settings { state: folder.path().into(), ..Settings::default() };
+        let service = Service::new(&settings, folder.path(), machine, server);
+        Self { service, modems, bond: None, folder }
+    }
+
+    /// Seconds, in each of which there were news of everything.
+    async fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            NOW_MS.set(NOW_MS.get() + 1_000);
+            if let Some(state) = self.bond {
+                self.service.on_uplink(Event::State(bond(state)));
+            }
+            self.news().await;
+            // What was begun ends at once here, in a task of its own.
+            loop {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+                let Ok(ended) = self.service.ended.try_recv() else { break };
+                self.service.end(ended);
+                self.news().await;
+            }
+        }
+    }
+
+    async fn news(&mut self) {
+        self.service.ask().await;
+        self.service.look().await.unwrap();
+        self.service.go_on().await;
+    }
+
+    fn modem(&self) -> Modem {
+        self.service.state().modems.into_iter().find(|modem| modem.port == "usb1-1").unwrap()
+    }
+
+    fn link(&self) -> Link {
+        self.service.state().links.into_iter().find(|link| link.name == "wwan0").unwrap()
+    }
+
+    fn asked(&self) -> Vec<&'static str> {
+        self.modems.take_asked().iter().map(name_of).collect()
+    }
+
+    fn reason(&self) -> String {
+        self.modem().reason.unwrap_or_default()
+    }
+
+    /// What the kernel was told by a file of the port.
+    fn told(&self, file: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join("bus/usb/devices").join(file)).unwrap()
+    }
+}
+
+fn bond(modem: LinkState) -> uplink::State {
+    let links =
+        [("wwan0", modem), ("eth0", LinkState::Up)].into_iter().zip(0..).map(|((name, state), id)| uplink::Link {
+            id: LinkId(id),
+            name: name.into(),
+            state,
+            capacity: Bitrate::ZERO,
+            rate: Bitrate::ZERO,
+            rtt_us: 0,
+            queue_us: 0,
+            jitter_us: 0,
+            packets_sent: 0,
+            packets_delivered: 0,
+            loss_ppm: 0,
+        });
+    uplink::State {
+        gateway: String::new(),
+        session: Session::Open,
+        target: Bitrate::ZERO,
+        actual: Bitrate::ZERO,
+        backlog_bytes: 0,
+        links: links.collect(),
+        counters: uplink::Counters::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_modem_is_unlocked_and_connected_and_its_bearers_address_is_set() {
+    let mut bench = Bench::new();
+    bench.service.ledger.keep(|kept| kept.place_mut("usb1-1", None).pin = Some("4711".into()));
+    bench.modems.plug(DEVICE, Made { pin: Some("4711".into()), ..served() });
+    bench.pass(20).await;
+    assert_eq!((bench.modem().state, bench.modem().reason), (ModemState::Connected, None));
+    assert_eq!(bench.asked(), ["unlock", "enable", "listen to its radio", "connect"]);
+    let link = bench.link();
+    assert_eq!((link.state, link.addresses.as_slice()), (PortState::Ready, &["10.2.2.2".to_string()][..]));
+    assert_eq!(link.iccid.as_deref(), Some("8949000000000000014"));
+    // Pulled in a call: what was set for it goes with it.
+    bench.modems.unplug(DEVICE);
+    bench.pass(1).await;
+    assert_eq!(bench.modem().state, ModemState::Gone);
+}
+
+#[tokio::test]
+async fn a_wrong_pin_is_tried_once_and_not_again_when_modemmanager_comes_back() {
+    let mut bench = Bench::new();
+    bench.service.ledger.keep(|kept| kept.place_mut("usb1-1", None).pin = Some("0000".into()));
+    bench.modems.plug(DEVICE, Made { pin: Some("4711".into()), ..served() });
+    bench.pass(400).await;
+    bench.modems.stop();
+    bench.pass(5).await;
+    bench.modems.start();
+    bench.pass(400).await;
+    assert_eq!(bench.asked(), ["unlock"]);
+    assert_eq!((bench.modem().state, bench.reason().as_str()), (ModemState::Locked, "the SIM did not take its PIN"));
+    // Another one is tried at once.
+    bench.service.ledger.keep(|kept| kept.place_mut("usb1-1", None).pin = Some("4711".into()));
+    bench.service.book.hurry(&Port::named("usb1-1"));
+    bench.pass(20).await;
+    assert_eq!(bench.modem().state, ModemState::Connected);
+}
+
+#[tokio::test]
+async fn a_bearer_that_is_refused_is_asked_for_less_and_less_and_had_when_the_network_gives_one() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, Made { gives: Gives::Nothing("no cell has room".into()), ..served() });
+    bench.pass(70).await;
+    let calls = bench.asked().iter().filter(|asked| **asked == "connect").count();
+    assert!((4..=6).contains(&calls), "{calls}: after 4, 8, 16 and 32 s");
+    assert_eq!((bench.modem().state, bench.reason().as_str()), (ModemState::Registered, "no cell has room"));
+    assert_eq!(bench.link().addresses, Vec::<String>::new());
+    bench.modems.change(DEVICE, |made| made.gives = served().gives);
+    bench.pass(70).await;
+    assert_eq!((bench.modem().state, bench.modem().reason), (ModemState::Connected, None));
+}
+
+#[tokio::test]
+async fn links_stay_as_they_are_while_modemmanager_is_away_and_modems_are_connected_anew() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, served());
+    bench.pass(20).await;
+    let (link, routes) = (bench.link(), bench.service.snapshot.routes.clone());
+    assert!(!routes.is_empty());
+    bench.asked();
+    bench.modems.stop();
+    // For longer than what was pulled is remembered.
+    bench.pass(700).await;
+    assert_eq!((bench.service.state().manager, bench.modem().state), (None, ModemState::Gone));
+    assert_eq!(bench.link(), link_without_radio(link));
+    assert_eq!(bench.service.snapshot.routes, routes);
+    assert_eq!(bench.asked(), Vec::<&str>::new());
+    bench.modems.start();
+    bench.pass(20).await;
+    assert_eq!(bench.modem().state, ModemState::Connected);
+    assert_eq!(bench.asked(), ["enable", "listen to its radio", "connect"]);
+    assert_eq!(bench.service.state().counters.manager_restarts, 2);
+}
+
+/// Nothing is heard of it meanwhile.
+fn link_without_radio(link: Link) -> Link {
+    Link { radio: None, ..link }
+}
+
+#[tokio::test]
+async fn what_carries_nothing_is_recovered_step_by_step_as_far_as_its_ports_power() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, served());
+    bench.bond = Some(LinkState::Up);
+    bench.pass(60).await;
+    assert_eq!(bench.modem().recovery.last, None);
+    bench.asked();
+    bench.bond = Some(LinkState::Silent);
+    let mut steps = Vec::new();
+    for _ in 0..400 {
+        bench.pass(1).await;
+        let Some(step) = bench.modem().recovery.last else { continue };
+        if steps.last() == Some(&step) {
+            continue;
+        }
+        steps.push(step);
+        let (file, off, on) = match step {
+            Step::Reconnect | Step::Reset => {
+                let told = if step == Step::Reset { "reset" } else { "disconnect" };
+                assert!(bench.asked().contains(&told), "{step:?}");
+                continue;
+            }
+            Step::Authorize => ("1-1/authorized", "0", "1"),
+            Step::Power => ("1-0:1.0/usb1-port1/disable", "1", "0"),
+        };
+        // By a thread, in the world's time.
+        for value in [off, on] {
+            let seen = async {
+                while bench.told(file) != value {
+                    tokio::time::sleep(Duration::from_millis(5)).await
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), seen).await.expect(file);
+        }
+        if step == Step::Power {
+            break;
+        }
+    }
+    assert_eq!(steps, [Step::Reconnect, Step::Reset, Step::Authorize, Step::Power]);
+    assert!(bench.modem().recovery.reason.starts_with("nothing was acknowledged for "), "{:?}", bench.modem().recovery);
+    // What carries again is left alone.
+    bench.bond = Some(LinkState::Up);
+    bench.pass(100).await;
+    assert_eq!((bench.modem().recovery.today, bench.modem().state), (4, ModemState::Connected));
+}
+
+#[tokio::test]
+async fn no_step_is_taken_for_a_sim_that_is_not_there() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, Made { iccid: String::new(), ..served() });
+    bench.pass(400).await;
+    assert_eq!((bench.modem().state, bench.reason().as_str()), (ModemState::Failed, "no SIM"));
+    assert_eq!((bench.asked(), bench.modem().recovery.today), (Vec::<&str>::new(), 0));
+}
