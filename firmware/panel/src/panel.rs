@@ -409,13 +409,23 @@ impl Panel {
         let unpaired = self.world.uplink.is == Uplink::NotPaired;
         self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile, unpaired });
         self.say(now, Answer::Working, WORKING);
-        self.output(Output::Do(action));
+        // A press comes before a service that starts with the box does: it is asked when it is there.
+        if action != Action::Start || self.world.capture.is != Capture::Absent {
+            self.output(Output::Do(action));
+        }
     }
 
     fn on_capture(&mut self, now: Instant, capture: Capture) {
         let before = self.world.capture.is;
         self.world.capture.set(now, capture);
-        if before != capture {
+        if before == Capture::Absent
+            && capture != Capture::Absent
+            && let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.action == Action::Start)
+        {
+            waiting.until = now + WORKING;
+            self.say(now, Answer::Working, WORKING);
+            self.output(Output::Do(Action::Start));
+        } else if before != capture {
             self.resume(now);
         }
     }

@@ -371,3 +371,26 @@ fn nothing_is_tried_on_the_air_and_whoever_goes_there_ends_it() {
     bench.give(Input::Ask(RED));
     assert_eq!(bench.outputs.last(), Some(&Output::Ended(RED, Some(Failure::NotNow))));
 }
+
+#[test]
+fn a_press_before_capture_is_there_is_remembered_and_answered_by_light() {
+    let mut bench = Bench::new();
+    bench.give(Input::Uplink(OPEN));
+    bench.click(Key::Start);
+    bench.pass(10_000);
+    assert_eq!((bench.take(Action::Start), bench.view().answer), (0, Some(Answer::Working)));
+    bench.give(Input::Capture(Capture::Stopped));
+    assert_eq!(bench.take(Action::Start), 1);
+    // From here on it has the time that it always has.
+    bench.pass(10_000);
+    assert_eq!(bench.view().answer, Some(Answer::Working));
+    bench.give(Input::Capture(Capture::Live));
+    assert!(bench.outputs.contains(&Output::Ended(Action::Start, None)));
+    // One that does not come is said, and nothing starts by itself later.
+    let mut bench = Bench::new();
+    bench.click(Key::Start);
+    bench.pass(15_000);
+    assert!(bench.outputs.contains(&Output::Ended(Action::Start, Some(Failure::NoEffect))));
+    bench.give(Input::Capture(Capture::Stopped));
+    assert_eq!(bench.take(Action::Start), 0);
+}

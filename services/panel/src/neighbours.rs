@@ -26,7 +26,7 @@ pub(crate) async fn watch_capture(
                 (of_capture(&state), profile.and_then(|profile| u8::try_from(profile).ok()))
             }
             Event::Disconnected(reason) => {
-                tracing::warn!(reason, "capture is not there");
+                missed(told.0 != Capture::Absent, "capture", &reason);
                 (Capture::Absent, told.1)
             }
             Event::Connected(_) | Event::Media(_) => continue,
@@ -49,7 +49,7 @@ pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, settings: 
         let now = match client.event().await {
             Event::State(state) => of_session(&state),
             Event::Disconnected(reason) => {
-                tracing::warn!(reason, "the uplink is not there");
+                missed(!matches!(told, Uplink::Absent | Uplink::NotPaired), "uplink", &reason);
                 of_absence(settings)
             }
             Event::Connected(_) | Event::Media(_) => continue,
@@ -61,10 +61,21 @@ pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, settings: 
     }
 }
 
+/// One that was there is missed; one that was not starts with this service, in whatever order.
+fn missed(was_there: bool, service: &str, reason: &str) {
+    if was_there {
+        tracing::warn!(service, reason, "a service is not there any more");
+    } else {
+        tracing::info!(service, reason, "a service is not there yet");
+    }
+}
+
 fn of_capture(state: &capture::State) -> Capture {
     match state.picture {
         Picture::Stopped if state.meant_on_air => Capture::Suspended,
         Picture::Stopped => Capture::Stopped,
+        // It tries its encoder, as at each start, and takes a start meanwhile.
+        Picture::Starting if !state.meant_on_air => Capture::Stopped,
         Picture::Starting => Capture::Starting,
         Picture::Live => Capture::Live,
         Picture::Slate => Capture::Slate,

@@ -225,6 +225,17 @@ async fn a_press_starts_and_the_light_says_so_and_a_hold_stops() {
 }
 
 #[tokio::test]
+async fn a_press_while_capture_tries_its_encoder_starts() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.set_capture(Picture::Starting, false);
+    unit.until_meaning(Meaning::Ready).await;
+    unit.key(START, 1);
+    unit.until(|state| state.keys == [Key::Start]).await;
+    unit.key(START, 0);
+    assert_eq!(unit.next_order().await.0, capture::Command::Start);
+}
+
+#[tokio::test]
 async fn killed_on_the_air_it_comes_back_and_nobody_notices() {
     let mut unit = Unit::new(Picture::Live).await;
     unit.until_meaning(Meaning::OnAir).await;
