@@ -113,6 +113,8 @@ pub enum Done {
         count: u32,
         /// In milliseconds.
         within_ms: u32,
+        /// So many a second are shown, and more need not come.
+        rate: u16,
     },
     /// The first unit came out, or none does any more.
     Now,

@@ -137,8 +137,8 @@ async fn what_the_source_brings_is_counted_on_the_air_and_off_it_and_changes_not
         }
         let before = state(&mut client, |state| state.picture == picture).await;
         let done = client.command(Command::CountPictures, LONG).await.unwrap();
-        let Done::Pictures { count, within_ms } = done else { panic!("{done:?}") };
-        assert!((2_000..4_000).contains(&within_ms) && count >= 20, "{done:?}");
+        let Done::Pictures { count, within_ms, rate } = done else { panic!("{done:?}") };
+        assert!((2_000..4_000).contains(&within_ms) && count >= 20 && rate == 25, "{done:?}");
         let after = state(&mut service.client(), |_| true).await;
         assert_eq!((after.picture, after.counters.restarts), (picture, before.counters.restarts));
     }

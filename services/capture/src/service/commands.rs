@@ -147,8 +147,8 @@ impl Service {
                 }
                 count => {
                     let within = u32::try_from(now.since(since).as_millis()).unwrap_or(u32::MAX);
-                    responder
-                        .done(Done::Pictures { count: u32::try_from(count).unwrap_or(u32::MAX), within_ms: within });
+                    let count = u32::try_from(count).unwrap_or(u32::MAX);
+                    responder.done(Done::Pictures { count, within_ms: within, rate: self.studio.format.rate });
                 }
             }
         }
