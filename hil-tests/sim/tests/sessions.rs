@@ -332,16 +332,7 @@ fn a_datagram_over_ipv6_takes_twenty_bytes_more_of_its_link() {
 
 #[test]
 fn a_link_with_nothing_to_carry_is_not_taken_for_silent_by_what_was_too_large_for_it() {
-    let link = |name, delay, mtu| {
-        format!(
-            "[[link]]\nname = \"{name}\"\nrate_kbps = 6000\ndelay_ms = {delay}\nbuffer_ms = 500\nmtu_bytes = {mtu}\n"
-        )
-    };
-    let text = link("near", 20, 1_500) + &link("far", 120, 1_000);
-    let scenario = Scenario::parse("inline", &text, Path::new(".")).unwrap();
-    let config = Config { rate: Bitrate::from_kbps(300), ..Config::default() };
-    let (sender, gateway) = config.ends();
-    let mut run = Run::with(World::new(&scenario, 1, sender, gateway, Clocks::default()), &config);
+    let mut run = near_and_far(1_000);
     let mut lost = None;
     for at in (1_000..12_000).step_by(20) {
         run.until(at);
@@ -351,4 +342,29 @@ fn a_link_with_nothing_to_carry_is_not_taken_for_silent_by_what_was_too_large_fo
     }
     let dropped = run.world.network.links()[1].up.counters().dropped.too_big.packets;
     assert!(dropped >= 10, "{dropped} datagrams were too large");
+}
+
+#[test]
+fn a_far_link_that_joins_does_not_keep_a_near_one_from_being_answered() {
+    let mut run = near_and_far(1_500);
+    for at in (100..2_000).step_by(5) {
+        run.until(at);
+        let near = &run.world.sender.status(run.world.now()).links[0];
+        assert_eq!(near.state, LinkState::Up, "after {at} ms: {near:?}");
+        assert_eq!(near.packets_lost, 0, "after {at} ms: {near:?}");
+    }
+}
+
+/// A stream that one of two links carries, the other being farther away and taking datagrams of `mtu` bytes of IP.
+fn near_and_far(mtu: usize) -> Run {
+    let link = |name, delay, mtu| {
+        format!(
+            "[[link]]\nname = \"{name}\"\nrate_kbps = 6000\ndelay_ms = {delay}\nbuffer_ms = 500\nmtu_bytes = {mtu}\n"
+        )
+    };
+    let text = link("near", 20, 1_500) + &link("far", 120, mtu);
+    let scenario = Scenario::parse("inline", &text, Path::new(".")).unwrap();
+    let config = Config { rate: Bitrate::from_kbps(300), ..Config::default() };
+    let (sender, gateway) = config.ends();
+    Run::with(World::new(&scenario, 1, sender, gateway, Clocks::default()), &config)
 }

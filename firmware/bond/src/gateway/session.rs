@@ -142,7 +142,15 @@ impl Path {
     fn ack_due(&self) -> Option<Instant> {
         self.peer_index.and(self.ack.due())
     }
+
+    /// Whether anything may be sent over it: the unit has named it, and it is proven or sent enough to be answered.
+    fn may_tell(&self, now: Instant) -> bool {
+        self.peer_index.is_some() && self.ways.room(now) >= SMALLEST
+    }
 }
+
+/// A datagram with less room is not worth sending.
+const SMALLEST: usize = 64;
 
 impl Session {
     /// `index` is what the unit calls the session by, `origin` what our messages are known by.

@@ -70,7 +70,8 @@ impl Session {
         let acks = self.paths.values().flat_map(|path| [path.ack_due(), path.ack.copy_due()]).flatten().min();
         let outbox = (!self.outbox.is_empty() || !self.copies.is_empty()).then_some(now);
         let pings = self.paths.values().filter_map(|path| path.peer_index.and(path.ways.deadline())).min();
-        let messages = self.freshest(None).and_then(|_| self.channels.deadline(now)).map(|at| at.max(self.messages_at));
+        let messages =
+            self.freshest(now, None).and_then(|_| self.channels.deadline(now)).map(|at| at.max(self.messages_at));
         let returned = self.returned.deadline();
         [acks, outbox, pings, messages, returned, media].into_iter().flatten().min()
     }
@@ -94,7 +95,7 @@ impl Session {
         if now < self.messages_at || !self.channels.is_due(now) {
             return None;
         }
-        let freshest = self.freshest(None)?;
+        let freshest = self.freshest(now, None)?;
         self.message_turn = self.message_turn.wrapping_add(1);
         let turn = self.message_turn;
         let detour = || self.other(now, freshest, turn / 2);
@@ -142,7 +143,7 @@ impl Session {
     fn ask_for_keyframe(&mut self, now: Instant) {
         while let Some(track) = self.receiver.keyframe_wanted(now) {
             let picture = self.tracks.get(&track).is_some_and(|info| info.kind.is_picture());
-            if let Some(path) = self.freshest(None).filter(|_| picture) {
+            if let Some(path) = self.freshest(now, None).filter(|_| picture) {
                 self.send(path, Outgoing::Keyframe(track));
             }
         }
@@ -154,7 +155,7 @@ impl Session {
         let (id, detour) = due.map(|(id, path)| (*id, path.ack.detour(now)))?;
         // By turns over the path that is surely alive, and over each of the others.
         let over = match detour {
-            Some(turn) if turn % 2 == 0 => self.freshest(Some(id)),
+            Some(turn) if turn % 2 == 0 => self.freshest(now, Some(id)),
             Some(turn) => self.other(now, id, turn / 2),
             None => None,
         };
@@ -167,7 +168,7 @@ impl Session {
         let due = |path: &Path| path.ack.copy_due().is_some_and(|due| due <= now);
         // A path that the unit has not named yet may have nobody to tell; it must not keep the others from theirs.
         while let Some(id) = self.paths.iter().find(|(_, path)| due(path)).map(|(id, _)| *id) {
-            let over = self.freshest(Some(id)).unwrap_or(id);
+            let over = self.freshest(now, Some(id)).unwrap_or(id);
             let sent = self.transmit_ack_of(now, id, over, buffer);
             if sent.is_some() {
                 return sent;
@@ -230,7 +231,7 @@ impl Session {
             let quiet = now - path.ack.last_arrival();
             // One that was busy and has stopped may be dead; one that nobody uses is kept alive once a second.
             let idle = path.received.rate(now) <= IDLE;
-            path.peer_index.is_some() && (quiet <= PAUSE || quiet <= KEPT_ALIVE && idle)
+            path.may_tell(now) && (quiet <= PAUSE || quiet <= KEPT_ALIVE && idle)
         };
         let mut others = self.paths.iter().filter(|(id, path)| **id != but && lives(path));
         let count = others.clone().count().max(1);
@@ -238,8 +239,8 @@ impl Session {
     }
 
     /// The path that something arrived on last.
-    fn freshest(&self, but: Option<u32>) -> Option<u32> {
-        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.peer_index.is_some());
+    fn freshest(&self, now: Instant, but: Option<u32>) -> Option<u32> {
+        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.may_tell(now));
         open.max_by_key(|(_, path)| path.ack.last_arrival()).map(|(id, _)| *id)
     }
 
@@ -270,10 +271,8 @@ impl Session {
         buffer: &mut [u8],
         fill: impl FnOnce(u32, &mut Writer<'_>),
     ) -> Option<(Route, usize)> {
-        let room = self.paths.get(&path_id)?.ways.room(now).min(MIN_DATAGRAM);
-        if room < SMALLEST {
-            return None;
-        }
+        let path = self.paths.get(&path_id).filter(|path| path.may_tell(now))?;
+        let room = path.ways.room(now).min(MIN_DATAGRAM);
         let len = self.seal(now, path_id, &mut buffer[..room], fill)?;
         let mut targets = self.paths.get_mut(&path_id)?.ways.targets(now, len);
         let first = targets.pop()?;
@@ -317,8 +316,6 @@ const MIN_PATIENCE: Duration = Duration::from_millis(150);
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
 /// Answers that wait for the socket, of all paths; more than one of each kind and path never wait.
 const MAX_OUTBOX: usize = 64;
-/// A datagram with less room is not worth sending.
-const SMALLEST: usize = 64;
 /// Often enough that a unit drops what is past within a few frames.
 const HORIZON_INTERVAL: Duration = Duration::from_millis(100);
 /// Makes numbers travel as two bytes: a unit reads them right until it missed 32,768 in a row, minutes of them.
