@@ -126,12 +126,28 @@ pub(crate) fn pick(
     None
 }
 
+/// What becomes of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CopyPick {
+    /// It leaves over this link.
+    Over(LinkId),
+    /// A link that would bring it in time is not free yet.
+    Later,
+    /// No link would, and those behind it may still be in time.
+    TooLate,
+}
+
 /// The link for a copy of `repeat`: another than the first went over, free, and in time.
-pub(crate) fn pick_for_copy(now: Instant, links: &[Candidate], repeat: &Repeat) -> Option<LinkId> {
+pub(crate) fn pick_for_copy(now: Instant, links: &[Candidate], repeat: &Repeat) -> CopyPick {
     let size = repeat.chunk.range.end - repeat.chunk.range.start;
-    let others = links.iter().filter(|link| Some(link.link) != repeat.lost_on && link.free <= now);
-    let in_time = others.filter(|link| arrival(link, size) <= repeat.deadline && !link.usage.backup);
-    in_time.min_by_key(|link| arrival(link, size) + link.usage.penalty()).map(|link| link.link)
+    let others = links.iter().filter(|link| Some(link.link) != repeat.lost_on && !link.usage.backup);
+    let mut in_time = others.filter(|link| arrival(link, size) <= repeat.deadline).peekable();
+    if in_time.peek().is_none() {
+        return CopyPick::TooLate;
+    }
+    let free = in_time.filter(|link| link.free <= now);
+    let best = free.min_by_key(|link| arrival(link, size) + link.usage.penalty());
+    best.map_or(CopyPick::Later, |link| CopyPick::Over(link.link))
 }
 
 /// Units that would come too late.
@@ -232,6 +248,19 @@ mod tests {
         let pace = Bitrate::from_kbps(kbps);
         let free = Instant::from_millis(free_ms);
         Candidate { free, early: free, delay: delay_ms * 1_000, pace, capacity: pace, ..Candidate::idle(LinkId(id)) }
+    }
+
+    #[test]
+    fn a_copy_that_no_other_link_brings_in_time_keeps_none_behind_it_waiting() {
+        let chunk = Chunk { track: TrackId(0), unit: 0, range: 0..1_000 };
+        let deadline = Instant::from_millis(100);
+        let repeat = Repeat { why: Again::Copy, deadline, lost_on: Some(LinkId(0)), chunk };
+        let near = link(0, 0, 10, 8_000);
+        let of = |other| pick_for_copy(Instant::ZERO, &[near, other], &repeat);
+        assert_eq!(of(link(1, 0, 80, 8_000)), CopyPick::Over(LinkId(1)));
+        assert_eq!(of(link(1, 5, 80, 8_000)), CopyPick::Later, "busy for 5 ms");
+        assert_eq!(of(link(1, 0, 100, 8_000)), CopyPick::TooLate);
+        assert_eq!(pick_for_copy(Instant::ZERO, &[near], &repeat), CopyPick::TooLate, "where it went already");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::super::link::Link;
 use super::super::liveness::Health;
 use super::super::path::{Chunks, Content, Path};
 use super::super::policy::Policy;
-use super::super::schedule::{Hopeless, Pick, Rules, Source, in_order, pick, pick_for_copy};
+use super::super::schedule::{CopyPick, Hopeless, Pick, Rules, Source, in_order, pick, pick_for_copy};
 use super::super::store::{Chunk, Store};
 use super::super::{Feature, Sender, TrackInfo, Transmit};
 use super::{GETTING_TO_KNOW, MAX_JOIN_INTERVAL, MAX_LINKS, Session};
@@ -205,14 +205,18 @@ impl Sender {
 
     /// A copy of what is precious over a second link, when nothing else waits.
     fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        let repeat = self.store.next_copy()?.clone();
+        self.store.next_copy()?;
         let session = self.session.as_mut()?;
-        let link = pick_for_copy(now, &session.candidates(now, false), &repeat);
-        if link.is_some() || repeat.deadline <= now {
-            self.store.take_copy();
-        }
+        let candidates = session.candidates(now, false);
+        let (link, repeat) = loop {
+            match pick_for_copy(now, &candidates, self.store.next_copy()?) {
+                CopyPick::Over(link) => break (link, self.store.take_copy()?),
+                CopyPick::TooLate => drop(self.store.take_copy()),
+                CopyPick::Later => return None,
+            }
+        };
         let store = &self.store;
-        let sent = session.transmit(now, link?, &mut self.links, buffer, |_, writer| {
+        let sent = session.transmit(now, link, &mut self.links, buffer, |_, writer| {
             let mut content = Content::default();
             put_chunk(store, &repeat.chunk, true, writer, &mut content);
             Some(content)
