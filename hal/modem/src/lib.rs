@@ -1,8 +1,8 @@
 //! Modems, as ModemManager knows them.
 //!
 //! [`ModemManager`] asks it over D-Bus (org.freedesktop.ModemManager1) and does one thing at a time through it; [`Fake`] behaves like
-//! it with modems that a test made up. That it is restarted, is not there, or that a modem vanishes while something is asked of it, is ordinary: the answer is that, and the
-//! next look says what is. What a model is known for is a table ([`quirks`]).
+//! it with modems that a test made up. That it is restarted, is not there, or that a modem vanishes while something is asked of it,
+//! is ordinary: the answer is that, and the next look says what is. What a model is known for is a table ([`quirks`]).
 
 mod band;
 mod bus;
