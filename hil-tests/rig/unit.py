@@ -95,6 +95,12 @@ class Start:
         self.told = dict(re.findall(r"root: (\w+)=(\S*)", console))
         self.ended = "root: done" in console
 
+    def came_up(self, slot: str) -> None:
+        """To its end, with that slot's root, verified and read as a whole."""
+        assert self.ended, self.console
+        assert self.told["slot"] == slot, self.console
+        assert self.told["root"] == "read-only" and self.told["read"] == "whole", self.console
+
 
 #: What starts under OVMF.
 X86_64 = f"qemu-system-x86_64 -M q35 -cpu max -drive if=pflash,format=raw,readonly=on,file={FIRMWARE}"

@@ -74,6 +74,25 @@ pub struct Link {
     pub loss_ppm: u32,
 }
 
+impl Link {
+    /// One of which nothing was measured.
+    pub fn unmeasured(id: LinkId, name: &str, state: LinkState) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            state,
+            capacity: Bitrate::ZERO,
+            rate: Bitrate::ZERO,
+            rtt_us: 0,
+            queue_us: 0,
+            jitter_us: 0,
+            packets_sent: 0,
+            packets_delivered: 0,
+            loss_ppm: 0,
+        }
+    }
+}
+
 /// Whether a link carries media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub enum LinkState {

@@ -125,8 +125,7 @@ impl Fake {
         world.stopped = false;
         for at in 0..world.modems.len() {
             let path = world.path();
-            let modem = &mut world.modems[at];
-            (modem.path, modem.enabled, modem.listens, modem.bearer) = (path, false, 0, None);
+            world.modems[at].begin_anew(path);
         }
         self.news.notify_one();
     }
@@ -154,21 +153,22 @@ impl World {
     fn act(&mut self, path: &str, action: &Action) -> Result<(), ModemError> {
         self.is_there()?;
         self.asked.push(action.clone());
-        let objects = self.objects;
-        let modem = self.modems.iter_mut().find(|modem| modem.path == path).ok_or(ModemError::Gone)?;
-        match action {
-            Action::Reset => {
-                self.objects += 1;
-                let path = format!("/org/freedesktop/ModemManager1/Modem/{objects}");
-                (modem.path, modem.enabled, modem.listens, modem.bearer) = (path, false, 0, None);
-                Ok(())
-            }
-            other => modem.act(other),
+        let at = self.modems.iter().position(|modem| modem.path == path).ok_or(ModemError::Gone)?;
+        if *action == Action::Reset {
+            let path = self.path();
+            self.modems[at].begin_anew(path);
+            return Ok(());
         }
+        self.modems[at].act(action)
     }
 }
 
 impl Plugged {
+    /// Another object of ModemManager, which has asked nothing of it.
+    fn begin_anew(&mut self, path: String) {
+        (self.path, self.enabled, self.listens, self.bearer) = (path, false, 0, None);
+    }
+
     fn act(&mut self, action: &Action) -> Result<(), ModemError> {
         let refused = |why: &str| Err(ModemError::Refused(why.into()));
         match action {
@@ -195,7 +195,7 @@ impl Plugged {
                 return Err(ModemError::Unsupported("no bands can be set".into()));
             }
             Action::Bands(bands) => self.allowed = bands.clone(),
-            // Made another object where the others are known.
+            // Begins anew where paths are known.
             Action::Reset => {}
         }
         Ok(())

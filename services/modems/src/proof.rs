@@ -93,17 +93,9 @@ mod tests {
 
     fn state(links: &[(&str, LinkState)]) -> State {
         let links = links.iter().zip(0..).map(|((name, state), id)| Link {
-            id: LinkId(id),
-            name: (*name).into(),
-            state: *state,
-            capacity: Bitrate::ZERO,
-            rate: Bitrate::ZERO,
-            rtt_us: 0,
-            queue_us: 0,
             jitter_us: 12_000,
-            packets_sent: 0,
-            packets_delivered: 0,
             loss_ppm: 30_000,
+            ..Link::unmeasured(LinkId(id), name, *state)
         });
         State {
             gateway: String::new(),

@@ -96,19 +96,7 @@ impl Unit {
     }
 
     fn set_session(&self, session: Session) {
-        let link = Link {
-            id: LinkId(0),
-            name: "wwan0".into(),
-            state: LinkState::Up,
-            capacity: Bitrate::ZERO,
-            rate: Bitrate::ZERO,
-            rtt_us: 0,
-            queue_us: 0,
-            jitter_us: 0,
-            packets_sent: 0,
-            packets_delivered: 0,
-            loss_ppm: 0,
-        };
+        let link = Link::unmeasured(LinkId(0), "wwan0", LinkState::Up);
         self.uplink.set_state(uplink::State {
             gateway: "gateway:7000".into(),
             session,

@@ -65,25 +65,10 @@ pub(crate) fn state(
 }
 
 fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {
-    let name = name.into();
-    let Some(status) = status else {
-        return Link {
-            id,
-            name,
-            state: LinkState::Absent,
-            capacity: Default::default(),
-            rate: Default::default(),
-            rtt_us: 0,
-            queue_us: 0,
-            jitter_us: 0,
-            packets_sent: 0,
-            packets_delivered: 0,
-            loss_ppm: 0,
-        };
-    };
+    let Some(status) = status else { return Link::unmeasured(id, name, LinkState::Absent) };
     Link {
         id,
-        name,
+        name: name.into(),
         state: match status.state {
             frame::LinkState::Absent => LinkState::Absent,
             frame::LinkState::Joining => LinkState::Joining,

@@ -23,10 +23,7 @@ pub(super) async fn walk(ask: &Ask, all: &All, interactive: bool) -> Vec<Check> 
     };
     checks.push(gauge(ask.command::<Panel>(Command::Measure).await, has(state, "battery")));
     let rest = state.devices.iter().filter(|device| !["lights", "keys", "battery"].contains(&device.kind.as_str()));
-    checks.extend(rest.map(|device| match &device.failure {
-        Some(why) => Check::new(&device.kind, Result::Fails, why),
-        None => Check::new(&device.kind, Result::Works, &device.name),
-    }));
+    checks.extend(rest.map(there));
     checks
 }
 

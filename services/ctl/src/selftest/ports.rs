@@ -76,24 +76,12 @@ fn has_carrier(port: &modems::Link) -> bool {
 #[cfg(test)]
 mod tests {
     use bondbox_ipc::modems::{LinkKind, Usage};
-    use bondbox_units::{Bitrate, LinkId};
+    use bondbox_units::LinkId;
 
     use super::*;
 
     fn link(state: LinkState, packets_delivered: u64) -> uplink::Link {
-        uplink::Link {
-            id: LinkId(0),
-            name: "usb1".into(),
-            state,
-            capacity: Bitrate::ZERO,
-            rate: Bitrate::ZERO,
-            rtt_us: 0,
-            queue_us: 0,
-            jitter_us: 0,
-            packets_sent: 9,
-            packets_delivered,
-            loss_ppm: 0,
-        }
+        uplink::Link { packets_sent: 9, packets_delivered, ..uplink::Link::unmeasured(LinkId(0), "usb1", state) }
     }
 
     fn port(state: PortState) -> modems::Link {

@@ -118,27 +118,17 @@ impl Bench {
 }
 
 fn bond(modem: LinkState) -> uplink::State {
-    let links =
-        [("wwan0", modem), ("eth0", LinkState::Up)].into_iter().zip(0..).map(|((name, state), id)| uplink::Link {
-            id: LinkId(id),
-            name: name.into(),
-            state,
-            capacity: Bitrate::ZERO,
-            rate: Bitrate::ZERO,
-            rtt_us: 0,
-            queue_us: 0,
-            jitter_us: 0,
-            packets_sent: 0,
-            packets_delivered: 0,
-            loss_ppm: 0,
-        });
+    let links = vec![
+        uplink::Link::unmeasured(LinkId(0), "wwan0", modem),
+        uplink::Link::unmeasured(LinkId(1), "eth0", LinkState::Up),
+    ];
     uplink::State {
         gateway: String::new(),
         session: Session::Open,
         target: Bitrate::ZERO,
         actual: Bitrate::ZERO,
         backlog_bytes: 0,
-        links: links.collect(),
+        links,
         counters: uplink::Counters::default(),
     }
 }
