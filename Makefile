@@ -139,7 +139,7 @@ RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_encoder.py test_modem.p
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
 	@hil-tests/setup build run rig
-	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health -p bondbox-encoder --bins --example stateful
+	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health -p bondbox-encoder -p bondbox-panel-devices --bins --example stateful --example chips
 	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
 
 .PHONY: rig-short

@@ -1,9 +1,11 @@
 import contextlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 import unit as machine
+from served import Served
 
 HERE = Path(__file__).parent
 
@@ -85,6 +87,23 @@ def panel(unit):
 @pytest.fixture
 def battery(unit):
     return unit.battery
+
+
+@pytest.fixture
+def example(unit, binaries, tmp_path):
+    """Brings an example of one of our crates into the unit, and gives the command that runs it: code of the unit's by itself."""
+    served = Served(tmp_path)
+    unit.run("mkdir -p /run/example && mount -t tmpfs example /run/example")
+
+    def bring(name):
+        subprocess.run(["strip", "-o", tmp_path / name, binaries / "examples" / name], check=True)
+        path = f"/run/example/{name}"
+        unit.run(f"busybox wget -q -O {path} http://10.0.2.2:{served.port}/{name} && chmod +x {path}", timeout=300)
+        return path
+
+    yield bring
+    unit.run("umount /run/example")
+    served.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -112,6 +112,38 @@ class Battery:
         self._unit.run("; ".join(f"echo {value} >/sys/module/test_power/parameters/{name}" for name, value in values.items()))
 
 
+class Gauge:
+    """A fuel gauge on I2C that the kernel has no driver bound to: a MAX17040 of registers that stay what they are set to."""
+
+    ADDRESS = 0x36
+
+    #: There is no other one.
+    BUS = "/dev/i2c-0"
+
+    def __init__(self, unit):
+        self._unit = unit
+
+    def plug(self, millivolts: int, permille: int) -> None:
+        # At once: a gauge that says zero for long switches the unit off.
+        plug = f"modprobe i2c-dev && modprobe i2c-stub chip_addr={self.ADDRESS}"
+        self._unit.run(f"{plug} && {self._holding(millivolts, permille)} && udevadm settle")
+
+    def unplug(self) -> None:
+        self._unit.run("rmmod i2c-stub")
+
+    def holds(self, millivolts: int, permille: int) -> None:
+        self._unit.run(self._holding(millivolts, permille))
+
+    def _holding(self, millivolts: int, permille: int) -> str:
+        """Steps of 1.25 mV, twelve bits from the left; and 256ths of a percent."""
+        return f"{self._set(0x02, millivolts * 4 // 5 << 4)} && {self._set(0x04, permille * 256 // 10)}"
+
+    def _set(self, register: int, value: int) -> str:
+        # i2cset sends the low byte of a word first, as SMBus does; the gauge sends its high one.
+        word = int.from_bytes(value.to_bytes(2, "big"), "little")
+        return f"busybox i2cset -y {self.BUS[-1]} {self.ADDRESS:#x} {register:#x} {word:#x} w"
+
+
 class Panel:
     """The front panel."""
 
@@ -276,6 +308,11 @@ class Unit:
         # The file itself is mounted where the service reads it.
         self.run(f"printf '%s\\nsource = \"{source}\"\\n' '{CAPTURE}' >/state/settings/capture.toml")
         self.run("systemctl restart bondbox-capture")
+
+    def wires(self, panel: str) -> None:
+        """Has more settings of the panel beside its lines; and its service started anew."""
+        self.run(f"printf '%s\\n' '{PANEL}{panel}' >/state/settings/panel.toml")
+        self.run("systemctl restart bondbox-panel")
 
     def marked_good(self) -> None:
         """Waits until the unit itself says that it works."""

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from patience import until
+from rig import Gauge
 
 
 @pytest.mark.needs("panel")
@@ -47,6 +48,41 @@ def test_a_selftest_leaves_the_air_alone_and_off_it_lights_each_light(unit, gate
     panel.start.press()
     panel.means("OnAir")
     gateway.flows(units=10)
+
+
+@pytest.mark.needs("gauge")
+def test_gauges_on_a_bus_keep_the_contract_of_the_made_up_ones(unit, example):
+    code, said = unit.try_run(example("chips"), timeout=300)
+    assert code == 0 and "keeps the contract" in said and "leaves the kernel's alone" in said, said
+
+
+@pytest.fixture
+def gauge(unit):
+    played = Gauge(unit)
+    played.plug(millivolts=3700, permille=875)
+    unit.wires(f'gauge = "max17040"\ngauge_bus = "{played.BUS}"')
+    yield played
+    unit.wires("")
+    played.unplug()
+
+
+@pytest.mark.needs("gauge")
+def test_a_gauge_without_a_driver_is_read_and_named_while_it_is_gone(panel, gauge):
+    battery = lambda: panel.state()["battery"] or {}
+    charge = lambda permille: until(lambda: f"{permille}: {panel.state()}", lambda: battery().get("charge_permille") == permille)
+    failure = lambda: {device["kind"]: device["failure"] for device in panel.state()["devices"]}["battery"]
+    charge(875)
+    assert failure() is None
+    panel.means("OnAir")
+    gauge.holds(millivolts=3450, permille=120)
+    panel.means("LowBattery")
+    gauge.unplug()
+    until(lambda: f"it is gone: {panel.state()}", lambda: not battery())
+    assert failure() == f"Max17040 at 0x36 on {gauge.BUS}: No such file or directory (os error 2)"
+    gauge.plug(millivolts=3700, permille=875)
+    charge(875)
+    assert failure() is None
+    panel.means("OnAir")
 
 
 @pytest.mark.long

@@ -1,11 +1,13 @@
 //! Gauges on I2C that the kernel has no driver bound to: their registers, by their data sheets.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bondbox_panel_core::battery::Reading;
-use embedded_hal::i2c::I2c;
-use linux_embedded_hal::I2cdev;
+use i2cdev::core::I2CDevice;
+use i2cdev::linux::LinuxI2CDevice;
+use nix::errno::Errno;
 
 use crate::battery::Gauge;
 
@@ -31,37 +33,31 @@ pub struct Wiring {
     pub cells: u8,
 }
 
+/// Something with registers at its addresses.
+pub trait Bus: Send {
+    /// What the register says: two bytes, the high one first, as all these chips send them.
+    ///
+    /// # Errors
+    /// When nobody answers at the address, or there is no bus.
+    fn register(&mut self, address: u8, register: u8) -> io::Result<u16>;
+    /// Which it is.
+    fn name(&self) -> String;
+}
+
 /// A chip on a bus.
 pub struct OnBus<B> {
     bus: B,
     chip: Chip,
     wiring: Wiring,
-    name: String,
 }
 
-impl OnBus<I2cdev> {
-    /// On `/dev/i2c-N`.
+impl<B: Bus> OnBus<B> {
+    /// One that answers.
     ///
     /// # Errors
-    /// When there is no such bus, or nobody of that kind on it.
-    pub fn open(bus: &Path, chip: Chip, wiring: Wiring) -> io::Result<Self> {
-        let name = format!("{chip:?} at 0x{:02x} on {}", wiring.address, bus.display());
-        Self::on(
-            I2cdev::new(bus).map_err(|error| io::Error::other(format!("{}: {error}", bus.display())))?,
-            chip,
-            wiring,
-            name,
-        )
-    }
-}
-
-impl<B: I2c> OnBus<B> {
-    /// On any bus.
-    ///
-    /// # Errors
-    /// When nobody answers there.
-    pub fn on(bus: B, chip: Chip, wiring: Wiring, name: String) -> io::Result<Self> {
-        let mut gauge = Self { bus, chip, wiring, name };
+    /// When there is no such bus, or nobody answers there.
+    pub fn find(bus: B, chip: Chip, wiring: Wiring) -> io::Result<Self> {
+        let mut gauge = Self { bus, chip, wiring };
         gauge.values()?;
         Ok(gauge)
     }
@@ -102,76 +98,99 @@ impl<B: I2c> OnBus<B> {
     }
 
     fn register(&mut self, register: u8) -> io::Result<u16> {
-        let mut value = [0; 2];
-        self.bus
-            .write_read(self.wiring.address, &[register], &mut value)
-            .map_err(|error| io::Error::other(format!("{}: {error:?}", self.name)))?;
-        Ok(u16::from_be_bytes(value))
+        let said = self.bus.register(self.wiring.address, register);
+        said.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.whereabouts())))
+    }
+
+    fn whereabouts(&self) -> String {
+        format!("{:?} at 0x{:02x} on {}", self.chip, self.wiring.address, self.bus.name())
     }
 }
 
-impl<B: I2c + Send> Gauge for OnBus<B> {
+impl<B: Bus> Gauge for OnBus<B> {
     fn read(&mut self) -> io::Result<Reading> {
         self.values()
     }
 
     fn name(&self) -> String {
-        self.name.clone()
+        self.whereabouts()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
+/// `/dev/i2c-N`. It is opened for each register: one that is held would be that of an adapter on USB for ever, pulled or not.
+///
+/// What is read is a word of SMBus, which on the wire is what the data sheets draw, and which adapters can that cannot carry
+/// just anything.
+pub struct Dev {
+    path: PathBuf,
+}
 
-    use embedded_hal::i2c::{ErrorKind, ErrorType, NoAcknowledgeSource, Operation};
+impl Dev {
+    /// The bus there, whether it is or not.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
+}
 
-    use super::*;
-
-    /// A bus with one chip, whose registers are what the test says.
-    struct Bus(HashMap<u8, u16>);
-
-    impl ErrorType for Bus {
-        type Error = ErrorKind;
+impl Bus for Dev {
+    fn register(&mut self, address: u8, register: u8) -> io::Result<u16> {
+        let word = LinuxI2CDevice::new(&self.path, address.into())
+            .and_then(|mut device| device.smbus_read_word_data(register))
+            .map_err(|error| explained(error.into()))?;
+        // The first byte on the wire is the low one of a word of SMBus, and the high one of these chips.
+        Ok(u16::from_be_bytes(word.to_le_bytes()))
     }
 
-    impl I2c for Bus {
-        fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), ErrorKind> {
-            let [Operation::Write(asked), Operation::Read(value)] = operations else { return Err(ErrorKind::Other) };
-            let register = self.0.get(&asked[0]).filter(|_| address == 0x36);
-            let register = register.ok_or(ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address))?;
-            value.copy_from_slice(&register.to_be_bytes());
-            Ok(())
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// In words, where the kernel's are about something else: drivers of adapters do not agree on what no acknowledgement is.
+fn explained(error: io::Error) -> io::Error {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENXIO | Errno::ENODEV | Errno::EREMOTEIO) => nobody(),
+        Some(Errno::EBUSY) => io::Error::other("a driver of the kernel has it, which gauge = \"kernel\" reads"),
+        _ => error,
+    }
+}
+
+fn nobody() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "nobody answers there")
+}
+
+/// A bus with one chip, whose registers a test sets. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Fake {
+    chip: Arc<Mutex<Option<Registers>>>,
+}
+
+/// An address, and 256 registers from zero on.
+type Registers = (u8, Box<[u16; 256]>);
+
+impl Fake {
+    /// From now on a chip is there, whose registers are zero; or none.
+    pub fn put(&self, address: Option<u8>) {
+        *self.chip.lock().unwrap_or_else(PoisonError::into_inner) = address.map(|at| (at, Box::new([0; 256])));
+    }
+
+    /// What the chip's register says from now on.
+    pub fn set(&self, register: u8, value: u16) {
+        if let Some((_, registers)) = &mut *self.chip.lock().unwrap_or_else(PoisonError::into_inner) {
+            registers[usize::from(register)] = value;
         }
     }
+}
 
-    fn reading(chip: Chip, registers: &[(u8, u16)]) -> Reading {
-        let wiring = Wiring { address: 0x36, shunt_microohm: 100_000, cells: 2 };
-        OnBus::on(Bus(registers.iter().copied().collect()), chip, wiring, "test".into()).unwrap().read().unwrap()
+impl Bus for Fake {
+    fn register(&mut self, address: u8, register: u8) -> io::Result<u16> {
+        let chip = self.chip.lock().unwrap_or_else(PoisonError::into_inner);
+        let chip = chip.as_ref().filter(|(at, _)| *at == address);
+        chip.map(|(_, registers)| registers[usize::from(register)]).ok_or_else(nobody)
     }
 
-    #[test]
-    fn a_fuel_gauge_says_charge_and_voltage() {
-        // 3.7 V are 2,960 steps; 87.5 %.
-        let said = reading(Chip::Max17040, &[(2, 2_960 << 4), (4, 0x5780)]);
-        assert_eq!((said.millivolts, said.charge_permille), (Some(3_700), Some(875)));
-        assert_eq!(reading(Chip::Max17040, &[(2, 0), (4, 0x6700)]).charge_permille, Some(1_000));
-    }
-
-    #[test]
-    fn power_monitors_say_voltage_power_and_which_way_it_flows() {
-        // 7.6 V, and 150 mV, or the 75 mV that the other one can measure, over 0.1 ohm.
-        let small = reading(Chip::Ina219, &[(2, 1_900 << 3), (1, 15_000)]);
-        let large = reading(Chip::Ina226, &[(2, 6_080), (1, 30_000)]);
-        assert_eq!((small.millivolts, small.milliwatts, small.charging), (Some(7_600), Some(11_400), Some(false)));
-        assert_eq!((large.millivolts, large.milliwatts, large.charging), (Some(7_600), Some(5_700), Some(false)));
-        let into = reading(Chip::Ina219, &[(2, 1_900 << 3), (1, (-15_000_i16).cast_unsigned())]);
-        assert_eq!((into.milliwatts, into.charging), (Some(-11_400), Some(true)));
-    }
-
-    #[test]
-    fn an_address_where_nobody_is_is_refused() {
-        let wiring = Wiring { address: 0x40, shunt_microohm: 1, cells: 1 };
-        assert!(OnBus::on(Bus(HashMap::new()), Chip::Ina219, wiring, "test".into()).is_err());
+    fn name(&self) -> String {
+        "a bus made up".into()
     }
 }

@@ -9,11 +9,15 @@ use bondbox_ipc::panel::{Key, Light, Lights};
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_devices::battery::{self, Gauge, PowerSupply};
 use bondbox_panel_devices::gpio;
+use bondbox_panel_devices::i2c;
 use bondbox_panel_devices::keys::{self, Edge, Evdev, Keys};
 use bondbox_panel_devices::leds::{self, Leds, Sysfs};
 use bondbox_panel_devices::thermal::{self, Fan, Pwm, Thermometers};
 use bondbox_units::Instant;
+use chips::Played;
 use tempfile::TempDir;
+
+mod chips;
 
 const BLINK: Light = Light::Blink { on_ms: 500, off_ms: 250 };
 
@@ -150,6 +154,36 @@ fn energy_is_finer_than_percents_and_charging_has_a_sign() {
     let mains = tree(&[("class/power_supply/mains/type", "Mains"), ("class/power_supply/mains/online", "1")]);
     let reading = PowerSupply::find(mains.path()).unwrap().read().unwrap();
     assert_eq!((reading.mains, reading.charge_permille), (Some(true), None));
+}
+
+/// The fake bus, with its hand.
+struct MadeUp(i2c::Fake);
+
+impl Played for MadeUp {
+    fn bus(&self) -> impl i2c::Bus {
+        self.0.clone()
+    }
+
+    fn set(&self, register: u8, value: u16) {
+        self.0.set(register, value);
+    }
+
+    fn put(&self, there: bool) {
+        self.0.put(there.then_some(chips::ADDRESS));
+    }
+}
+
+#[test]
+fn chips_on_a_bus_say_what_the_pack_holds_and_gives_and_name_themselves_when_gone() {
+    chips::chips_keep_the_contract(&MadeUp(i2c::Fake::default()));
+}
+
+#[test]
+fn a_bus_that_is_not_there_is_named() {
+    let bus = i2c::Dev::at(Path::new("/dev/i2c-of-nobody"));
+    let wiring = i2c::Wiring { address: 0x36, shunt_microohm: 1, cells: 1 };
+    let refusal = i2c::OnBus::find(bus, i2c::Chip::Max17040, wiring).map(|_| ()).unwrap_err();
+    assert_eq!(refusal.to_string(), "Max17040 at 0x36 on /dev/i2c-of-nobody: No such file or directory (os error 2)");
 }
 
 /// Told 50 %, it turns at half speed.

@@ -9,7 +9,7 @@ use bondbox_panel_core::Input;
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_devices::battery::{Gauge, PowerSupply};
 use bondbox_panel_devices::gpio::{self, pi};
-use bondbox_panel_devices::i2c::OnBus;
+use bondbox_panel_devices::i2c::{Dev, OnBus};
 use bondbox_panel_devices::keys::{Evdev, Keys};
 use bondbox_panel_devices::leds::{Leds, Sysfs};
 use bondbox_panel_devices::thermal::{Fan, Pwm, Thermometers};
@@ -46,15 +46,17 @@ pub(crate) fn fan(settings: &Settings, desk: &Desk) -> Option<Box<dyn Fan>> {
 /// Looks at the gauge now and then, until dropped. The kernel tells of changes only where the driver does, and a pack changes in
 /// minutes.
 pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wires) {
-    let found: std::io::Result<Box<dyn Gauge>> = match settings.chip() {
-        Some((chip, wiring)) => OnBus::open(&settings.gauge_bus, chip, wiring).map(|chip| Box::new(chip) as _),
-        None => PowerSupply::find(&settings.sys).map(|supply| Box::new(supply) as _),
-    };
-    let absent = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
-    let Some(mut gauge) = desk.found("battery", found, |gauge| gauge.name()) else {
-        loop {
-            desk.asked_to_measure().await;
-            desk.measured(&Err(absent.clone()));
+    let mut gauge = loop {
+        let found = gauge(settings);
+        let absent = found.as_ref().err().map(ToString::to_string);
+        if let Some(gauge) = desk.found("battery", found, |gauge| gauge.name()) {
+            break gauge;
+        }
+        desk.measured(&Err(absent.unwrap_or_default()));
+        // A driver, or an adapter on USB, may come later than this service.
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = desk.asked_to_measure() => {}
         }
     };
     let mut told = None;
@@ -84,6 +86,13 @@ pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wire
             () = desk.asked_to_measure() => {}
         }
     }
+}
+
+fn gauge(settings: &Settings) -> std::io::Result<Box<dyn Gauge>> {
+    Ok(match settings.chip() {
+        Some((chip, wiring)) => Box::new(OnBus::find(Dev::at(&settings.gauge_bus), chip, wiring)?),
+        None => Box::new(PowerSupply::find(&settings.sys)?),
+    })
 }
 
 fn measured(reading: &Reading) -> Measured {

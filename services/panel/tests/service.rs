@@ -259,6 +259,27 @@ async fn battery_temperature_and_fan_are_told_and_watched() {
 }
 
 #[tokio::test]
+async fn a_gauge_that_comes_after_the_service_is_found() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    let (place, aside) = (unit.path("sys/class/power_supply"), unit.path("aside"));
+    fs::rename(&place, &aside).unwrap();
+    unit.service.kill().unwrap();
+    unit.service.wait().unwrap();
+    unit.service = start(unit.folder.path(), &unit.system.address);
+    unit.until(|state| state.devices.iter().any(|device| device.kind == "battery" && device.failure.is_some())).await;
+    let refused = unit.panel.command(Command::Measure, Duration::from_secs(60)).await.unwrap_err();
+    assert!(refused.to_string().contains("neither battery nor mains"), "{refused}");
+    fs::rename(&aside, &place).unwrap();
+    // Who asks need not wait until it is looked for again.
+    let Ok(Done::Measured(measured)) = unit.panel.command(Command::Measure, Duration::from_secs(5)).await else {
+        panic!("it is not measured");
+    };
+    assert_eq!(measured.charge_permille, Some(770));
+    let state = unit.until(|state| state.battery.is_some()).await;
+    assert!(state.devices.iter().all(|device| device.kind != "battery" || device.failure.is_none()));
+}
+
+#[tokio::test]
 async fn idle_it_takes_next_to_nothing() {
     let mut unit = Unit::new(Picture::Live).await;
     unit.until_meaning(Meaning::OnAir).await;
