@@ -191,6 +191,8 @@ pub struct Bearer {
 /// What a network gives a bearer in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IpConfig {
+    /// IPv6, and not IPv4.
+    pub ipv6: bool,
     /// How its address comes.
     pub method: Method,
     /// Its address, and the bits it shares.

@@ -53,15 +53,15 @@ pub(crate) fn bearer(object: &str, values: &Values) -> Option<Bearer> {
     if !values.get("Connected")?.downcast_ref::<bool>().ok()? {
         return None;
     }
-    let family = |key| config(&owned::<HashMap<String, OwnedVariant>>(values, key)?);
+    let family = |(key, ipv6)| config(&owned::<HashMap<String, OwnedVariant>>(values, key)?, ipv6);
     Some(Bearer {
         path: object.to_owned(),
         interface: text(values, "Interface"),
-        families: ["Ip4Config", "Ip6Config"].into_iter().filter_map(family).collect(),
+        families: [("Ip4Config", false), ("Ip6Config", true)].into_iter().filter_map(family).collect(),
     })
 }
 
-fn config(values: &Values) -> Option<IpConfig> {
+fn config(values: &Values, ipv6: bool) -> Option<IpConfig> {
     let method = match number(values, "method")? {
         1 => Method::Ppp,
         2 => Method::Static,
@@ -70,6 +70,7 @@ fn config(values: &Values) -> Option<IpConfig> {
     };
     let ip = |key| text(values, key).parse().ok();
     Some(IpConfig {
+        ipv6,
         method,
         address: ip("address").zip(number(values, "prefix").and_then(|prefix| u8::try_from(prefix).ok())),
         gateway: ip("gateway"),
@@ -203,6 +204,7 @@ mod tests {
             ("Ip6Config", Variant::from(six)),
         ]);
         let expected = IpConfig {
+            ipv6: false,
             method: Method::Static,
             address: Some(("10.2.2.2".parse().unwrap(), 30)),
             gateway: Some("10.2.2.1".parse().unwrap()),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use bondbox_modem::{Action, Lock, Modem, ModemError, Quirk, State, quirks};
+use bondbox_modem::{Action, Bearer, Lock, Modem, ModemError, Quirk, State, quirks};
 use bondbox_radio::{Radio, Reading};
 use bondbox_udev::Port;
 use bondbox_units::Instant;
@@ -40,6 +40,10 @@ pub struct Entry {
     pub radio: Radio,
     /// What stands in the way of more.
     pub reason: Option<String>,
+    /// The bearer that ended, and that none has followed yet.
+    pub ended: Option<Bearer>,
+    /// It had one: what addresses its interface has come from there, and it is no router.
+    had_bearer: bool,
     doing: Option<Action>,
     /// A PIN that was wrong is not tried again by itself: three of them lock the SIM.
     wrong_pin: Option<String>,
@@ -94,13 +98,11 @@ impl Book {
             there.push(port.clone());
             match self.entries.get_mut(&port) {
                 // The same object, or one that took its place: a restart of ModemManager, or of the modem.
-                Some(entry) if entry.gone.is_none() && entry.modem.path == modem.path => {
-                    (entry.modem, entry.seen) = (modem, now);
-                }
+                Some(entry) if entry.gone.is_none() && entry.modem.path == modem.path => entry.take_in(now, modem),
                 _ => {
                     came.push(port.clone());
-                    let wrong_pin = self.entries.remove(&port).and_then(|entry| entry.wrong_pin);
-                    self.entries.insert(port, Entry::new(now, modem, wrong_pin));
+                    let before = self.entries.remove(&port);
+                    self.entries.insert(port, Entry::new(now, modem, before));
                 }
             }
         }
@@ -144,7 +146,8 @@ impl Book {
             if entry.gone.is_some() || entry.doing.is_some() || now < entry.not_before {
                 continue;
             }
-            let (action, reason) = entry.wish(routes(port), place(port, &entry.modem));
+            let routes = routes(port) && !entry.had_bearer;
+            let (action, reason) = entry.wish(routes, place(port, &entry.modem));
             if entry.failures == 0 || reason.is_some() {
                 entry.reason = reason;
             }
@@ -188,10 +191,17 @@ impl Book {
 }
 
 impl Entry {
-    fn new(now: Instant, modem: Modem, wrong_pin: Option<String>) -> Self {
-        Self {
-            modem,
+    /// Of a modem that came, in the place of what was there before.
+    fn new(now: Instant, modem: Modem, before: Option<Self>) -> Self {
+        // Another object of the same device, whose bearer may live on though ModemManager knows of none.
+        let same = before.as_ref().filter(|before| before.modem.equipment == modem.equipment);
+        let (ended, had_bearer) = same.map_or((None, false), |same| (same.ended.clone(), same.had_bearer));
+        let wrong_pin = before.and_then(|before| before.wrong_pin);
+        let mut this = Self {
+            modem: Modem::default(),
             seen: now,
+            ended,
+            had_bearer,
             gone: None,
             radio: Radio::default(),
             reason: None,
@@ -200,6 +210,18 @@ impl Entry {
             ppp: false,
             failures: 0,
             not_before: Instant::ZERO,
+        };
+        this.take_in(now, modem);
+        this
+    }
+
+    fn take_in(&mut self, now: Instant, modem: Modem) {
+        let before = std::mem::replace(&mut self.modem, modem).bearer;
+        self.seen = now;
+        if self.modem.bearer.is_some() {
+            (self.ended, self.had_bearer) = (None, true);
+        } else {
+            self.ended = before.or_else(|| self.ended.take());
         }
     }
 

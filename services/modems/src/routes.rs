@@ -13,6 +13,7 @@
 
 use std::net::IpAddr;
 
+use bondbox_modem::Method;
 use bondbox_netlink::{Address, Change, Interface, MAIN, Route, Rule, Snapshot};
 
 /// A link as routes see it.
@@ -28,6 +29,8 @@ pub struct Way<'a> {
     pub dead: bool,
     /// What a modem's bearer was given, which nobody else puts on the interface.
     pub bearer: Option<&'a Bearer>,
+    /// What the one before was given, while there is none: nobody else takes it from the interface.
+    pub ended: Option<&'a Bearer>,
 }
 
 /// What a network gave a modem.
@@ -35,10 +38,32 @@ pub struct Way<'a> {
 pub struct Bearer {
     /// Of either family, or of both.
     pub addresses: Vec<Address>,
+    /// The interface gets an IPv4 address by itself, by DHCP.
+    pub leases_ipv4: bool,
+    /// The interface gets an IPv6 address by itself, as its router tells.
+    pub leases_ipv6: bool,
     /// Where the network names any; such interfaces have one other end.
     pub gateways: Vec<IpAddr>,
     /// Bytes of a packet at most.
     pub mtu: Option<u32>,
+}
+
+/// What of a bearer concerns routes; `None` where its network gave nothing of use.
+pub fn given(bearer: &bondbox_modem::Bearer) -> Option<Bearer> {
+    let mut given = Bearer::default();
+    for family in &bearer.families {
+        match (family.method, family.address) {
+            (Method::Static, Some((ip, prefix))) => {
+                given.addresses.push(Address { ip, prefix });
+                given.gateways.extend(family.gateway);
+            }
+            (Method::Dhcp, _) if family.ipv6 => given.leases_ipv6 = true,
+            (Method::Dhcp, _) => given.leases_ipv4 = true,
+            (Method::Static, None) | (Method::Ppp, _) => continue,
+        }
+        given.mtu = given.mtu.or(family.mtu);
+    }
+    (given.leases_ipv4 || given.leases_ipv6 || !given.addresses.is_empty()).then_some(given)
 }
 
 /// What has to change so that each way has what it needs, in the order to do it.
@@ -47,8 +72,13 @@ pub fn plan(snapshot: &Snapshot, ways: &[Way<'_>]) -> Vec<Change> {
     let (mut rules, mut routes) = (Vec::new(), Vec::new());
     for way in ways {
         let Interface { index, name, .. } = way.interface;
-        if let Some(bearer) = way.bearer {
-            changes.extend(addresses(way.interface, bearer));
+        match (way.bearer, way.ended) {
+            (Some(bearer), _) => changes.extend(addresses(way.interface, bearer)),
+            (None, Some(ended)) => {
+                let left = way.interface.addresses.iter().filter(|own| ended.addresses.contains(own));
+                changes.extend(left.map(|own| Change::RemoveAddress(*index, *own)));
+            }
+            (None, None) => {}
         }
         let table = table_of(*index);
         let own = way.addresses();
@@ -93,7 +123,9 @@ fn addresses(interface: &Interface, bearer: &Bearer) -> Vec<Change> {
     if !interface.up {
         changes.push(Change::SetUp(index, bearer.mtu));
     }
-    let old = interface.addresses.iter().filter(|own| own.is_global() && !bearer.addresses.contains(own));
+    let is_old =
+        |own: &&Address| own.is_global() && !bearer.addresses.contains(own) && !bearer.leases(own.ip.is_ipv6());
+    let old = interface.addresses.iter().filter(is_old);
     changes.extend(old.map(|own| Change::RemoveAddress(index, *own)));
     let new = bearer.addresses.iter().filter(|given| !interface.addresses.contains(given));
     changes.extend(new.map(|given| Change::AddAddress(index, *given)));
@@ -134,15 +166,28 @@ fn of_rules(snapshot: &Snapshot, wanted: &[Rule]) -> Vec<Change> {
     gone.map(|rule| Change::RemoveRule(rule.clone())).chain(new.map(|rule| Change::AddRule(rule.clone()))).collect()
 }
 
+impl Bearer {
+    const fn leases(&self, ipv6: bool) -> bool {
+        if ipv6 { self.leases_ipv6 } else { self.leases_ipv4 }
+    }
+}
+
 impl Way<'_> {
     /// Those that it has, or will have in a moment.
-    fn addresses(&self) -> &[Address] {
-        self.bearer.map_or(&self.interface.addresses, |bearer| &bearer.addresses)
+    fn addresses(&self) -> Vec<Address> {
+        let own = self.interface.addresses.iter().copied();
+        match (self.bearer, self.ended) {
+            (Some(bearer), _) => {
+                bearer.addresses.iter().copied().chain(own.filter(|own| bearer.leases(own.ip.is_ipv6()))).collect()
+            }
+            (None, Some(ended)) => own.filter(|own| !ended.addresses.contains(own)).collect(),
+            (None, None) => own.collect(),
+        }
     }
 
     /// The next router, `Some(None)` where there is only one other end, and `None` where nobody named any.
     fn gateway(&self, snapshot: &Snapshot, ipv6: bool) -> Option<Option<IpAddr>> {
-        if let Some(bearer) = self.bearer {
+        if let Some(bearer) = self.bearer.filter(|bearer| !bearer.leases(ipv6)) {
             return Some(bearer.gateways.iter().find(|gateway| gateway.is_ipv6() == ipv6).copied());
         }
         let of_others = |route: &&Route| {
@@ -188,7 +233,7 @@ mod tests {
     }
 
     fn way(interface: &Interface, slot: u8) -> Way<'_> {
-        Way { interface, slot, cost: 0, dead: false, bearer: None }
+        Way { interface, slot, cost: 0, dead: false, bearer: None, ended: None }
     }
 
     /// As a DHCP client leaves it.
@@ -297,6 +342,7 @@ mod tests {
             addresses: vec![address("10.2.2.2/30"), address("2001:db8::2/64")],
             gateways: vec!["10.2.2.1".parse().unwrap()],
             mtu: Some(1_430),
+            ..Bearer::default()
         };
         let ways = [Way { bearer: Some(&bearer), ..way(&old, 0) }];
         let changes = plan(&Snapshot::default(), &ways);
@@ -312,5 +358,36 @@ mod tests {
             _ => None,
         });
         assert_eq!(defaults.collect::<Vec<_>>(), [Some(bearer.gateways[0]), None]);
+    }
+
+    #[test]
+    fn what_the_network_leases_beside_a_bearers_address_is_left_and_led() {
+        let both = interface(4, &["10.1.1.1/30", "2001:db8::7/64"]);
+        let router: IpAddr = "fe80::2".parse().unwrap();
+        let told = leased(4, "fe80::2", 1_024);
+        let snapshot = Snapshot { routes: vec![told], ..Snapshot::default() };
+        let bearer = Bearer { addresses: vec![address("10.2.2.2/30")], leases_ipv6: true, ..Bearer::default() };
+        let changes = plan(&snapshot, &[Way { bearer: Some(&bearer), ..way(&both, 0) }]);
+        let removed = changes.iter().filter(|change| matches!(change, Change::RemoveAddress(..)));
+        assert_eq!(removed.collect::<Vec<_>>(), [&Change::RemoveAddress(4, address("10.1.1.1/30"))]);
+        let defaults = changes.iter().filter_map(|change| match change {
+            Change::AddRoute(route) if route.destination.prefix == 0 && route.table != MAIN => Some(route.gateway),
+            _ => None,
+        });
+        assert_eq!(defaults.collect::<Vec<_>>(), [None, Some(router)]);
+    }
+
+    #[test]
+    fn of_a_bearer_that_ended_nothing_is_left_but_what_others_gave() {
+        let left = interface(4, &["10.1.1.1/30", "192.168.8.100/24"]);
+        let ended = Bearer { addresses: vec![address("10.1.1.1/30")], ..Bearer::default() };
+        let changes = plan(&Snapshot::default(), &[Way { ended: Some(&ended), ..way(&left, 0) }]);
+        let removed = changes.iter().filter(|change| matches!(change, Change::RemoveAddress(..)));
+        assert_eq!(removed.collect::<Vec<_>>(), [&Change::RemoveAddress(4, address("10.1.1.1/30"))]);
+        let sources = changes.iter().filter_map(|change| match change {
+            Change::AddRule(rule) => rule.source,
+            _ => None,
+        });
+        assert_eq!(sources.collect::<Vec<_>>(), [left.addresses[1].ip]);
     }
 }

@@ -274,18 +274,12 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
         }
     }
 
-    /// What its bearer was given, by the port of the link that carries it.
-    fn bearer(&self, port: &Port, interface: &str) -> Option<Bearer> {
-        let (_, entry) = self.book.behind(port, interface)?;
-        let bearer = entry.modem.bearer.as_ref()?;
-        let mut given = Bearer::default();
-        for family in &bearer.families {
-            let (ip, prefix) = family.address?;
-            given.addresses.push(bondbox_netlink::Address { ip, prefix });
-            given.gateways.extend(family.gateway);
-            given.mtu = given.mtu.or(family.mtu);
-        }
-        (!given.addresses.is_empty()).then_some(given)
+    /// What its bearer was given, by the port of the link that carries it; and the one that ended where there is none.
+    fn bearers(&self, port: &Port, interface: &str) -> (Option<Bearer>, Option<Bearer>) {
+        let Some((_, entry)) = self.book.behind(port, interface) else { return (None, None) };
+        // It was seen without its bearer, and not yet with the next one.
+        let ended = entry.ended.as_ref().filter(|_| entry.modem.state != bondbox_modem::State::Connected);
+        (entry.modem.bearer.as_ref().and_then(routes::given), ended.and_then(routes::given))
     }
 
     /// The SIM behind an interface, as far as its modem tells.
@@ -328,18 +322,19 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     }
 
     async fn route(&mut self, now: Instant) {
-        let bearers: Vec<Option<Bearer>> =
-            self.inventory.present().map(|(port, link)| self.bearer(port, &link.interface.name)).collect();
+        let bearers: Vec<(Option<Bearer>, Option<Bearer>)> =
+            self.inventory.present().map(|(port, link)| self.bearers(port, &link.interface.name)).collect();
         let ways: Vec<Way<'_>> = self
             .inventory
             .present()
             .zip(&bearers)
-            .map(|((port, link), bearer)| Way {
+            .map(|((port, link), (bearer, ended))| Way {
                 interface: &link.interface,
                 slot: link.slot,
                 cost: self.ledger.usage(port.as_str(), self.iccid(port, &link.interface.name)).cost,
                 dead: self.proof.is_dead(now, &link.interface.name),
                 bearer: bearer.as_ref(),
+                ended: ended.as_ref(),
             })
             .collect();
         for change in routes::plan(&self.snapshot, &ways) {

@@ -32,14 +32,20 @@ struct Bench {
 const DEVICE: &str = "/sys/devices/platform/usb1/1-1";
 
 fn served() -> Made {
+    served_on("wwan0", "10.2.2.2")
+}
+
+/// By a network that gives this address.
+fn served_on(interface: &str, address: &str) -> Made {
     let family = IpConfig {
+        ipv6: false,
         method: Method::Static,
-        address: Some(("10.2.2.2".parse().unwrap(), 30)),
+        address: Some((address.parse().unwrap(), 30)),
         gateway: Some("10.2.2.1".parse().unwrap()),
         mtu: None,
     };
-    let bearer = modem::Bearer { path: "/bearer/0".into(), interface: "wwan0".into(), families: vec![family] };
-    Made { interface: Some("wwan0".into()), gives: Gives::Bearer(bearer), ..Made::default() }
+    let bearer = modem::Bearer { path: "/bearer/0".into(), interface: interface.into(), families: vec![family] };
+    Made { interface: Some(interface.into()), gives: Gives::Bearer(bearer), ..Made::default() }
 }
 
 impl Bench {
@@ -100,7 +106,21 @@ impl Bench {
     }
 
     fn link(&self) -> Link {
-        self.service.state().links.into_iter().find(|link| link.name == "wwan0").unwrap()
+        self.link_of("wwan0")
+    }
+
+    fn link_of(&self, interface: &str) -> Link {
+        self.service.state().links.into_iter().find(|link| link.name == interface).unwrap()
+    }
+
+    /// A card that Linux does not know for a modem's.
+    fn plug_ethernet_of_usb(&self, interface: &str) {
+        let port = Port::named("usb1-1");
+        self.service.devices.set("wwan0", None);
+        let device = Device { port, kind: Kind::Stick, driver: "cdc_ether".into(), model: String::new() };
+        self.service.devices.set(interface, Some(device));
+        let name = interface.into();
+        self.service.network.plug(Interface { index: 9, name, up: true, carrier: true, ..Interface::default() });
     }
 
     fn asked(&self) -> Vec<&'static str> {
@@ -148,6 +168,43 @@ async fn a_modem_is_unlocked_and_connected_and_its_bearers_address_is_set() {
     bench.modems.unplug(DEVICE);
     bench.pass(1).await;
     assert_eq!(bench.modem().state, ModemState::Gone);
+}
+
+#[tokio::test]
+async fn a_bearers_address_goes_with_it_and_the_next_one_is_asked_for() {
+    for interface in ["wwan0", "usb1-1"] {
+        let mut bench = Bench::new();
+        if interface == "usb1-1" {
+            bench.plug_ethernet_of_usb(interface);
+        }
+        bench.modems.plug(DEVICE, served_on(interface, "10.2.2.2"));
+        bench.pass(20).await;
+        assert_eq!(bench.link_of(interface).addresses, ["10.2.2.2"], "{interface}");
+        bench.modems.change(DEVICE, |made| made.registered = false);
+        bench.pass(20).await;
+        assert_eq!(bench.link_of(interface).addresses, Vec::<String>::new(), "{interface}");
+        bench.modems.change(DEVICE, |made| *made = served_on(interface, "10.2.2.6"));
+        bench.pass(20).await;
+        let modem = bench.modem();
+        assert_eq!((modem.state, modem.reason), (ModemState::Connected, None), "{interface}");
+        assert_eq!(bench.link_of(interface).addresses, ["10.2.2.6"], "{interface}");
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_whose_end_nobody_saw_is_known_when_modemmanager_comes_back() {
+    let mut bench = Bench::new();
+    bench.plug_ethernet_of_usb("usb1-1");
+    bench.modems.plug(DEVICE, served_on("usb1-1", "10.2.2.2"));
+    bench.pass(20).await;
+    bench.modems.stop();
+    bench.pass(20).await;
+    assert_eq!(bench.link_of("usb1-1").addresses, ["10.2.2.2"]);
+    bench.modems.change(DEVICE, |made| *made = served_on("usb1-1", "10.2.2.6"));
+    bench.modems.start();
+    bench.pass(20).await;
+    assert_eq!(bench.modem().state, ModemState::Connected);
+    assert_eq!(bench.link_of("usb1-1").addresses, ["10.2.2.6"]);
 }
 
 #[tokio::test]
