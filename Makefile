@@ -22,7 +22,7 @@
 #                       checks against it, too (`make refresh-symbols` takes over what it says)
 #   make check-arm64    the unit's services for 64-bit Arm, their cores' tests under emulation, and cores without an allocator
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
-#   make rig            the same, and a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
+#   make rig            the same, and pairing, a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
 #   make rig-broken     units with one mistake each, which the tests of rig-short must find
 #   make rig-arm64      the boot chain of 64-bit Arm in a virtual machine: U-Boot's counters, slots, verified root, RAUC
@@ -134,7 +134,7 @@ check-boot:
 # Labgrid drives the unit; the gateway outside is of this build, too.
 IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
-RIG_TESTS = test_unit.py test_panel.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
+RIG_TESTS = test_unit.py test_panel.py test_pairing.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made

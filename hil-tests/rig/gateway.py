@@ -44,6 +44,21 @@ class Gateway:
         self.units.write_text(f"{key} unit\n")
         self.process.send_signal(signal.SIGHUP)
 
+    def forget_units(self) -> None:
+        self.units.write_text("")
+        self.process.send_signal(signal.SIGHUP)
+
+    def let_in(self, name: str, code: str) -> None:
+        """What somebody does on its page who reads the code on a unit's label."""
+        asked = urllib.request.Request(
+            f"{self.address}/api/pairings", json.dumps({"name": name, "code": code}).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(asked, timeout=5).close()
+
+    def members(self) -> dict:
+        with urllib.request.urlopen(f"{self.address}/api/units", timeout=5) as answer:
+            return json.load(answer)
+
     def answer(self) -> dict | None:
         """What it says over HTTP, once it does."""
         assert self.process.poll() is None, f"the gateway ended:\n{self.log.read_text()}"

@@ -65,6 +65,16 @@ export async function checkOutage(checks, page, { link, verb, outageMs, screensh
   });
 }
 
+/** The page says who may send, and lets in another by a code. */
+export async function checkUnits(checks, page, screenshot) {
+  await checks.attempt('a unit can be let in by a code of the page', async () => {
+    const { code, members } = await page.letIn('van 3', screenshot);
+    if (!/^([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}$/.test(code)) throw new Error(`the code is ${code}`);
+    if (members !== 1) throw new Error(`${members} units may send`);
+    return `${members} may send`;
+  });
+}
+
 /** Nothing was wrong in the browser. */
 export function checkConsole(checks, page) {
   checks.claim('the browser has nothing to complain', page.complaints.length === 0, page.complaints.join('; '));

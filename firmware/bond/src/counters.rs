@@ -31,7 +31,9 @@ counters! {
     bad_handshake,
     /// A handshake of a unit whose key is not pinned.
     unknown_unit,
-    /// A handshake with a gateway whose key is not the pinned one.
+    /// A handshake of a unit whose pairing code lets nobody in, or no more.
+    unknown_code,
+    /// A handshake with a gateway whose key is not the pinned one, or that does not know the pairing code.
     wrong_gateway,
     /// A handshake that failed otherwise.
     failed_handshake,

@@ -5,6 +5,7 @@
 mod admission;
 mod endpoint;
 mod kept;
+mod pairing;
 mod session;
 mod status;
 mod succession;
@@ -19,11 +20,12 @@ use bondbox_wire::envelope::Envelope;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+pub use pairing::{MAX_PAIRINGS, TooManyPairings};
 pub use status::{OutputStatus, PathStatus, SessionStatus, TrackStatus, UnitReport};
 
 use crate::channel::ChannelEvent;
 use crate::counters::Rejected;
-use crate::crypto::{GatewayTls, Identity, PublicKey};
+use crate::crypto::{GatewayTls, Identity, PairingSecret, PublicKey};
 use crate::handshake::MAX_LATENCY;
 use crate::receiver::{Delivered, OnDamage, OutputId, Outputs};
 use crate::sender::TrackInfo;
@@ -70,6 +72,13 @@ pub struct StreamKey {
 /// What happened at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GatewayEvent {
+    /// A unit knew a pairing code: from now on it may open sessions, and the code lets nobody else in.
+    Paired {
+        /// The unit.
+        unit: PublicKey,
+        /// Of its code.
+        code: PairingSecret,
+    },
     /// A unit opened a session.
     SessionOpened {
         /// The session.
@@ -132,6 +141,8 @@ pub enum CloseReason {
 pub struct Gateway {
     config: GatewayConfig,
     tls: GatewayTls,
+    /// The codes that let a unit in, and until when.
+    pairings: Vec<(PairingSecret, Instant)>,
     rng: ChaCha8Rng,
     admission: Admission,
     sessions: BTreeMap<SessionId, Session>,
@@ -160,6 +171,7 @@ impl Gateway {
         Self {
             config,
             tls,
+            pairings: Vec::new(),
             rng,
             admission: Admission::new(now),
             sessions: BTreeMap::new(),
@@ -224,6 +236,7 @@ impl Gateway {
     /// at a time, and [`Gateway::deadline`] is past until the last of them has: other sessions' do not wait for all of these.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.admission.expire(now);
+        self.expire_pairings(now);
         let patience = |session: &Session| if session.announced { SESSION_SILENCE } else { JOIN_WITHIN };
         let silent = self.sessions.iter().filter(|(_, session)| now - session.last_arrival() >= patience(session));
         let silent: Vec<_> = silent.map(|(id, _)| *id).collect();

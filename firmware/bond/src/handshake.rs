@@ -13,7 +13,7 @@ mod unit;
 pub(crate) use gateway::{Accepted, GatewayHandshake, HandshakeRefused};
 pub use params::is_stream_name;
 pub(crate) use params::{GatewayParams, MAX_LATENCY, UnitParams};
-pub(crate) use unit::{Step, UnitHandshake};
+pub(crate) use unit::{Expected, NotProven, Step, UnitHandshake};
 
 #[cfg(test)]
 mod tests {
@@ -47,10 +47,11 @@ mod tests {
             latency: Duration::from_millis(600),
             return_latency: Duration::ZERO,
             life: [1; 8],
+            pairing: None,
         };
-        let answer = GatewayParams { session_index: 5, latency: None };
-        let mut client = UnitHandshake::new(Instant::ZERO, [7; 8], &unit, gateway.public(), &params);
-        let mut server = GatewayHandshake::new([7; 8], &tls, answer);
+        let answer = GatewayParams { session_index: 5, latency: None, pairing: vec![] };
+        let mut client = UnitHandshake::new(Instant::ZERO, [7; 8], &unit, Expected::Key(gateway.public()), &params);
+        let mut server = GatewayHandshake::new([7; 8], &tls, answer.clone());
         let (mut keys, mut accepted, mut count) = (None, None, 0);
         for round in 0..40 {
             let now = Instant::from_millis(round * 1_000);
@@ -59,7 +60,8 @@ mod tests {
                 if lost(count) {
                     continue;
                 }
-                let result = carry(|out| client.encode(LINK, piece, out).unwrap(), |datagram| server.handle(datagram));
+                let result =
+                    carry(|out| client.encode(LINK, piece, out).unwrap(), |datagram| server.handle(&tls, datagram));
                 accepted = accepted.or(result.unwrap());
                 for piece in server.answer() {
                     count += 1;

@@ -6,6 +6,7 @@ mod elsewhere;
 mod frames;
 mod gateway_side;
 mod hoard;
+mod pairing;
 mod replaced;
 mod strangers;
 mod symbols;
@@ -22,7 +23,7 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::gateway::{GatewayConfig, GatewayEvent, Route};
 use crate::receiver::Outputs;
-use crate::sender::{Headroom, SenderConfig, Unit};
+use crate::sender::{Headroom, SenderConfig, Trust, Unit};
 use crate::{Gateway, Identity, Sender};
 
 /// The keys of a unit, of another unit and of the gateway: making new ones for each case would only cost time.
@@ -46,7 +47,7 @@ pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sende
 pub(crate) fn config(identity: &Arc<Identity>) -> SenderConfig {
     SenderConfig {
         identity: identity.clone(),
-        gateway: identities()[2].public(),
+        gateway: Trust::Pinned(identities()[2].public()),
         stream: "cam".into(),
         latency: Duration::from_millis(200),
         return_latency: Duration::from_millis(300),

@@ -65,6 +65,12 @@
 //!   whole units, in order, once. The sender goes on with what the live output will not have, from what is to spare, and in the
 //!   place of padding (`sender::session::late`).
 //!
+//! # Who trusts whom
+//!
+//! Each end has the other's key pinned, and TLS 1.3 shows that it is held. Two that do not know each other are *paired*: both are told
+//! a [`PairingCode`], and in the handshake of their first session each vouches with it for its own key ([`sender::Trust`],
+//! [`Gateway::open_pairing`]). From then on the keys are pinned, and the code serves nobody else.
+//!
 //! # Beside the media
 //!
 //! - *Messages* ([`channel`]) go both ways, reliable, in order and each once, within 2 % of what the links proved. They and
@@ -142,7 +148,7 @@ mod window;
 
 pub use coding::CodingCounters;
 pub use counters::Rejected;
-pub use crypto::{BadKey, Identity, PublicKey};
+pub use crypto::{BadCode, BadKey, Identity, PairingCode, PairingSecret, PublicKey};
 pub use gateway::Gateway;
 pub use handshake::is_stream_name;
 pub use sender::Sender;

@@ -46,6 +46,8 @@ pub(crate) struct Pair {
     pub(crate) events: Vec<(Instant, GatewayEvent)>,
     /// Units of return tracks that came out at the unit.
     pub(crate) returned: Vec<(Instant, Delivered)>,
+    /// What else the unit was told.
+    pub(crate) told: Vec<SenderEvent>,
 }
 
 enum Way {
@@ -57,9 +59,14 @@ impl Pair {
     /// Both ends, without a session yet.
     pub(crate) fn new() -> Self {
         let now = Instant::from_millis(1);
+        Self::of(now, sender(now, &identities()[1], 2))
+    }
+
+    /// The same with this unit.
+    pub(crate) fn of(now: Instant, sender: Sender) -> Self {
         Self {
             now,
-            sender: sender(now, &identities()[1], 2),
+            sender,
             gateway: gateway(now),
             up: Box::new(|_, link, _| vec![(one_way(link), home(link))]),
             down: Box::new(|_, route, _| link_at(route).map(|link| (one_way(link), link)).into_iter().collect()),
@@ -69,6 +76,7 @@ impl Pair {
             out: vec![],
             events: vec![],
             returned: vec![],
+            told: vec![],
         }
     }
 
@@ -116,8 +124,9 @@ impl Pair {
             }
         }
         while let Some(event) = self.sender.poll_event() {
-            if let SenderEvent::Unit(unit) = event {
-                self.returned.push((now, unit));
+            match event {
+                SenderEvent::Unit(unit) => self.returned.push((now, unit)),
+                event => self.told.push(event),
             }
         }
         while let Some(event) = self.gateway.poll_event() {
@@ -130,6 +139,11 @@ impl Pair {
                 event => self.events.push((now, event)),
             }
         }
+    }
+
+    /// What is on its way arrives nowhere.
+    pub(crate) fn lose_what_flies(&mut self) {
+        self.flying.clear();
     }
 
     fn fly(&mut self, at: Instant, way: Way, datagram: &[u8]) {

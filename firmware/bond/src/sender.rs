@@ -47,7 +47,7 @@ pub use status::{LinkStatus, SenderStatus, SessionState};
 
 use crate::channel::{ChannelEvent, Channels};
 use crate::counters::Rejected;
-use crate::crypto::{Identity, PublicKey};
+use crate::crypto::{Identity, PairingSecret, PublicKey};
 use crate::receiver::Delivered;
 use crate::trace::{self, Side, Trace};
 use crate::window::WindowSum;
@@ -57,13 +57,24 @@ use path::Verdict;
 use session::{Opening, Session};
 use store::Store;
 
+/// Whom a sender talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Nobody: no session is opened.
+    Nobody,
+    /// The gateway with this key, as pinned at pairing.
+    Pinned(PublicKey),
+    /// Whoever knows this code, which is then pinned: [`SenderEvent::Paired`].
+    Code(PairingSecret),
+}
+
 /// What a sender is to do.
 #[derive(Clone, Debug)]
 pub struct SenderConfig {
     /// Who we are.
     pub identity: Arc<Identity>,
-    /// Who we talk to: the key pinned at pairing.
-    pub gateway: PublicKey,
+    /// Who we talk to.
+    pub gateway: Trust,
     /// The stream's name, as [`crate::is_stream_name`] allows; with our key it says which stream this is.
     pub stream: String,
     /// From ingest to the gateway's output, at most 30 s. The gateway may set another.
@@ -160,7 +171,12 @@ pub enum SenderEvent {
     SessionDark,
     /// Something was acknowledged again.
     SessionBack,
-    /// The gateway is not who was pinned, or refused us.
+    /// A gateway knew the code, and has let us in: it is the one that is talked to from now on.
+    Paired {
+        /// Its key, to be pinned.
+        gateway: PublicKey,
+    },
+    /// The gateway is not who was pinned, does not know the code, or refused us.
     HandshakeFailed {
         /// For people.
         reason: String,
@@ -216,6 +232,8 @@ pub struct Sender {
     units_in: u64,
     sessions: u64,
     dark: bool,
+    /// Who has shown that it knows the code, though no session with it was opened yet.
+    vouched: Option<PublicKey>,
     /// When a RESET was believed last.
     reset_at: Option<Instant>,
     /// When a keyframe was asked for last.
@@ -263,6 +281,7 @@ impl Sender {
             units_in: 0,
             sessions: 0,
             dark: false,
+            vouched: None,
             reset_at: None,
             keyframes: BTreeMap::new(),
             disposable: BTreeMap::new(),
@@ -304,7 +323,23 @@ impl Sender {
         self.next_tick = now;
     }
 
-    /// Ends the session: the gateway is told on every link with the next transmits, and no other is opened.
+    /// Talks to somebody else from the next session on, also after [`Sender::close`]; one that is open goes on.
+    pub fn set_gateway(&mut self, now: Instant, gateway: Trust) {
+        self.config.gateway = gateway;
+        self.vouched = None;
+        if !matches!(self.opening, Opening::Idle) {
+            self.opening = Opening::Waiting { until: now };
+            self.next_tick = now;
+        }
+    }
+
+    /// Whom it talks to.
+    pub const fn gateway(&self) -> &Trust {
+        &self.config.gateway
+    }
+
+    /// Ends the session: the gateway is told on every link with the next transmits, and no other is opened until
+    /// [`Sender::set_gateway`].
     pub fn close(&mut self) {
         self.opening = Opening::Closed;
         if let Some(session) = &mut self.session {

@@ -20,7 +20,7 @@ impl crate::Protocol for Uplink {
 /// What the bond is doing now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct State {
-    /// The gateway as configured.
+    /// Where the gateway is, as configured or as paired; empty where neither was done.
     pub gateway: String,
     /// Whether media can reach it.
     pub session: Session,
@@ -45,6 +45,10 @@ pub enum Session {
     Open,
     /// Open, and nothing was acknowledged on any link for a second.
     Dark,
+    /// There is no gateway that this unit belongs to: nothing is sent.
+    NotPaired,
+    /// The same, and a gateway is looked for that knows the code.
+    Pairing,
 }
 
 /// One link now.
@@ -146,6 +150,16 @@ pub enum Command {
         /// See above.
         from: u32,
     },
+    /// Belong to the gateway that knows the same code; done when a session with it is open. A unit that belongs to one already
+    /// refuses.
+    Pair {
+        /// `HOST:PORT` of the gateway; empty for the one of the settings.
+        gateway: String,
+        /// The code, as the gateway's page shows it; empty for the one on the unit's label.
+        code: String,
+    },
+    /// Belong to no gateway any more, or give up looking for one; done when the gateway is forgotten.
+    Unpair,
 }
 
 /// What was seen after a command.
@@ -155,6 +169,10 @@ pub enum Done {
     Joined(LinkId),
     /// The link is gone.
     Left,
+    /// The unit belongs to the gateway with this public key.
+    Paired(String),
+    /// It belongs to none.
+    Unpaired,
     /// A piece of the trace, empty behind its end.
     Trace {
         /// Bytes of all of it.

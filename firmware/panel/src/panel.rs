@@ -401,14 +401,15 @@ impl Panel {
     /// Has somebody else do it, and waits until it is seen.
     fn ask(&mut self, now: Instant, action: Action) {
         if self.waiting.is_some_and(|waiting| waiting.action == action) {
-            return self.say(now, Answer::Working, WORKING);
+            return self.say(now, Answer::Working, patience(action));
         }
         if self.waiting.is_some() {
             self.end(now, Some(Failure::Replaced));
         }
         let unpaired = self.world.uplink.is == Uplink::NotPaired;
-        self.waiting = Some(Waiting { action, until: now + WORKING, profile: self.profile, unpaired });
-        self.say(now, Answer::Working, WORKING);
+        let patience = patience(action);
+        self.waiting = Some(Waiting { action, until: now + patience, profile: self.profile, unpaired });
+        self.say(now, Answer::Working, patience);
         // A press comes before a service that starts with the box does: it is asked when it is there.
         if action != Action::Start || self.world.capture.is != Capture::Absent {
             self.output(Output::Do(action));
@@ -608,6 +609,13 @@ const HEARD: Duration = Duration::from_millis(100);
 const DONE: Duration = Duration::from_millis(800);
 const FAILED: Duration = Duration::from_millis(1_500);
 
+/// How long an effect may take.
+const fn patience(action: Action) -> Duration {
+    if matches!(action, Action::Pair) { PAIRING } else { WORKING }
+}
+
+/// Somebody types the unit's code on the gateway's page meanwhile, for five minutes; the uplink says when it gives up.
+const PAIRING: Duration = Duration::from_secs(5 * 60 + 5);
 /// Capture goes on the air in 2 s; a camera that has to wake up takes 8.
 const WORKING: Duration = Duration::from_secs(15);
 

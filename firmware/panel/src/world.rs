@@ -36,7 +36,7 @@ pub enum Uplink {
     /// Nothing: it is not there.
     #[default]
     Absent,
-    /// It was never told of a gateway, and does not run.
+    /// It belongs to no gateway.
     NotPaired,
     /// No answer from the gateway yet.
     Connecting,

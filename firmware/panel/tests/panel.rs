@@ -103,6 +103,25 @@ fn select_identifies_changes_the_profile_and_pairs() {
     bench.edge(Key::Select, true);
     bench.pass(3_010);
     assert_eq!(bench.take(Action::Pair), 1);
+    bench.edge(Key::Select, false);
+}
+
+#[test]
+fn pairing_is_waited_for_as_long_as_somebody_may_need_who_types_the_code() {
+    let mut bench = ready();
+    bench.give(Input::Uplink(Uplink::NotPaired));
+    bench.pass(5_000);
+    assert_eq!(bench.view().meaning, Meaning::NotPaired);
+    bench.give(Input::Ask(Action::Pair));
+    bench.pass(4 * 60_000);
+    assert_eq!((bench.view().waiting, bench.view().answer), (Some(Action::Pair), Some(Answer::Working)));
+    bench.give(Input::Uplink(Uplink::Connecting));
+    assert_eq!((bench.view().waiting, bench.view().answer), (None, Some(Answer::Done)));
+
+    bench.give(Input::Uplink(Uplink::NotPaired));
+    bench.give(Input::Ask(Action::Pair));
+    bench.pass(6 * 60_000);
+    assert!(bench.outputs.contains(&Output::Ended(Action::Pair, Some(Failure::NoEffect))));
 }
 
 #[test]

@@ -254,7 +254,8 @@ proptest! {
         }
         bench.edge(Key::Start, false);
         bench.edge(Key::Select, false);
-        bench.pass(60_000);
+        // As long as pairing may take.
+        bench.pass(310_000);
         let view = bench.view();
         prop_assert_eq!((view.waiting, view.answer, view.testing), (None, None, None));
         let ended = bench.outputs.iter().filter(|output| matches!(output, Output::Ended(..))).count();

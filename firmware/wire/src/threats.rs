@@ -62,6 +62,19 @@
 //! unit blink; the panel is told once for all who ask at a time, sixteen at most: `uplink::panel::search`. Another gateway
 //! is refused and named: `a_gateway_with_another_key_gets_no_session_and_is_named`.
 //!
+//! # Who meddles with pairing
+//!
+//! A unit and a gateway that do not know each other are told one code of 80 bits. Inside the handshake that shows that it holds
+//! its key, each says an HMAC of that key under the code (`bond::crypto::pairing`).
+//!
+//! * *Take the gateway's place*: the unit gives up before it has shown its key to anybody who does not prove the code:
+//!   `bond::hostile::pairing::a_gateway_that_does_not_know_the_code_never_sees_the_units_key`. A proof that was heard is of
+//!   another's key: `a_gateway_cannot_use_what_another_says_of_its_own_key`.
+//! * *Be let in without the code*: `an_open_code_lets_nobody_in_who_does_not_know_it`, `a_proof_of_another_code_or_of_another_units_key_lets_nobody_in`.
+//!   A code serves once, for ten minutes, and four at a time are open.
+//! * *Find the code out* from a proof that was heard, by trying: 2^80 HMACs, and it is of use for minutes. Codes on labels are for
+//!   good: who reads a label can pair that unit, with a gateway whose address it has, as who presses its key can.
+//!
 //! # A stolen unit
 //!
 //! Its key is on it and opens sessions in its name until it is revoked, which ends them at once:
@@ -71,5 +84,6 @@
 //! # What is not covered
 //!
 //! Hiding who talks to whom, when and how much. Who holds every link at once. Reading memory or storage of a running unit;
-//! keys that lie on its disk are guarded by the disk. Pairing, and who may read the gateway's outputs. Secrets that rustls
+//! keys that lie on its disk are guarded by the disk. Who sees a pairing code before the unit that it is meant for has used it. Who
+//! may read the gateway's outputs and use its page, which lets units in and takes them out. Secrets that rustls
 //! moves on its own stack; what it and aws-lc keep on the heap they overwrite themselves.

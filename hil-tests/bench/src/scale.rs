@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, SenderEvent, TrackInfo, Unit};
+use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, SenderEvent, TrackInfo, Trust, Unit};
 use bondbox_bond::{Identity, PublicKey, Sender};
 use bondbox_linksim::realtime;
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
@@ -177,7 +177,7 @@ impl Driver {
         let now = Instant::from_micros(now_us);
         let config = SenderConfig {
             identity: Arc::new(identity),
-            gateway,
+            gateway: Trust::Pinned(gateway),
             stream: "scale".to_owned(),
             latency: load.latency,
             return_latency: Duration::from_millis(300),

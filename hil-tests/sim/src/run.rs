@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
 use bondbox_bond::receiver::{OutputId, Outputs};
-use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, SenderConfig, SenderEvent};
+use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, SenderConfig, SenderEvent, Trust};
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant, LinkId};
 
@@ -77,7 +77,7 @@ impl Config {
         let ceiling = self.follow.unwrap_or(self.rate);
         let sender = SenderConfig {
             identity: unit.clone(),
-            gateway: gateway.public(),
+            gateway: Trust::Pinned(gateway.public()),
             stream: "sim".to_owned(),
             latency: self.latency,
             return_latency: Duration::from_millis(300),

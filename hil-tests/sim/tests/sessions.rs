@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bondbox_bond::Identity;
 use bondbox_bond::gateway::{CloseReason, GatewayEvent, Route};
-use bondbox_bond::sender::{SenderEvent, TrackInfo};
+use bondbox_bond::sender::{SenderEvent, TrackInfo, Trust};
 use bondbox_linksim::model::Event;
 use bondbox_linksim::{Scenario, Way};
 use bondbox_sim::{Clocks, Config, Shape, Source, World, number};
@@ -183,7 +183,7 @@ fn a_unit_that_closes_is_gone_when_all_that_came_is_out_and_opens_no_other_sessi
 fn a_gateway_with_another_key_gets_no_session_and_is_named() {
     let config = Config::default();
     let (mut sender, gateway) = config.ends();
-    sender.gateway = Identity::generate().public();
+    sender.gateway = Trust::Pinned(Identity::generate().public());
     let mut run = Run::with(World::new(&three_lte(), 1, sender, gateway, Clocks::default()), &config);
     run.until(3_000);
     assert_eq!(run.opened(), 0);

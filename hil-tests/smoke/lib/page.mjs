@@ -46,6 +46,29 @@ export class Page {
     await this.#browser.close();
   }
 
+  /** Lets a unit in, and gives the code that it is to be told; then gives it up again. Also how many units are listed. */
+  async letIn(name, screenshot) {
+    const timeout = 5000;
+    await this.#page.getByTestId('units').click();
+    const dialog = this.#page.getByTestId('units-dialog');
+    try {
+      await dialog.getByTestId('member').first().waitFor({ timeout });
+      const members = await dialog.getByTestId('member').count();
+      await dialog.getByTestId('pair-name').fill(name);
+      await dialog.getByTestId('pair').click();
+      const code = await dialog.getByTestId('code').textContent({ timeout });
+      const waited = dialog.getByTestId('waited').filter({ hasText: name });
+      await waited.waitFor({ timeout });
+      if (screenshot) await this.#page.screenshot({ path: screenshot });
+      await waited.getByRole('button').click();
+      await waited.waitFor({ state: 'detached', timeout });
+      await dialog.getByTestId('code').waitFor({ state: 'detached', timeout });
+      return { code, members };
+    } finally {
+      await this.#page.keyboard.press('Escape');
+    }
+  }
+
   /** Waits until the picture runs. */
   async playing(milliseconds) {
     await this.#page.waitForFunction(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Clock};
 use anyhow::{Context, bail};
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
 use bondbox_bond::receiver::Outputs;
-use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, TrackInfo, Unit};
+use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, TrackInfo, Trust, Unit};
 use bondbox_bond::{Gateway, Identity, Sender};
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 use bondbox_wire::MAX_DATAGRAM;
@@ -33,7 +33,7 @@ pub(crate) fn loops_back(patience: Duration) -> anyhow::Result<()> {
     let rate = Bitrate::from_kbps(1_000);
     let config = SenderConfig {
         identity: own.clone(),
-        gateway: theirs.public(),
+        gateway: Trust::Pinned(theirs.public()),
         stream: "health".into(),
         latency: Duration::from_millis(300),
         return_latency: Duration::from_millis(300),

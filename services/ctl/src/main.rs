@@ -41,15 +41,20 @@ struct How {
     /// Where the sockets of the services live.
     #[arg(long, global = true, value_name = "DIR", default_value = "/run/bondbox")]
     run_dir: PathBuf,
-    /// How long an effect is waited for: 30 seconds, and half an hour for bands that are spread.
+    /// How long an effect is waited for: 30 seconds, five minutes for pairing, and half an hour for bands that are spread.
     #[arg(long, global = true, value_name = "SECONDS")]
     patience_s: Option<u64>,
 }
 
 impl How {
     fn patience(&self, verb: &Verb) -> Duration {
-        // A modem may look for a network for a minute and a half, and there are several.
-        let usual = if matches!(verb, Verb::Modems(Modem { verb: Some(ModemVerb::Spread) })) { 1_800 } else { 30 };
+        let usual = match verb {
+            // A modem may look for a network for a minute and a half, and there are several.
+            Verb::Modems(Modem { verb: Some(ModemVerb::Spread) }) => 1_800,
+            // The unit says itself when it gives up.
+            Verb::Uplink(UplinkVerb::Pair { .. }) | Verb::Panel(PanelVerb::Do { action: PanelAction::Pair }) => 310,
+            _ => 30,
+        };
         Duration::from_secs(self.patience_s.unwrap_or(usual))
     }
 }
@@ -91,6 +96,16 @@ enum UplinkVerb {
     AddLink { interface: String },
     /// Send over this interface no more.
     RemoveLink { interface: String },
+    /// Belong to the gateway that knows this code, too, and wait until a session with it is open: five minutes at most.
+    Pair {
+        /// As the gateway's page shows it; without one, the code on the unit's label, which somebody types in there.
+        code: Option<String>,
+        /// HOST:PORT of the gateway, where the unit's settings name none.
+        #[arg(long, value_name = "HOST:PORT")]
+        gateway: Option<String>,
+    },
+    /// Belong to no gateway any more, or give up looking for one.
+    Unpair,
 }
 
 #[derive(Subcommand)]
@@ -197,6 +212,11 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
         Verb::Uplink(UplinkVerb::RemoveLink { interface }) => {
             done(json, &ask.command::<Uplink>(uplink::Command::RemoveLink(interface)).await?);
         }
+        Verb::Uplink(UplinkVerb::Pair { code, gateway }) => {
+            let (gateway, code) = (gateway.unwrap_or_default(), code.unwrap_or_default());
+            done(json, &ask.command::<Uplink>(uplink::Command::Pair { gateway, code }).await?);
+        }
+        Verb::Uplink(UplinkVerb::Unpair) => done(json, &ask.command::<Uplink>(uplink::Command::Unpair).await?),
         Verb::Capture(verb) => {
             let command = match verb {
                 CaptureVerb::Status => {

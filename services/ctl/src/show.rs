@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use bondbox_daemon::clock;
 use bondbox_ipc::panel::{Battery, BatteryStep};
-use bondbox_ipc::{capture, modems, panel, uplink};
+use bondbox_ipc::uplink::{self, Session};
+use bondbox_ipc::{capture, modems, panel};
 use serde::Serialize;
 
 use crate::ask::{All, Said};
@@ -76,16 +77,21 @@ pub(crate) fn capture(state: &capture::State) -> String {
 }
 
 pub(crate) fn uplink(state: &uplink::State) -> String {
-    let mut text = format!(
-        "{:?} to {}, {} of {}, {} kB wait, {} units of {} acknowledged",
-        state.session,
-        state.gateway,
+    let mut text = match state.session {
+        Session::NotPaired => "not paired: it belongs to no gateway".into(),
+        Session::Pairing => format!("pairing with {}", state.gateway),
+        session => format!("{session:?} to {}", state.gateway),
+    };
+    write!(
+        text,
+        ", {} of {}, {} kB wait, {} units of {} acknowledged",
         state.actual,
         state.target,
         state.backlog_bytes / 1_000,
         state.counters.units_acknowledged,
         state.counters.units_in,
-    );
+    )
+    .expect("a string takes everything");
     for link in &state.links {
         write!(
             text,

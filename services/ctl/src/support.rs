@@ -113,8 +113,8 @@ fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|secret| name.contains(secret))
 }
 
-const SECRETS: [&str; 11] =
-    ["key", "pin", "puk", "psk", "passw", "secret", "token", "code", "iccid", "imsi", "equipment"];
+const SECRETS: [&str; 12] =
+    ["key", "pin", "puk", "psk", "passw", "secret", "token", "code", "claim", "iccid", "imsi", "equipment"];
 
 const COMMANDS: [(&str, &[&str]); 8] = [
     ("journal.txt", &["journalctl", "--no-pager", "-o", "short-precise", "-n", "20000"]),

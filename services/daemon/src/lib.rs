@@ -53,6 +53,7 @@
 #[cfg(feature = "bond")]
 pub mod bond;
 pub mod clock;
+pub mod disk;
 pub mod ipc;
 mod log;
 mod run;

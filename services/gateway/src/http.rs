@@ -6,6 +6,7 @@ mod live;
 mod metrics;
 mod page;
 mod streams;
+mod units;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,14 +16,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::serve::ListenerExt;
+use bondbox_bond::{PairingCode, PublicKey};
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::watchdog::Heartbeat;
 use bondbox_wire::command::Verb;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::commands::Told;
+use crate::members::{Listed, Pairing};
 use crate::output::Directory;
 use crate::report::Report;
 
@@ -49,6 +52,14 @@ pub(crate) enum Request {
     SetLatency { stream: String, latency: Duration, answer: oneshot::Sender<bool> },
     /// The unit of a stream is to do something.
     Ask { stream: String, verb: Verb, answer: oneshot::Sender<Told> },
+    /// Who may send, and who is waited for; or why that cannot be said.
+    Units { answer: oneshot::Sender<Result<Listed, String>> },
+    /// The next unit that knows the code is to be let in under this name.
+    Pair { name: String, code: PairingCode, answer: oneshot::Sender<Result<Pairing, String>> },
+    /// The unit that would be called so is not to be let in; `false` when none would.
+    GiveUp { name: String, answer: oneshot::Sender<bool> },
+    /// A unit may send no more; `false` when it may not now.
+    Revoke { key: PublicKey, answer: oneshot::Sender<Result<bool, String>> },
 }
 
 impl WebServer {
@@ -114,6 +125,10 @@ fn router(shared: Shared, demo: Option<PathBuf>) -> Router {
         .route("/api/streams/{name}/trace", get(streams::trace))
         .route("/api/streams/{name}/latency", post(streams::set_latency))
         .route("/api/streams/{name}/identify", post(streams::identify))
+        .route("/api/units", get(units::list))
+        .route("/api/units/{key}", delete(units::revoke))
+        .route("/api/pairings", post(units::pair))
+        .route("/api/pairings/{name}", delete(units::give_up))
         .route("/metrics", get(metrics::metrics))
         .route("/live/{file}", get(live::live))
         .with_state(shared);
@@ -149,3 +164,5 @@ async fn beat(beats: Option<&Heartbeat>) {
 }
 
 const BEAT: Duration = Duration::from_millis(500);
+/// With the packet path.
+const PATIENCE: Duration = Duration::from_secs(5);

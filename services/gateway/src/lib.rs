@@ -8,6 +8,7 @@
 mod commands;
 mod http;
 pub mod keys;
+mod members;
 mod output;
 pub mod reactor;
 mod report;

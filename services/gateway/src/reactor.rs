@@ -28,6 +28,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::commands::{Commands, Told};
 use crate::http::{Request, WebServer};
+use crate::members::Members;
 use crate::output::Directory;
 use crate::report::Report;
 use crate::report::status::{self, About, Status};
@@ -58,6 +59,7 @@ pub struct Gateway {
     timer: Timer,
     streams: Streams,
     commands: Commands,
+    members: Members,
     web: WebServer,
     reports: watch::Sender<Option<Arc<Report>>>,
     requests: mpsc::Receiver<Request>,
@@ -106,6 +108,7 @@ impl Gateway {
             address: port.local_addr()?,
             streams: Streams::new(settings.deliver(), settings.record().map(Into::into), directory),
             commands: Commands::new(),
+            members: Members::new(settings.clone()),
             settings: settings.clone(),
             engine,
             port,
@@ -155,9 +158,10 @@ impl Gateway {
                 }
                 fired = self.timer.fired() => fired.context("timer")?,
                 readable = self.watch.readable(), if !self.beat.is_busy() => readable.context("listen")?,
-                _ = self.hangup.recv() => self.read_units(),
+                _ = self.hangup.recv() => self.members.read_again(&mut self.engine),
                 _ = ticks.tick() => {
                     self.commands.on_time(clock::now());
+                    self.members.on_time(clock::now());
                     self.report();
                 }
                 Some(wanted) = self.requests.recv() => self.answer(wanted),
@@ -187,8 +191,10 @@ impl Gateway {
         while let Some(event) = self.engine.poll_event() {
             // What comes and what goes would each wake us.
             count += u32::from(matches!(event, GatewayEvent::Unit { .. }));
-            if let Some(event) = self.commands.handle(event) {
-                self.streams.handle(now, event);
+            match self.commands.handle(event) {
+                Some(GatewayEvent::Paired { unit, code }) => self.members.paired(unit, &code),
+                Some(event) => self.streams.handle(now, event),
+                None => {}
             }
         }
         self.streams.flush();
@@ -233,17 +239,19 @@ impl Gateway {
                     let _ = answer.send(Told::NotAsked(Refused::NoStream));
                 }
             },
-        }
-    }
-
-    fn read_units(&mut self) {
-        match self.settings.allowed() {
-            Ok(units) => {
-                tracing::info!(count = units.len(), "units read again");
-                self.engine.set_units(units);
+            Request::Units { answer } => {
+                let _ = answer.send(self.members.list(clock::now()).map_err(in_words));
             }
-            // Those that are in stay in: half a file must not end a show.
-            Err(error) => tracing::error!("units stay as they were: {error:#}"),
+            Request::Pair { name, code, answer } => {
+                let waited = self.members.wait_for(clock::now(), &mut self.engine, &name, &code);
+                let _ = answer.send(waited.map_err(in_words));
+            }
+            Request::GiveUp { name, answer } => {
+                let _ = answer.send(self.members.give_up(&mut self.engine, &name));
+            }
+            Request::Revoke { key, answer } => {
+                let _ = answer.send(self.members.revoke(&mut self.engine, key).map_err(in_words));
+            }
         }
     }
 
@@ -273,9 +281,14 @@ impl Gateway {
         };
         let rejected = self.engine.rejected().by_name().collect();
         let commands = self.commands.counts().collect();
-        let report = Report { at: now, status, telemetry, outputs, rejected, commands, unsent: self.unsent };
+        let pairings = self.members.counts().collect();
+        let report = Report { at: now, status, telemetry, outputs, rejected, commands, pairings, unsent: self.unsent };
         self.reports.send_replace(Some(Arc::new(report)));
     }
+}
+
+fn in_words(error: anyhow::Error) -> String {
+    format!("{error:#}")
 }
 
 /// Listens at `address`; the unspecified IPv6 address is IPv4's too.

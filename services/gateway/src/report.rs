@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) rejected: Vec<(&'static str, u64)>,
     /// What units were asked to do, by how it ended.
     pub(crate) commands: Vec<(&'static str, u64)>,
+    /// Units that were waited for, by what came of it.
+    pub(crate) pairings: Vec<(&'static str, u64)>,
     /// Answers that the system did not send.
     pub(crate) unsent: u64,
 }

@@ -10,6 +10,7 @@ use bondbox_daemon::settings::{Rules, Settings as Checked};
 use serde::{Deserialize, Serialize};
 
 use crate::talkback::TalkbackSetting;
+use crate::units::{self, Unit};
 
 /// The file, as `/etc/bondbox/gateway.toml` documents it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -178,13 +179,23 @@ impl Settings {
     pub(crate) fn allowed(&self) -> anyhow::Result<Vec<PublicKey>> {
         let mut keys: Vec<PublicKey> = self.unit.iter().filter_map(|key| key.parse().ok()).collect();
         if self.units.exists() {
-            keys.extend(crate::units::load(&self.units)?);
+            keys.extend(units::load(&self.units)?.into_iter().map(|unit| unit.key));
         }
         if keys.is_empty() {
             let units = self.units.display();
-            tracing::warn!(%units, "no unit is paired: nobody may send; bondbox-gateway pair lets one in");
+            tracing::warn!(%units, "no unit is paired: nobody may send; the page or bondbox-gateway pair lets one in");
         }
         Ok(keys)
+    }
+
+    /// Units that may send, with their names; those of the settings have none.
+    ///
+    /// # Errors
+    /// When the file of paired units cannot be read.
+    pub(crate) fn members(&self) -> anyhow::Result<Vec<Unit>> {
+        let set = self.unit.iter().filter_map(|key| Some(Unit { key: key.parse().ok()?, name: String::new() }));
+        let paired = if self.units.exists() { units::load(&self.units)? } else { Vec::new() };
+        Ok(set.chain(paired).collect())
     }
 }
 

@@ -80,6 +80,8 @@ impl Streams {
                 stream.outputs.set_track(session, &info);
             }
             GatewayEvent::Channel { stream, event } => self.on_channel(&stream, event),
+            // Says nothing of a stream.
+            GatewayEvent::Paired { .. } => {}
             GatewayEvent::Unit { session, output, unit } => self.unit(now, session, output, &unit),
             GatewayEvent::SessionClosed { session, reason } => self.close(now, session, reason),
         }

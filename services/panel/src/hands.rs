@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_daemon::ipc::Commander;
+use bondbox_ipc::Protocol;
 use bondbox_ipc::capture::{self, Command};
 use bondbox_ipc::panel::Action;
+use bondbox_ipc::uplink;
 use bondbox_panel_core::tasks::Hands;
 use bondbox_panel_core::{Failure, Output};
 use bondbox_panel_devices::leds::Leds;
@@ -24,6 +26,7 @@ pub(crate) struct Crew<S> {
     pub(crate) leds: Option<Box<dyn Leds>>,
     pub(crate) fan: Option<Box<dyn Fan>>,
     pub(crate) capture: Commander<capture::Capture>,
+    pub(crate) uplink: Commander<uplink::Uplink>,
     /// The whole unit.
     pub(crate) system: Arc<S>,
     /// What came of actions, where nothing else shows it.
@@ -79,7 +82,11 @@ impl<S: System> Crew<S> {
                 Some(profile) => self.tell_capture(action, Command::SetSource(profile.source.clone())),
                 None => self.refuse(action, "panel.toml has no profiles to choose from"),
             },
-            Action::Pair => self.refuse(action, "there is nothing on this unit yet that pairs"),
+            // With the code on its label, and the gateway of its settings.
+            Action::Pair => {
+                let (gateway, code) = (String::new(), String::new());
+                self.tell(action, "uplink", &self.uplink, uplink::Command::Pair { gateway, code }, PAIRING);
+            }
             Action::PowerOff | Action::FactoryReset => {
                 let (system, told) = (self.system.clone(), self.told.clone());
                 tokio::spawn(async move {
@@ -96,12 +103,20 @@ impl<S: System> Crew<S> {
     }
 
     fn tell_capture(&self, action: Action, command: Command) {
-        let (capture, told) = (self.capture.clone(), self.told.clone());
+        self.tell(action, "capture", &self.capture, command, PATIENCE);
+    }
+
+    fn tell<P>(&self, action: Action, name: &'static str, to: &Commander<P>, command: P::Command, patience: Duration)
+    where
+        P: Protocol + 'static,
+        P::Command: Send + 'static,
+    {
+        let (to, told) = (to.clone(), self.told.clone());
         tokio::spawn(async move {
-            // Its effect is seen in capture's state.
-            if let Err(error) = capture.command(command, PATIENCE).await {
+            // Its effect is seen in the other's state.
+            if let Err(error) = to.command(command, patience).await {
                 // Who asked may be gone.
-                let _ = told.send((action, Err(format!("capture: {error}"))));
+                let _ = told.send((action, Err(format!("{name}: {error}"))));
             }
         });
     }
@@ -129,3 +144,4 @@ fn in_words(action: Action, failure: Failure) -> String {
 
 /// As long as the decision waits.
 const PATIENCE: Duration = Duration::from_secs(15);
+const PAIRING: Duration = Duration::from_secs(305);

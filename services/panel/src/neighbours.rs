@@ -1,7 +1,5 @@
 //! What the other services say, in the words of the decision.
 
-use std::path::Path;
-
 use bondbox_daemon::ipc::{Client, Event};
 use bondbox_ipc::capture::{self, Picture};
 use bondbox_ipc::uplink::{self, LinkState, Session};
@@ -43,14 +41,14 @@ pub(crate) async fn watch_capture(
 }
 
 /// Tells of the uplink, until dropped.
-pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, settings: &Path, wires: &Wires) {
+pub(crate) async fn watch_uplink(client: &mut Client<uplink::Uplink>, wires: &Wires) {
     let mut told = Uplink::Absent;
     loop {
         let now = match client.event().await {
             Event::State(state) => of_session(&state),
             Event::Disconnected(reason) => {
-                missed(!matches!(told, Uplink::Absent | Uplink::NotPaired), "uplink", &reason);
-                of_absence(settings)
+                missed(told != Uplink::Absent, "uplink", &reason);
+                Uplink::Absent
             }
             Event::Connected(_) | Event::Media(_) => continue,
         };
@@ -84,6 +82,7 @@ fn of_capture(state: &capture::State) -> Capture {
 
 fn of_session(state: &uplink::State) -> Uplink {
     match state.session {
+        Session::NotPaired | Session::Pairing => Uplink::NotPaired,
         Session::Connecting => Uplink::Connecting,
         Session::Dark => Uplink::Dark,
         Session::Open => {
@@ -94,26 +93,5 @@ fn of_session(state: &uplink::State) -> Uplink {
             let up = state.links.iter().filter(|link| carries(link.state)).count();
             Uplink::Open { up: count(up), present: count(present) }
         }
-    }
-}
-
-/// A unit that was never set up has no uplink that could run.
-fn of_absence(settings: &Path) -> Uplink {
-    let unit = settings.parent().is_some_and(Path::is_dir);
-    if unit && !settings.exists() { Uplink::NotPaired } else { Uplink::Absent }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_without_settings_is_not_paired_and_any_other_misses_its_uplink() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = folder.path().join("uplink.toml");
-        assert_eq!(of_absence(&settings), Uplink::NotPaired);
-        std::fs::write(&settings, "").unwrap();
-        assert_eq!(of_absence(&settings), Uplink::Absent);
-        assert_eq!(of_absence(Path::new("/no/such/folder/uplink.toml")), Uplink::Absent);
     }
 }

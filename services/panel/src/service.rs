@@ -46,6 +46,7 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         leds: devices::leds(&settings, &desk),
         fan: devices::fan(&settings, &desk),
         capture: capture.commander(),
+        uplink: uplink.commander(),
         settings: settings.clone(),
         desk: desk.clone(),
         system: Arc::<Systemd>::default(),
@@ -76,7 +77,7 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         () = take_commands(commands, &desk, &wires) => {}
         () = take_tidings(tidings, &desk, &wires) => {}
         () = neighbours::watch_capture(&mut capture, &settings.profile, &desk, &wires) => {}
-        () = neighbours::watch_uplink(&mut uplink, &settings.uplink_settings, &wires) => {}
+        () = neighbours::watch_uplink(&mut uplink, &wires) => {}
         () = devices::watch_battery(&settings, &desk, &wires) => {}
         () = devices::watch_temperature(&settings, &desk, &wires) => {}
         () = devices::watch_keys(&settings, &desk, &wires) => {}

@@ -10,6 +10,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
 use bondbox_daemon::ipc::{Client, CommandError, Commands, Event, Peers, Responder, Server, Want};
+use bondbox_ipc::Refusal;
 use bondbox_ipc::capture::{self, Capture, Counters, Picture};
 use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Key, Light, Meaning, Panel, State};
 use bondbox_ipc::uplink::{self, Link, LinkState, Session, Uplink};
@@ -25,6 +26,7 @@ struct Unit {
     capture: Server<Capture>,
     told: Commands<Capture>,
     uplink: Server<Uplink>,
+    bond: Commands<Uplink>,
     panel: Client<Panel>,
     keys: fs::File,
     system: Played,
@@ -67,11 +69,11 @@ impl Unit {
 
         let run = folder.path().join("run");
         let (capture, told) = Server::bind(&run, Peers::own()).unwrap();
-        let (uplink, _) = Server::bind(&run, Peers::own()).unwrap();
+        let (uplink, bond) = Server::bind(&run, Peers::own()).unwrap();
         let system = Played::start().await;
         let service = start(folder.path(), &system.address);
         let panel = Client::connect(&run, Peers::own(), Want::State);
-        let this = Self { folder, service, capture, told, uplink, panel, keys, system };
+        let this = Self { folder, service, capture, told, uplink, bond, panel, keys, system };
         this.set_picture(picture);
         this.set_session(Session::Open);
         this
@@ -333,11 +335,41 @@ async fn what_the_system_refuses_names_itself_and_the_unit_goes_on() {
 }
 
 #[tokio::test]
+async fn a_unit_that_belongs_to_nobody_says_so_and_its_key_pairs_it_with_the_code_on_its_label() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.set_session(Session::NotPaired);
+    unit.until_meaning(Meaning::NotPaired).await;
+    let label = uplink::Command::Pair { gateway: String::new(), code: String::new() };
+
+    let panel = unit.panel.commander();
+    let asked = async { in_time(panel.command(Command::Do(Action::Pair), Duration::from_secs(60))).await };
+    let refused = async {
+        let (command, responder) = in_time(unit.bond.next()).await;
+        assert_eq!(command, label);
+        responder.refuse(Refusal::Unavailable("this unit has no code on its label".into()));
+    };
+    let (answer, ()) = tokio::join!(asked, refused);
+    let why = answer.unwrap_err().to_string();
+    assert!(why.ends_with("uplink: not now: this unit has no code on its label"), "{why}");
+
+    unit.until_meaning(Meaning::NotPaired).await;
+    let asked = async { in_time(panel.command(Command::Do(Action::Pair), Duration::from_secs(60))).await };
+    let found = async {
+        let (command, responder) = in_time(unit.bond.next()).await;
+        assert_eq!(command, label);
+        unit.set_session(Session::Pairing);
+        unit.set_session(Session::Open);
+        responder.done(uplink::Done::Paired("00".repeat(32)));
+    };
+    let (answer, ()) = tokio::join!(asked, found);
+    assert_eq!(answer, Ok(Done::Seen));
+    unit.until_meaning(Meaning::Ready).await;
+}
+
+#[tokio::test]
 async fn a_command_is_answered_by_what_came_of_it() {
     let mut unit = Unit::new(Picture::Stopped).await;
     unit.until_meaning(Meaning::Ready).await;
-    let refused = unit.panel.command(Command::Do(Action::Pair), Duration::from_secs(60)).await.unwrap_err();
-    assert!(refused.to_string().contains("nothing on this unit yet that pairs"), "{refused}");
     let refused = unit.panel.command(Command::Do(Action::Profile), Duration::from_secs(60)).await.unwrap_err();
     assert!(refused.to_string().contains("no profiles"), "{refused}");
     for _ in 0..2 {

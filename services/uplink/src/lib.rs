@@ -7,6 +7,7 @@ mod command;
 pub mod gateway;
 mod links;
 mod modems;
+pub mod pairing;
 mod panel;
 pub mod reactor;
 pub mod settings;

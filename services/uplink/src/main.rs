@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use bondbox_daemon::bond::keys::KeyCommand;
 use bondbox_daemon::settings::Base;
+use bondbox_uplink::pairing::claim::ClaimCommand;
 use bondbox_uplink::settings::Flags;
 use bondbox_uplink::trace::TraceCommand;
 use clap::{Parser, Subcommand};
@@ -29,6 +30,7 @@ struct Command {
 enum Other {
     #[command(flatten)]
     Key(KeyCommand),
+    Claim(ClaimCommand),
     Trace(TraceCommand),
 }
 
@@ -36,6 +38,16 @@ fn main() -> ExitCode {
     let command = Command::parse();
     match command.other {
         Some(Other::Key(key)) => key.run("bondbox-uplink"),
+        Some(Other::Claim(claim)) => match claim.run() {
+            Ok(code) => {
+                println!("{code}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("bondbox-uplink: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
         Some(Other::Trace(trace)) => trace.run(),
         None => bondbox_daemon::run("bondbox-uplink", &command.base, &command.flags, bondbox_uplink::serve),
     }

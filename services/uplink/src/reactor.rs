@@ -29,6 +29,7 @@ use crate::command::Orders;
 use crate::gateway::Gateway;
 use crate::links::{Change, Links, number_of, places};
 use crate::modems::{self, Modems};
+use crate::pairing::{Pairing, Target};
 use crate::panel::Panel;
 use crate::settings::{LinkSetting, Settings};
 use crate::show::{self, Gone};
@@ -43,14 +44,14 @@ use crate::trace;
 /// When a key or a socket is missing.
 pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let mut uplink = Uplink::open(&settings, &daemon.run_dir)?;
-    daemon.ready(&format!("sending {} to {}", settings.stream, settings.gateway));
+    let whom = if uplink.pairing.is_paired() { uplink.pairing.address() } else { "nobody: the unit is not paired" };
+    daemon.ready(&format!("sending {} to {whom}", settings.stream));
     uplink.run(&daemon.shutdown).await
 }
 
 /// The running service.
 pub struct Uplink {
-    /// As set, for those who watch.
-    gateway_name: String,
+    pairing: Pairing,
     gateway: Gateway<Resolved>,
     /// Since when no session is open, or the gateway's address was last doubted for that.
     without_session: Option<Instant>,
@@ -93,12 +94,13 @@ impl Uplink {
     /// # Errors
     /// When the key, the ingest socket or the service's own socket cannot be had. Interfaces are waited for.
     pub fn open(settings: &Settings, run_dir: &Path) -> anyhow::Result<Self> {
-        let endpoints = settings.gateway().context("gateway is no list of HOST:PORT")?;
+        let pairing = Pairing::open(settings)?;
+        let Target { endpoints, trust } = pairing.target()?;
         let gateway = Gateway::find(endpoints, Resolved::default());
         let identity = keys::read(&settings.identity).context("private key (bondbox-uplink keygen makes one)")?;
         let config = SenderConfig {
             identity: Arc::new(identity),
-            gateway: settings.gateway_key().context("gateway_key is no key")?,
+            gateway: trust,
             stream: settings.stream.clone(),
             latency: settings.latency(),
             return_latency: settings.talkback_latency(),
@@ -120,7 +122,7 @@ impl Uplink {
         let talkback = settings.talkback().map(Talkback::open);
         let (server, commands) = Server::bind(run_dir, Peers::with(&settings.clients))?;
         Ok(Self {
-            gateway_name: settings.gateway.clone(),
+            pairing,
             gateway,
             without_session: None,
             source: Source::open(settings, run_dir, &mut sender, &watch)?,
@@ -180,7 +182,7 @@ impl Uplink {
                     self.doubt_gateway();
                     self.look_around()?;
                 }
-                _ = show.tick() => self.show(),
+                _ = show.tick() => self.show()?,
             }
             self.turn()?;
         }
@@ -261,11 +263,13 @@ impl Uplink {
             SenderEvent::LatencyChanged { latency } => {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "latency changes");
             }
+            SenderEvent::Paired { gateway } => self.pairing.found(gateway),
             SenderEvent::SessionDark => tracing::warn!("nothing is acknowledged on any link"),
             SenderEvent::SessionBack => tracing::info!("acknowledged again"),
             SenderEvent::HandshakeFailed { reason } => {
+                self.pairing.refused(&reason);
                 if self.complaint != reason {
-                    tracing::warn!(gateway = self.gateway_name, reason, "no session; tried again");
+                    tracing::warn!(gateway = self.pairing.address(), reason, "no session; tried again");
                     self.complaint = reason;
                 }
             }
@@ -380,6 +384,17 @@ impl Uplink {
                     responder.done(Done::Left);
                 }
             },
+            Command::Pair { gateway, code } => {
+                if let Some(target) = self.pairing.begin(now, &gateway, &code, responder) {
+                    self.turn_to(now, target)?;
+                }
+            }
+            Command::Unpair => {
+                if self.pairing.forget(responder) {
+                    self.say_goodbye();
+                    self.turn_to(now, self.pairing.target()?)?;
+                }
+            }
             Command::Trace { from } => {
                 if from == 0 {
                     self.trace = self.sender.trace().save();
@@ -390,8 +405,19 @@ impl Uplink {
         Ok(())
     }
 
-    fn show(&mut self) {
+    /// Looks for another gateway, or for none.
+    fn turn_to(&mut self, now: Instant, Target { endpoints, trust }: Target) -> anyhow::Result<()> {
+        self.gateway = Gateway::find(endpoints, Resolved::default());
+        self.complaint.clear();
+        self.sender.set_gateway(now, trust);
+        self.look_around()
+    }
+
+    fn show(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
+        if self.pairing.gives_up(now) {
+            self.turn_to(now, self.pairing.target()?)?;
+        }
         for late in self.joining.extract_if(.., |joining| joining.until <= now) {
             let there = self.links.all().iter().any(|link| link.id == late.link && link.is_bound());
             let why = if there { "the gateway does not answer on it" } else { "no such interface with an address" };
@@ -405,7 +431,7 @@ impl Uplink {
         };
         self.telemetry.tell(now, unit, &mut self.sender);
         let state = show::state(
-            &self.gateway_name,
+            &self.pairing,
             &status,
             self.links.all(),
             &self.gone,
@@ -413,6 +439,7 @@ impl Uplink {
             self.orders.counters(),
         );
         self.server.set_state(state);
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use bondbox_daemon::settings::{Rules, Settings as Checked};
 use bondbox_units::Bitrate;
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{self, Endpoint};
+use crate::gateway;
 
 pub use link::{BadLink, LinkSetting};
 
@@ -23,8 +23,12 @@ pub use link::{BadLink, LinkSetting};
 pub struct Settings {
     /// `HOST:PORT`, or several of them, separated by commas.
     pub gateway: String,
-    /// The gateway's public key.
+    /// The gateway's public key; empty where it is learned by pairing.
     pub gateway_key: String,
+    /// What was paired.
+    pub paired: PathBuf,
+    /// The factory record.
+    pub factory: PathBuf,
     /// The unit's private key.
     pub identity: PathBuf,
     /// The stream's name at the gateway.
@@ -90,6 +94,12 @@ pub struct Flags {
     /// The gateway's public key, as `bondbox-gateway public-key` prints it.
     #[arg(long, value_name = "KEY")]
     gateway_key: Option<String>,
+    /// Where it is kept which gateway the unit was paired with.
+    #[arg(long, value_name = "FILE")]
+    paired: Option<PathBuf>,
+    /// The factory record, with what the unit knows of the code on its label.
+    #[arg(long, value_name = "FILE")]
+    factory: Option<PathBuf>,
     /// The unit's private key, as `bondbox-uplink keygen` made it.
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
@@ -139,6 +149,8 @@ impl Default for Settings {
         Self {
             gateway: String::new(),
             gateway_key: String::new(),
+            paired: "/var/lib/bondbox-uplink/gateway.toml".into(),
+            factory: "/state/factory".into(),
             identity: "/var/lib/bondbox-uplink/key".into(),
             stream: "live".into(),
             link: Vec::new(),
@@ -160,12 +172,11 @@ impl Default for Settings {
 
 impl Checked for Settings {
     fn check(&self, rules: &mut Rules<'_>) {
-        rules.given("gateway", !self.gateway.is_empty());
+        rules.given("gateway", !self.gateway.is_empty() || self.gateway_key.is_empty());
         if let Some((item, wrong)) = gateway::list(&self.gateway).err().filter(|_| !self.gateway.is_empty()) {
             rules.holds("gateway", false, item, wrong);
         }
         let is_key = self.gateway_key().is_some();
-        rules.given("gateway_key", !self.gateway_key.is_empty());
         rules.holds("gateway_key", is_key || self.gateway_key.is_empty(), &self.gateway_key, "64 hexadecimal digits");
         let named = (1..=MAX_STREAM_NAME).contains(&self.stream.len());
         let must_be = format_args!("1 to {MAX_STREAM_NAME} bytes of printable text without slashes");
@@ -199,12 +210,7 @@ impl Checked for Settings {
 }
 
 impl Settings {
-    /// Where the gateway is; `None` where the settings were not checked.
-    pub fn gateway(&self) -> Option<Vec<Endpoint>> {
-        gateway::list(&self.gateway).ok()
-    }
-
-    /// Who the gateway is; `None` where the settings were not checked.
+    /// Who the gateway is, where that is set.
     pub fn gateway_key(&self) -> Option<PublicKey> {
         self.gateway_key.parse().ok()
     }
@@ -309,8 +315,8 @@ mod tests {
 
     #[test]
     fn what_has_no_default_is_asked_for() {
-        let text = refused("modems = false", &Flags::default());
-        for missing in ["gateway is missing", "gateway_key is missing", "link is missing"] {
+        let text = refused(&format!("modems = false\ngateway_key = \"{KEY}\""), &Flags::default());
+        for missing in ["gateway is missing", "link is missing"] {
             assert!(text.contains(missing), "{text}");
         }
     }
@@ -325,8 +331,7 @@ mod tests {
             ..Flags::default()
         };
         let settings = bondbox_daemon::settings::load::<Settings>(None, &flags).unwrap();
-        let expected = [Endpoint::Address("[fd00::1]:7000".parse().unwrap()), Endpoint::Name("a.b".into(), 1)];
-        assert_eq!(settings.gateway().unwrap(), expected);
+        assert_eq!(settings.gateway, "[fd00::1]:7000, a.b:1");
         assert_eq!(settings.gateway_key().unwrap().to_string(), KEY);
         assert_eq!(settings.link, ["wwan0", "wwan1"]);
         assert_eq!(settings.headroom(), sender::Headroom::None);

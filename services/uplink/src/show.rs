@@ -8,6 +8,7 @@ use bondbox_ipc::uplink::{Counters, Link, LinkState, Session, State};
 use bondbox_units::LinkId;
 use bondbox_wire::frame;
 
+use crate::pairing::Pairing;
 use crate::{command, links};
 
 /// Counts of links that have left: the engine forgets them, totals must not.
@@ -29,7 +30,7 @@ impl Gone {
 
 /// The state now, with all links of the settings.
 pub(crate) fn state(
-    gateway: &str,
+    pairing: &Pairing,
     status: &SenderStatus,
     links: &[links::Link],
     gone: &Gone,
@@ -50,12 +51,12 @@ pub(crate) fn state(
         orders_unreadable: orders.unreadable,
     };
     State {
-        gateway: gateway.into(),
-        session: match status.session {
+        gateway: pairing.address().into(),
+        session: pairing.without_gateway().unwrap_or(match status.session {
             SessionState::Connecting => Session::Connecting,
             SessionState::Open => Session::Open,
             SessionState::Dark => Session::Dark,
-        },
+        }),
         target: status.target,
         actual: status.actual,
         backlog_bytes: status.backlog,

@@ -91,6 +91,10 @@ impl PublicKey {
         self.to_string()[..16].to_owned()
     }
 
+    pub(super) const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     pub(super) fn to_spki(self) -> Vec<u8> {
         [&SPKI_PREFIX[..], &self.0].concat()
     }

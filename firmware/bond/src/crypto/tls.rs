@@ -15,10 +15,10 @@ use rustls::{
     version,
 };
 
-use super::{Identity, PublicKey};
+use super::{End, Identity, PairingSecret, Proof, PublicKey};
 
-/// Starts a unit's handshake with the gateway that has `gateway` as its key.
-pub(crate) fn client(identity: &Identity, gateway: PublicKey, params: Vec<u8>) -> ClientConnection {
+/// Starts a unit's handshake with the gateway that has `gateway` as its key; with any where none is known yet.
+pub(crate) fn client(identity: &Identity, gateway: Option<PublicKey>, params: Vec<u8>) -> ClientConnection {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
         .expect("the provider speaks TLS 1.3")
@@ -34,13 +34,35 @@ pub(crate) fn client(identity: &Identity, gateway: PublicKey, params: Vec<u8>) -
 /// A gateway's side of all handshakes.
 pub(crate) struct GatewayTls {
     config: Arc<ServerConfig>,
-    units: Arc<RwLock<BTreeSet<PublicKey>>>,
+    public: PublicKey,
+    guests: Arc<RwLock<Guests>>,
+}
+
+/// Who may open sessions.
+#[derive(Debug, Default)]
+struct Guests {
+    units: BTreeSet<PublicKey>,
+    /// And whoever knows one of these.
+    codes: Vec<PairingSecret>,
+}
+
+/// What a unit that holds its key is to a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is paired.
+    Known,
+    /// It knows this code.
+    Vouched(PairingSecret),
+    /// It says that it knows a code, and does not.
+    WrongCode,
+    /// None of these.
+    Unknown,
 }
 
 impl GatewayTls {
     pub(crate) fn new(identity: &Identity, units: impl IntoIterator<Item = PublicKey>) -> Self {
-        let units = Arc::new(RwLock::new(units.into_iter().collect()));
-        let verifier = PinnedUnits { units: Arc::clone(&units), checker: Checker(provider()) };
+        let guests = Arc::new(RwLock::new(Guests { units: units.into_iter().collect(), codes: Vec::new() }));
+        let verifier = PinnedUnits { guests: Arc::clone(&guests), checker: Checker(provider()) };
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])
             .expect("the provider speaks TLS 1.3")
@@ -49,7 +71,7 @@ impl GatewayTls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         // A session is resumed by its datagrams, not by tickets.
         config.send_tls13_tickets = 0;
-        Self { config: Arc::new(config), units }
+        Self { config: Arc::new(config), public: identity.public(), guests }
     }
 
     pub(crate) fn accept(&self, params: Vec<u8>) -> ServerConnection {
@@ -58,7 +80,33 @@ impl GatewayTls {
 
     /// Which units may open sessions from now on.
     pub(crate) fn set_units(&self, units: impl IntoIterator<Item = PublicKey>) {
-        *self.units.write().expect("nobody panics while holding it") = units.into_iter().collect();
+        self.guests.write().expect("nobody panics while holding it").units = units.into_iter().collect();
+    }
+
+    /// Which codes let a unit in from now on.
+    pub(crate) fn set_codes(&self, codes: Vec<PairingSecret>) {
+        self.guests.write().expect("nobody panics while holding it").codes = codes;
+    }
+
+    /// The codes that let a unit in now, and for each that this gateway knows it.
+    pub(crate) fn codes(&self) -> Vec<(PairingSecret, Proof)> {
+        let guests = self.guests.read().expect("nobody panics while holding it");
+        guests.codes.iter().map(|code| (code.clone(), code.prove(End::Gateway, self.public))).collect()
+    }
+
+    /// What a unit is that has shown its key and, with `proof`, that it knows a code; one of those that it was `told` of.
+    pub(crate) fn standing(&self, unit: PublicKey, proof: Option<&Proof>, told: &[PairingSecret]) -> Standing {
+        let guests = self.guests.read().expect("nobody panics while holding it");
+        let vouched = proof.and_then(|proof| {
+            let codes = guests.codes.iter().filter(|code| told.contains(code));
+            codes.into_iter().find(|code| code.is_proven(End::Unit, unit, proof))
+        });
+        match vouched {
+            Some(code) => Standing::Vouched(code.clone()),
+            None if guests.units.contains(&unit) => Standing::Known,
+            None if proof.is_some() => Standing::WrongCode,
+            None => Standing::Unknown,
+        }
     }
 }
 
@@ -123,7 +171,8 @@ macro_rules! raw_key_signatures {
 
 #[derive(Debug)]
 struct PinnedGateway {
-    gateway: PublicKey,
+    /// Where there is none yet, the handshake goes on for the sake of what the gateway says in it.
+    gateway: Option<PublicKey>,
     checker: Checker,
 }
 
@@ -137,7 +186,7 @@ impl ServerCertVerifier for PinnedGateway {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match PublicKey::from_spki(end_entity) {
-            Some(key) if key == self.gateway => Ok(ServerCertVerified::assertion()),
+            Some(key) if self.gateway.is_none_or(|pinned| key == pinned) => Ok(ServerCertVerified::assertion()),
             _ => Err(unknown_key()),
         }
     }
@@ -147,7 +196,7 @@ impl ServerCertVerifier for PinnedGateway {
 
 #[derive(Debug)]
 struct PinnedUnits {
-    units: Arc<RwLock<BTreeSet<PublicKey>>>,
+    guests: Arc<RwLock<Guests>>,
     checker: Checker,
 }
 
@@ -162,9 +211,10 @@ impl ClientCertVerifier for PinnedUnits {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let units = self.units.read().expect("nobody panics while holding it");
+        let guests = self.guests.read().expect("nobody panics while holding it");
         match PublicKey::from_spki(end_entity) {
-            Some(key) if units.contains(&key) => Ok(ClientCertVerified::assertion()),
+            // Where a code is open, anyone may show a key: what it is worth is seen when the handshake is over.
+            Some(key) if guests.units.contains(&key) || !guests.codes.is_empty() => Ok(ClientCertVerified::assertion()),
             _ => Err(unknown_key()),
         }
     }

@@ -17,11 +17,12 @@ use crate::receiver::Receiver;
 
 impl Gateway {
     pub(super) fn on_handshake(&mut self, now: Instant, route: Route, len: usize, piece: &Handshake<'_>) {
+        self.expire_pairings(now);
         match self.admission.admit(now, route, piece) {
             Admit::Going => {}
             Admit::Begin(place) => {
                 let session_index = self.draw_index();
-                let params = GatewayParams { session_index, latency: self.config.latency };
+                let params = GatewayParams { session_index, latency: self.config.latency, pairing: Vec::new() };
                 let handshake = GatewayHandshake::new(piece.id, &self.tls, params);
                 self.admission.begin(now, piece.id, place, handshake, session_index);
             }
@@ -40,11 +41,12 @@ impl Gateway {
             Admit::Over => return,
         }
         let Some((handshake, index)) = self.admission.get(piece.id) else { return };
-        let accepted = match handshake.handle(piece) {
+        let accepted = match handshake.handle(&self.tls, piece) {
             Ok(accepted) => accepted,
             Err(refused) => {
                 let counter = match refused {
                     HandshakeRefused::UnknownUnit => &mut self.rejected.unknown_unit,
+                    HandshakeRefused::UnknownCode => &mut self.rejected.unknown_code,
                     HandshakeRefused::Malformed => &mut self.rejected.failed_handshake,
                 };
                 *counter += 1;
@@ -69,6 +71,9 @@ impl Gateway {
     }
 
     fn open_session(&mut self, now: Instant, accepted: Accepted, index: u32) {
+        if let Some(code) = &accepted.vouched {
+            self.pair(accepted.unit, code);
+        }
         let stream = StreamKey { unit: accepted.unit, name: accepted.params.stream.clone() };
         if self.indices.contains_key(&index) {
             // Drawn by another meanwhile, once in a million times: the unit begins anew.

@@ -7,12 +7,14 @@ use rustls::quic::{KeyChange, ServerConnection};
 use super::params::{GatewayParams, UnitParams};
 use super::stream::{Incoming, Outgoing};
 use super::unit::encode;
-use crate::crypto::{GatewayTls, PublicKey, SessionKeys};
+use crate::crypto::{GatewayTls, PairingSecret, PublicKey, SessionKeys, Standing};
 
 /// A handshake under way: half open until [`GatewayHandshake::handle`] gives a session.
 pub(crate) struct GatewayHandshake {
     id: [u8; 8],
     tls: ServerConnection,
+    /// The codes that the unit is told we know.
+    told: Vec<PairingSecret>,
     outgoing: Outgoing,
     incoming: Incoming,
     keys: Option<SessionKeys>,
@@ -24,6 +26,8 @@ pub(crate) struct Accepted {
     pub(crate) keys: SessionKeys,
     pub(crate) unit: PublicKey,
     pub(crate) params: UnitParams,
+    /// It has done so by this code.
+    pub(crate) vouched: Option<PairingSecret>,
 }
 
 /// Why a handshake ended without a session.
@@ -31,15 +35,25 @@ pub(crate) struct Accepted {
 pub(crate) enum HandshakeRefused {
     /// The unit's key is not among those that may open sessions.
     UnknownUnit,
+    /// It knows a pairing code that lets nobody in, or no more.
+    UnknownCode,
     /// Its bytes are no handshake of this protocol.
     Malformed,
 }
 
 impl GatewayHandshake {
+    /// What shows that we know the codes of now is said with `params`.
     pub(crate) fn new(id: [u8; 8], tls: &GatewayTls, params: GatewayParams) -> Self {
+        let (told, pairing) = tls.codes().into_iter().unzip();
+        Self { told, ..Self::saying(id, tls, &GatewayParams { pairing, ..params }) }
+    }
+
+    /// One that says nothing but `params`.
+    pub(crate) fn saying(id: [u8; 8], tls: &GatewayTls, params: &GatewayParams) -> Self {
         Self {
             id,
             tls: tls.accept(params.encode()),
+            told: Vec::new(),
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             keys: None,
@@ -48,7 +62,11 @@ impl GatewayHandshake {
     }
 
     /// Takes in a datagram; gives the unit once it has proven itself.
-    pub(crate) fn handle(&mut self, datagram: &Handshake<'_>) -> Result<Option<Accepted>, HandshakeRefused> {
+    pub(crate) fn handle(
+        &mut self,
+        tls: &GatewayTls,
+        datagram: &Handshake<'_>,
+    ) -> Result<Option<Accepted>, HandshakeRefused> {
         self.outgoing.on_acknowledged(datagram.acknowledged);
         self.incoming.on_piece(datagram, MAX_HALF_OPEN);
         while let Some(message) = self.incoming.next_message() {
@@ -71,7 +89,13 @@ impl GatewayHandshake {
         let unit = self.tls.peer_certificates().and_then(|certs| PublicKey::from_spki(certs.first()?));
         let params = self.tls.quic_transport_parameters().and_then(UnitParams::decode);
         let (unit, params) = unit.zip(params).ok_or(HandshakeRefused::Malformed)?;
-        Ok(Some(Accepted { keys, unit, params }))
+        let vouched = match tls.standing(unit, params.pairing.as_ref(), &self.told) {
+            Standing::Known => None,
+            Standing::Vouched(code) => Some(code),
+            Standing::WrongCode => return Err(HandshakeRefused::UnknownCode),
+            Standing::Unknown => return Err(HandshakeRefused::UnknownUnit),
+        };
+        Ok(Some(Accepted { keys, unit, params, vouched }))
     }
 
     /// The pieces that answer a datagram.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bondbox_wire::{Reader, Writer};
 
+use crate::crypto::Proof;
 use crate::return_track;
 
 /// From the unit.
@@ -19,25 +20,31 @@ pub(crate) struct UnitParams {
     pub(crate) return_latency: Duration,
     /// Drawn when the unit's engine starts: what has the same counts units alike and reads one clock.
     pub(crate) life: [u8; 8],
+    /// That the unit knows a pairing code.
+    pub(crate) pairing: Option<Proof>,
 }
 
 /// From the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GatewayParams {
     /// Names the session in JOIN datagrams.
     pub(crate) session_index: u32,
     /// The latency that holds; `None` leaves it to the unit.
     pub(crate) latency: Option<Duration>,
+    /// That the gateway knows the codes with which units may pair now.
+    pub(crate) pairing: Vec<Proof>,
 }
 
 impl UnitParams {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        encode(&[
+        let (latency, return_latency) = (millis(self.latency), millis(self.return_latency));
+        let params: [(u64, &[u8]); 4] = [
             (STREAM, self.stream.as_bytes()),
-            (LATENCY, &millis(self.latency)),
-            (RETURN_LATENCY, &millis(self.return_latency)),
+            (LATENCY, &latency),
+            (RETURN_LATENCY, &return_latency),
             (LIFE, &self.life),
-        ])
+        ];
+        encode(params.into_iter().chain(self.pairing.iter().map(|proof| (PAIRING, &proof[..]))))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -46,6 +53,7 @@ impl UnitParams {
             latency: Duration::ZERO,
             return_latency: return_track::DEFAULT_LATENCY,
             life: [0; 8],
+            pairing: None,
         };
         decode(bytes, |id, value| {
             match id {
@@ -53,6 +61,7 @@ impl UnitParams {
                 LATENCY => params.latency = latency(value)?,
                 RETURN_LATENCY => params.return_latency = latency(value)?,
                 LIFE => params.life = value.try_into().ok()?,
+                PAIRING => params.pairing = Some(value.try_into().ok()?),
                 _ => {}
             }
             Some(())
@@ -63,24 +72,24 @@ impl UnitParams {
 
 impl GatewayParams {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let session = self.session_index.to_be_bytes();
-        match self.latency.map(millis) {
-            Some(latency) => encode(&[(SESSION, &session), (LATENCY, &latency)]),
-            None => encode(&[(SESSION, &session)]),
-        }
+        let (session, latency) = (self.session_index.to_be_bytes(), self.latency.map(millis));
+        let latency = latency.iter().map(|latency| (LATENCY, &latency[..]));
+        let pairing = self.pairing.iter().map(|proof| (PAIRING, &proof[..]));
+        encode([(SESSION, &session[..])].into_iter().chain(latency).chain(pairing))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (mut session_index, mut wanted) = (None, None);
+        let (mut session_index, mut wanted, mut pairing) = (None, None, Vec::new());
         decode(bytes, |id, value| {
             match id {
                 SESSION => session_index = Some(u32::from_be_bytes(value.try_into().ok()?)),
                 LATENCY => wanted = Some(latency(value)?),
+                PAIRING => pairing.push(value.try_into().ok()?),
                 _ => {}
             }
             Some(())
         })?;
-        Some(Self { session_index: session_index?, latency: wanted })
+        Some(Self { session_index: session_index?, latency: wanted, pairing })
     }
 }
 
@@ -93,13 +102,12 @@ fn latency(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(u32::from_be_bytes(value.try_into().ok()?).into()).min(MAX_LATENCY))
 }
 
-fn encode(params: &[(u64, &[u8])]) -> Vec<u8> {
-    let mut buffer = [0; 256];
+fn encode<'a>(params: impl Iterator<Item = (u64, &'a [u8])>) -> Vec<u8> {
+    let mut buffer = [0; 512];
     let mut writer = Writer::new(&mut buffer);
     for (id, value) in params {
-        let put =
-            writer.varint(*id).and_then(|()| writer.varint(value.len() as u64)).and_then(|()| writer.bytes(value));
-        put.expect("a name of at most 64 bytes and a few numbers fit");
+        let put = writer.varint(id).and_then(|()| writer.varint(value.len() as u64)).and_then(|()| writer.bytes(value));
+        put.expect("a name of at most 64 bytes, a few numbers and proofs fit");
     }
     writer.written().to_vec()
 }
@@ -128,6 +136,7 @@ const LATENCY: u64 = 2;
 const SESSION: u64 = 3;
 const LIFE: u64 = 4;
 const RETURN_LATENCY: u64 = 5;
+const PAIRING: u64 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +144,7 @@ mod tests {
 
     fn unit() -> UnitParams {
         let (latency, return_latency) = (Duration::from_millis(600), Duration::from_millis(200));
-        UnitParams { stream: "cam-1".into(), latency, return_latency, life: [5; 8] }
+        UnitParams { stream: "cam-1".into(), latency, return_latency, life: [5; 8], pairing: Some([9; 32]) }
     }
 
     proptest::proptest! {
@@ -159,8 +168,10 @@ mod tests {
         let mut bytes = unit.encode();
         bytes.extend([0x3f, 2, 9, 9]);
         assert_eq!(UnitParams::decode(&bytes).as_ref(), Some(&unit));
-        let gateway = GatewayParams { session_index: 77, latency: Some(Duration::from_secs(1)) };
-        assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway));
+        let gateway =
+            GatewayParams { session_index: 77, latency: Some(Duration::from_secs(1)), pairing: vec![[1; 32], [2; 32]] };
+        assert_eq!(GatewayParams::decode(&gateway.encode()), Some(gateway.clone()));
+        assert_eq!(GatewayParams::decode(&gateway.encode()[..60]), None, "a proof that is cut off");
         assert_eq!(GatewayParams::decode(&[1, 2, 3]), None);
         assert_eq!(UnitParams::decode(&[]), None);
         let rogue = UnitParams { stream: "../etc/passwd".into(), ..unit };

@@ -10,7 +10,7 @@ use rustls::quic::{ClientConnection, KeyChange};
 
 use super::params::{GatewayParams, UnitParams};
 use super::stream::{Incoming, Outgoing};
-use crate::crypto::{Identity, PublicKey, SessionKeys, client};
+use crate::crypto::{End, Identity, PairingSecret, PublicKey, SessionKeys, client};
 
 /// What the gateway wants repeated on a link.
 #[derive(Default)]
@@ -30,10 +30,43 @@ pub(crate) enum Step {
     Proven(Box<(SessionKeys, GatewayParams)>),
 }
 
+/// Whom a handshake is meant for.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    /// The gateway with this key.
+    Key(PublicKey),
+    /// The one that knows this code.
+    Code(PairingSecret),
+}
+
+/// Why a handshake came to nothing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum NotProven {
+    /// Somebody else answered.
+    #[error("the gateway's key is not the pinned one")]
+    OtherKey,
+    /// Somebody answered who shows no knowledge of the code.
+    #[error("the gateway does not know the pairing code, or knows it no more")]
+    NoCode,
+    /// Bytes that are no handshake of ours.
+    #[error("{0}")]
+    Tls(rustls::Error),
+}
+
+impl From<rustls::Error> for NotProven {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(_) => Self::OtherKey,
+            other => Self::Tls(other),
+        }
+    }
+}
+
 /// A handshake under way.
 pub(crate) struct UnitHandshake {
     id: [u8; 8],
     tls: ClientConnection,
+    expected: Expected,
     outgoing: Outgoing,
     incoming: Incoming,
     /// The gateway may want one for each address that it sees us at.
@@ -43,13 +76,18 @@ pub(crate) struct UnitHandshake {
 }
 
 impl UnitHandshake {
-    pub(crate) fn new(now: Instant, id: [u8; 8], identity: &Identity, gateway: PublicKey, params: &UnitParams) -> Self {
-        let mut tls = client(identity, gateway, params.encode());
+    pub(crate) fn new(now: Instant, id: [u8; 8], identity: &Identity, expected: Expected, params: &UnitParams) -> Self {
+        let pinned = match expected {
+            Expected::Key(gateway) => Some(gateway),
+            Expected::Code(_) => None,
+        };
+        let mut tls = client(identity, pinned, params.encode());
         let mut outgoing = Outgoing::default();
         let change = tls.write_hs(&mut outgoing.bytes);
         debug_assert!(change.is_none(), "the first flight changes no keys");
         let incoming = Incoming::default();
-        Self { id, tls, outgoing, incoming, cookies: BTreeMap::new(), next_send: now, interval: FIRST_INTERVAL }
+        let cookies = BTreeMap::new();
+        Self { id, tls, expected, outgoing, incoming, cookies, next_send: now, interval: FIRST_INTERVAL }
     }
 
     /// When to send on all links (again).
@@ -80,12 +118,7 @@ impl UnitHandshake {
     ///
     /// # Errors
     /// When the gateway has not proven itself: another key, or bytes that are no handshake.
-    pub(crate) fn handle(
-        &mut self,
-        now: Instant,
-        link: LinkId,
-        datagram: &Handshake<'_>,
-    ) -> Result<Step, rustls::Error> {
+    pub(crate) fn handle(&mut self, now: Instant, link: LinkId, datagram: &Handshake<'_>) -> Result<Step, NotProven> {
         if datagram.id != self.id {
             return Ok(Step::Wait);
         }
@@ -109,9 +142,21 @@ impl UnitHandshake {
         let Some(keys) = keys else { return Ok(Step::Wait) };
         let params = self.tls.quic_transport_parameters().and_then(GatewayParams::decode);
         let params = params.ok_or_else(|| rustls::Error::General("the gateway named no session".into()))?;
+        // Nothing of this flight has gone out yet: who does not know the code never sees the unit's key.
+        if let Expected::Code(code) = &self.expected {
+            let knows = |gateway| params.pairing.iter().any(|proof| code.is_proven(End::Gateway, gateway, proof));
+            if !self.gateway().is_some_and(knows) {
+                return Err(NotProven::NoCode);
+            }
+        }
         self.next_send = now;
         self.interval = FIRST_INTERVAL;
         Ok(Step::Proven(Box::new((keys, params))))
+    }
+
+    /// Who has proven itself.
+    pub(crate) fn gateway(&self) -> Option<PublicKey> {
+        self.tls.peer_certificates().and_then(|certs| PublicKey::from_spki(certs.first()?))
     }
 
     /// Anyone who sees our datagrams can send cookies: each link heeds a few at once, the others go out with the next round.

@@ -30,7 +30,11 @@ impl Rogue {
     fn new(now: Instant, sender: &mut Sender) -> Self {
         let [unit, _, gateway] = identities();
         let tls = GatewayTls::new(gateway, [unit.public()]);
-        let params = GatewayParams { session_index: SESSION, latency: Some(Duration::from_secs(1_000_000)) };
+        let params = GatewayParams {
+            session_index: SESSION,
+            latency: Some(Duration::from_secs(1_000_000)),
+            pairing: Vec::new(),
+        };
         let (mut handshake, mut keys) = (None, None);
         let mut indices = [None; 2];
         let mut buffer = [0; MAX_DATAGRAM];
@@ -41,8 +45,9 @@ impl Rogue {
                 let datagram = &mut buffer[..sent.len];
                 match Envelope::decode(datagram).unwrap() {
                     Envelope::Handshake(piece) => {
-                        let shake = handshake.get_or_insert_with(|| GatewayHandshake::new(piece.id, &tls, params));
-                        keys = shake.handle(&piece).unwrap_or(None).or(keys);
+                        let shake =
+                            handshake.get_or_insert_with(|| GatewayHandshake::new(piece.id, &tls, params.clone()));
+                        keys = shake.handle(&tls, &piece).unwrap_or(None).or(keys);
                     }
                     Envelope::Join { path, sealed, .. } => {
                         let keys: &mut SessionKeys = &mut keys.as_mut().expect("joined after the handshake").keys;

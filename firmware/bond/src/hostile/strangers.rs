@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::{HOSTILE, Honest, cases, gateway, identities, route, sender};
 use crate::Gateway;
 use crate::gateway::Route;
-use crate::handshake::{Step, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, Step, UnitHandshake, UnitParams};
 
 fn datagram(piece: &Handshake<'_>) -> Vec<u8> {
     let mut buffer = [0; MAX_HANDSHAKE];
@@ -30,8 +30,9 @@ fn first_flight(id: [u8; 8]) -> Vec<Vec<u8>> {
         latency: Duration::from_millis(600),
         return_latency: Duration::ZERO,
         life: [1; 8],
+        pairing: None,
     };
-    let mut handshake = UnitHandshake::new(Instant::ZERO, id, unit, gateway.public(), &params);
+    let mut handshake = UnitHandshake::new(Instant::ZERO, id, unit, Expected::Key(gateway.public()), &params);
     let pieces = handshake.send(Instant::ZERO);
     pieces.into_iter().map(|piece| encoded(&handshake, LinkId(0), piece)).collect()
 }
@@ -156,8 +157,9 @@ fn a_cookie_of_one_link_does_not_serve_another_and_each_link_gets_its_own() {
         latency: Duration::from_millis(600),
         return_latency: Duration::ZERO,
         life: [1; 8],
+        pairing: None,
     };
-    let mut handshake = UnitHandshake::new(now, [3; 8], unit, pinned.public(), &params);
+    let mut handshake = UnitHandshake::new(now, [3; 8], unit, Expected::Key(pinned.public()), &params);
     let links = [LinkId(0), LinkId(1)];
     let mut said = [vec![], vec![]];
     for (link, said) in links.into_iter().zip(&mut said) {

@@ -15,7 +15,7 @@ use super::{HOSTILE, Honest, cases, gateway, identities, route};
 use crate::Gateway;
 use crate::crypto::SessionKeys;
 use crate::gateway::GatewayEvent;
-use crate::handshake::{Step, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, Step, UnitHandshake, UnitParams};
 use crate::packet::{Heading, seal};
 
 /// A unit that holds keys and nothing else.
@@ -36,8 +36,9 @@ impl Rogue {
             latency: Duration::from_secs(1_000_000),
             return_latency: Duration::from_secs(1_000_000),
             life: [1; 8],
+            pairing: None,
         };
-        let mut handshake = UnitHandshake::new(now, [6; 8], unit, pinned.public(), &params);
+        let mut handshake = UnitHandshake::new(now, [6; 8], unit, Expected::Key(pinned.public()), &params);
         let mut buffer = [0; MAX_DATAGRAM];
         let mut session = None;
         for _ in 0..4 {

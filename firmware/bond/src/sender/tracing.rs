@@ -37,7 +37,8 @@ impl Sender {
                 self.trace_paths();
                 TraceEvent::Health { link: *link, state: *state }
             }
-            SenderEvent::LatencyChanged { .. }
+            SenderEvent::Paired { .. }
+            | SenderEvent::LatencyChanged { .. }
             | SenderEvent::LinkLeft(_)
             | SenderEvent::Channel(_)
             | SenderEvent::Unit(_) => return,

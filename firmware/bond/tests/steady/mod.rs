@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent, Route};
 use bondbox_bond::receiver::{OutputId, Outputs};
-use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, TrackInfo, Unit};
+use bondbox_bond::sender::{Features, Headroom, Policy, SenderConfig, TrackInfo, Trust, Unit};
 use bondbox_bond::{Gateway, Identity, Sender};
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
 use bondbox_wire::MAX_DATAGRAM;
@@ -67,7 +67,7 @@ pub(crate) fn play(
     let (start, rate) = (Instant::from_millis(1_000), Bitrate::from_kbps(20_000));
     let config = SenderConfig {
         identity: unit.clone(),
-        gateway: own.public(),
+        gateway: Trust::Pinned(own.public()),
         stream: "test".into(),
         latency,
         return_latency: Duration::from_millis(300),

@@ -45,6 +45,8 @@ impl Collector for Scrape {
         counters(&mut encoder, "rejected_datagrams", "Datagrams that were not taken", rejected)?;
         let commands = report.commands.iter().map(|(outcome, count)| ([("outcome", (*outcome).to_owned())], *count));
         counters(&mut encoder, "commands", "What units were asked to do, by how it ended", commands)?;
+        let pairings = report.pairings.iter().map(|(outcome, count)| ([("outcome", (*outcome).to_owned())], *count));
+        counters(&mut encoder, "pairings", "Units that were waited for, by what came of it", pairings)?;
         let none: [(&str, String); 0] = [];
         counters(&mut encoder, "unsent_datagrams", "Answers that the system did not send", [(none, report.unsent)])?;
         self.streams(&mut encoder)?;

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::api::{current, not_now};
-use super::{Request, Shared};
+use super::{PATIENCE, Request, Shared};
 use crate::commands::Told;
 
 /// `GET /api/streams/NAME/telemetry`: the last telemetry message of the unit, byte for byte.
@@ -121,4 +121,3 @@ fn shown(name: &str, told: Told) -> Response {
 
 /// As the settings allow.
 const LATENCIES_MS: std::ops::RangeInclusive<u64> = 100..=10_000;
-const PATIENCE: Duration = Duration::from_secs(5);

@@ -180,9 +180,17 @@ pub(crate) async fn get(http: SocketAddr, path: &str) -> (u16, String, Vec<u8>) 
 }
 
 pub(crate) async fn request(http: SocketAddr, method: &str, path: &str) -> (u16, String, Vec<u8>) {
+    send(http, method, path, "").await
+}
+
+/// With a body in JSON, where it is not empty.
+pub(crate) async fn send(http: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String, Vec<u8>) {
     in_time(async {
         let mut stream = TcpStream::connect(http).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.0\r\nHost: gateway\r\n\r\n");
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let len = body.len();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: gateway\r\n{kind}Content-Length: {len}\r\n\r\n");
+        let request = head + body;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();

@@ -8,9 +8,10 @@ use bondbox_wire::Writer;
 use bondbox_wire::handshake::Handshake;
 use rand_chacha::rand_core::Rng;
 
-use super::super::{Sender, SenderConfig, SenderEvent, Transmit};
+use super::super::{Sender, SenderConfig, SenderEvent, Transmit, Trust};
 use super::Session;
-use crate::handshake::{Step, UnitHandshake, UnitParams};
+use crate::crypto::End;
+use crate::handshake::{Expected, NotProven, Step, UnitHandshake, UnitParams};
 
 /// A session in the making.
 pub(crate) enum Opening {
@@ -112,6 +113,7 @@ impl Sender {
             }
             Ok(Step::Proven(proven)) => {
                 let (keys, params) = *proven;
+                self.vouched = attempt.handshake.gateway();
                 let mut session = Session::new(now, keys, params, self.config.latency);
                 for link in self.links.keys() {
                     let usage = self.usage.get(link).copied().unwrap_or_default();
@@ -122,14 +124,12 @@ impl Sender {
                 self.next_tick = now;
             }
             Err(error) => {
-                let (counter, reason) = match error {
-                    rustls::Error::InvalidCertificate(_) => {
-                        (&mut self.rejected.wrong_gateway, "the gateway's key is not the pinned one".to_owned())
-                    }
-                    error => (&mut self.rejected.failed_handshake, error.to_string()),
+                let counter = match error {
+                    NotProven::OtherKey | NotProven::NoCode => &mut self.rejected.wrong_gateway,
+                    NotProven::Tls(_) => &mut self.rejected.failed_handshake,
                 };
                 *counter += 1;
-                self.events.push_back(SenderEvent::HandshakeFailed { reason });
+                self.events.push_back(SenderEvent::HandshakeFailed { reason: error.to_string() });
                 self.opening = Opening::Waiting { until: now + RETRY };
             }
         }
@@ -159,6 +159,10 @@ impl Sender {
         self.dark = false;
         self.store.restart();
         self.channels.begin_session();
+        if let (Trust::Code(_), Some(gateway)) = (&self.config.gateway, self.vouched) {
+            self.config.gateway = Trust::Pinned(gateway);
+            self.events.push_back(SenderEvent::Paired { gateway });
+        }
         self.events.push_back(SenderEvent::SessionOpened { latency: session.latency });
         let pictures = self.tracks.values().filter(|info| info.kind.is_picture());
         self.events.extend(pictures.map(|info| SenderEvent::KeyframeWanted(info.track)));
@@ -167,12 +171,20 @@ impl Sender {
     }
 
     fn begin(&mut self, now: Instant) {
+        // Who was vouched for stays expected: the gateway takes the code once, and may have taken it.
+        let (expected, code) = match (&self.config.gateway, self.vouched) {
+            (Trust::Nobody, _) => return,
+            (Trust::Pinned(gateway), _) => (Expected::Key(*gateway), None),
+            (Trust::Code(code), Some(gateway)) => (Expected::Key(gateway), Some(code)),
+            (Trust::Code(code), None) => (Expected::Code(code.clone()), Some(code)),
+        };
+        let pairing = code.map(|code| code.prove(End::Unit, self.config.identity.public()));
         let mut id = [0; 8];
         self.rng.fill_bytes(&mut id);
         let SenderConfig { stream, latency, return_latency, .. } = &self.config;
         let (latency, return_latency) = (*latency, *return_latency);
-        let params = UnitParams { stream: stream.clone(), latency, return_latency, life: self.life };
-        let handshake = UnitHandshake::new(now, id, &self.config.identity, self.config.gateway, &params);
+        let params = UnitParams { stream: stream.clone(), latency, return_latency, life: self.life, pairing };
+        let handshake = UnitHandshake::new(now, id, &self.config.identity, expected, &params);
         let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, progress: now };
         self.opening = Opening::Attempt(Box::new(attempt));
         self.next_tick = now;
