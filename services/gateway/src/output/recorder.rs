@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-/// The recording of one stream; finished when it is dropped.
+/// The recording of one stream; finished when it is dropped. Of a stream that brought nothing there is none.
 pub(super) struct Recorder {
     pieces: Option<SyncSender<Bytes>>,
     thread: Option<JoinHandle<()>>,
@@ -28,9 +28,10 @@ impl Recorder {
         let (sender, receiver) = sync_channel(QUEUE);
         let dropped = Arc::<AtomicU64>::default();
         let unwritten = dropped.clone();
-        let thread = std::thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || record(file, &path, &receiver, &unwritten))?;
+        let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
+            record(file, &path, &receiver, &unwritten);
+            leave_no_empty(&path);
+        })?;
         Ok(Self { pieces: Some(sender), thread: Some(thread), dropped })
     }
 
@@ -83,6 +84,14 @@ fn record(mut file: File, path: &Path, pieces: &Receiver<Bytes>, unwritten: &Ato
     }
 }
 
+/// No player opens a film of nothing, and whoever looks for a fault would suspect one.
+fn leave_no_empty(path: &Path) {
+    let is_empty = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
+    if is_empty && let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "an empty recording stays");
+    }
+}
+
 /// Stream names come from units: only what is harmless in a file name stays.
 fn file_name(name: &str) -> String {
     let harmless = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
@@ -107,6 +116,13 @@ mod tests {
         let file = std::fs::read_dir(folder.path().join("new")).unwrap().next().unwrap().unwrap();
         assert!(file.file_name().to_str().unwrap().starts_with("___van_3-"), "{file:?}");
         assert_eq!(std::fs::read(file.path()).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn a_stream_that_brings_nothing_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Recorder::start(folder.path(), "van 3").unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
