@@ -17,11 +17,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
-use bondbox_wire::MAX_DATAGRAM;
+use bondbox_wire::envelope::Envelope;
+use bondbox_wire::handshake::MAX_DATAGRAM as MAX_HANDSHAKE;
+use bondbox_wire::{MAX_DATAGRAM, Writer};
 use bytes::Bytes;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
+use crate::crypto::SessionKeys;
 use crate::gateway::{GatewayConfig, GatewayEvent, Route};
+use crate::handshake::{GatewayParams, Step, UnitHandshake};
 use crate::receiver::Outputs;
 use crate::sender::{Headroom, SenderConfig, Trust, Unit};
 use crate::{Gateway, Identity, Sender};
@@ -107,6 +111,28 @@ impl Honest {
             self.delivered += 1;
         }
     }
+}
+
+/// Plays a handshake of the hostile unit's, and gives what the gateway has proven in it, if anything.
+fn shake(now: Instant, gateway: &mut Gateway, handshake: &mut UnitHandshake) -> Option<(SessionKeys, GatewayParams)> {
+    let mut buffer = [0; MAX_DATAGRAM];
+    let mut session = None;
+    for _ in 0..4 {
+        for piece in handshake.send(now) {
+            let mut datagram = [0; MAX_HANDSHAKE];
+            let mut writer = Writer::new(&mut datagram);
+            handshake.encode(LinkId(0), piece, &mut writer).unwrap();
+            let len = writer.len();
+            gateway.handle_datagram(now, route(HOSTILE, 0), &mut datagram[..len]);
+        }
+        while let Some((_, len)) = gateway.poll_transmit(now, &mut buffer) {
+            let Ok(Envelope::Handshake(piece)) = Envelope::decode(&buffer[..len]) else { continue };
+            if let Step::Proven(proven) = handshake.handle(now, LinkId(0), &piece).unwrap() {
+                session = Some(*proven);
+            }
+        }
+    }
+    session
 }
 
 /// The last byte of the honest unit's address.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId};
+use bondbox_wire::Writer;
 use bondbox_wire::envelope::Envelope;
 use bondbox_wire::handshake::MAX_DATAGRAM as MAX_HANDSHAKE;
-use bondbox_wire::{MAX_DATAGRAM, Writer};
 
-use super::{HOSTILE, config, gateway, identities, route};
+use super::{config, gateway, identities, shake};
 use crate::crypto::{End, GatewayTls, Standing};
 use crate::gateway::{GatewayEvent, MAX_PAIRINGS, TooManyPairings};
-use crate::handshake::{Expected, GatewayHandshake, GatewayParams, NotProven, Step, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, GatewayHandshake, GatewayParams, NotProven, UnitHandshake, UnitParams};
 use crate::pair::{Pair, home, link_at, one_way};
 use crate::sender::{SenderEvent, Trust};
 use crate::{Gateway, Identity, PairingCode, PairingSecret, PublicKey, Sender};
@@ -212,25 +212,11 @@ fn so_many_codes_are_open_at_a_time_and_one_that_is_opened_again_counts_once() {
 }
 
 /// Plays a unit's handshake with a gateway that it has pinned, with a proof of its own; whether the gateway has proven itself.
-fn shake(gateway: &mut Gateway, id: u8, unit: &Identity, proof: [u8; 32]) -> bool {
+fn proves_itself(gateway: &mut Gateway, id: u8, unit: &Identity, proof: [u8; 32]) -> bool {
     let now = Instant::from_millis(2);
     let params = UnitParams { pairing: Some(proof), ..params() };
     let mut handshake = UnitHandshake::new(now, [id; 8], unit, Expected::Key(pinned()), &params);
-    let (mut proven, mut buffer) = (false, [0; MAX_DATAGRAM]);
-    for _ in 0..4 {
-        for piece in handshake.send(now) {
-            let mut datagram = [0; MAX_HANDSHAKE];
-            let mut writer = Writer::new(&mut datagram);
-            handshake.encode(LinkId(0), piece, &mut writer).unwrap();
-            let len = writer.len();
-            gateway.handle_datagram(now, route(HOSTILE, 0), &mut datagram[..len]);
-        }
-        while let Some((_, len)) = gateway.poll_transmit(now, &mut buffer) {
-            let Ok(Envelope::Handshake(piece)) = Envelope::decode(&buffer[..len]) else { continue };
-            proven |= matches!(handshake.handle(now, LinkId(0), &piece), Ok(Step::Proven(_)));
-        }
-    }
-    proven
+    shake(now, gateway, &mut handshake).is_some()
 }
 
 fn params() -> UnitParams {
@@ -250,12 +236,12 @@ fn a_proof_of_another_code_or_of_another_units_key_lets_nobody_in() {
     for proof in proofs {
         let mut gateway = gateway(Instant::from_millis(1));
         gateway.open_pairing(Instant::from_millis(1), ours(), Instant::from_millis(9_000)).unwrap();
-        assert!(shake(&mut gateway, 6, &unit, proof));
+        assert!(proves_itself(&mut gateway, 6, &unit, proof));
         assert_eq!((gateway.rejected().unknown_code, gateway.poll_event()), (1, None));
         assert!(gateway.is_pairing(&ours()));
         // A unit that the gateway knows is let in whatever it says of codes.
         let known = &identities()[0];
-        assert!(shake(&mut gateway, 7, known, proof));
+        assert!(proves_itself(&mut gateway, 7, known, proof));
         assert_eq!((gateway.rejected().unknown_code, gateway.poll_event()), (1, None));
     }
 }

@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use bondbox_units::{Instant, LinkId};
+use bondbox_wire::MAX_DATAGRAM;
 use bondbox_wire::envelope::{Address, Envelope};
 use bondbox_wire::frame::{Frame, LinkJoin};
-use bondbox_wire::handshake::MAX_DATAGRAM as MAX_HANDSHAKE;
-use bondbox_wire::{MAX_DATAGRAM, Writer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::frames::{plaintext, written};
-use super::{HOSTILE, Honest, cases, gateway, identities, route};
+use super::{HOSTILE, Honest, cases, gateway, identities, route, shake};
 use crate::Gateway;
 use crate::crypto::SessionKeys;
 use crate::gateway::GatewayEvent;
-use crate::handshake::{Expected, Step, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, UnitHandshake, UnitParams};
 use crate::packet::{Heading, seal};
 
 /// A unit that holds keys and nothing else.
@@ -39,24 +38,7 @@ impl Rogue {
             pairing: None,
         };
         let mut handshake = UnitHandshake::new(now, [6; 8], unit, Expected::Key(pinned.public()), &params);
-        let mut buffer = [0; MAX_DATAGRAM];
-        let mut session = None;
-        for _ in 0..4 {
-            for piece in handshake.send(now) {
-                let mut datagram = [0; MAX_HANDSHAKE];
-                let mut writer = Writer::new(&mut datagram);
-                handshake.encode(LinkId(0), piece, &mut writer).unwrap();
-                let len = writer.len();
-                gateway.handle_datagram(now, route(HOSTILE, 0), &mut datagram[..len]);
-            }
-            while let Some((_, len)) = gateway.poll_transmit(now, &mut buffer) {
-                let Ok(Envelope::Handshake(piece)) = Envelope::decode(&buffer[..len]) else { continue };
-                if let Step::Proven(proven) = handshake.handle(now, LinkId(0), &piece).unwrap() {
-                    session = Some(*proven);
-                }
-            }
-        }
-        let (keys, params) = session.expect("the handshake ends");
+        let (keys, params) = shake(now, gateway, &mut handshake).expect("the handshake ends");
         Self { keys, session: params.session_index, next_pn: 0, answers: 0, answered_bytes: 0 }
     }
 

@@ -1,8 +1,10 @@
 //! Where it lies: two files, each written whole beside its place and then moved there.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
+
+use bondbox_daemon::disk;
 
 use super::Kept;
 
@@ -21,12 +23,7 @@ pub fn read(folder: &Path) -> Option<Kept> {
 pub fn keep(folder: &Path, kept: &Kept) -> io::Result<()> {
     let text = toml::to_string(kept).map_err(io::Error::other)?;
     for name in [SECOND, FIRST] {
-        let beside = folder.join(format!("{name}.new"));
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, folder.join(name))?;
-        File::open(folder)?.sync_all()?;
+        disk::put(&folder.join(name), text.as_bytes())?;
     }
     Ok(())
 }
