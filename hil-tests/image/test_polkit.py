@@ -32,6 +32,8 @@ def lets(user: str, action: str, **details: str) -> bool:
         ("bondbox-panel", f"{LOGIN}.power-off-multiple-sessions", {}),
         ("bondbox-panel", UNITS, RESET),
         ("bondbox-ota", f"{LOGIN}.reboot", {}),
+        ("bondbox-modems", UNITS, {"unit": "bondbox-lease@usb1-1.2.service", "verb": "start"}),
+        ("bondbox-modems", UNITS, {"unit": "bondbox-link@wwan0.service", "verb": "start"}),
         ("bondbox-modems", "org.freedesktop.ModemManager1.Device.Control", {}),
     ],
 )
@@ -53,3 +55,8 @@ def test_a_service_may_do_what_it_is_for(user, action, details):
 )
 def test_the_panel_may_do_nothing_else(action, details):
     assert not lets("bondbox-panel", action, **details)
+
+
+@pytest.mark.parametrize("unit", ["bondbox-lease@usb1-1.socket", "bondbox-lease.service", "bondbox-capture@x.service"])
+def test_modems_may_start_links_only(unit):
+    assert not lets("bondbox-modems", UNITS, unit=unit, verb="start")

@@ -1,13 +1,13 @@
 //! A system as a test wants it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{System, SystemError};
+use crate::{Leases, System, SystemError};
 
-/// A system that goes down in name only.
-#[derive(Debug, Default)]
+/// A system that goes down in name only. Clones are the same one.
+#[derive(Clone, Debug, Default)]
 pub struct Fake {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// How it takes what it is asked.
@@ -27,7 +27,7 @@ pub enum Mood {
 #[derive(Debug, Default)]
 struct State {
     mood: Mood,
-    done: Vec<&'static str>,
+    done: Vec<String>,
 }
 
 impl Fake {
@@ -36,8 +36,8 @@ impl Fake {
         self.state().mood = mood;
     }
 
-    /// What it did since the last time: `power-off`, `factory-reset`.
-    pub fn take_done(&self) -> Vec<&'static str> {
+    /// What it did since the last time: `power-off`, `factory-reset`, `lease wwan0`, `leave wwan0`.
+    pub fn take_done(&self) -> Vec<String> {
         std::mem::take(&mut self.state().done)
     }
 
@@ -45,11 +45,11 @@ impl Fake {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self, what: &'static str) -> Result<(), SystemError> {
+    fn ask(&self, what: &str) -> Result<(), SystemError> {
         let mut state = self.state();
         match state.mood {
             Mood::Obeys => {
-                state.done.push(what);
+                state.done.push(what.into());
                 Ok(())
             }
             Mood::Denies => Err(SystemError::Denied("Access denied".into())),
@@ -66,5 +66,11 @@ impl System for Fake {
 
     async fn factory_reset(&self) -> Result<(), SystemError> {
         self.ask("factory-reset")
+    }
+}
+
+impl Leases for Fake {
+    async fn lease(&self, interface: &str, leases: bool) -> Result<(), SystemError> {
+        self.ask(&format!("{} {interface}", if leases { "lease" } else { "leave" }))
     }
 }

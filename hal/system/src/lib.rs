@@ -1,4 +1,4 @@
-//! What can be asked of the whole unit: to switch off, and to start as from the factory.
+//! What can be asked of the whole unit: to switch off, to start as from the factory, and to lease addresses.
 //!
 //! [`Systemd`] asks logind and systemd over D-Bus, as whoever polkit lets; [`Fake`] behaves like them as a test wants it. Done is
 //! what the system said that it does, not what it was asked for.
@@ -25,6 +25,15 @@ pub trait System: Send + Sync + 'static {
     fn factory_reset(&self) -> impl Future<Output = Result<(), SystemError>> + Send;
 }
 
+/// Who gets addresses for interfaces whose networks lease them.
+pub trait Leases: Send + Sync + 'static {
+    /// Has an interface lease its addresses from now on, or be as it was when it was plugged in. Returns when that is so.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    fn lease(&self, interface: &str, leases: bool) -> impl Future<Output = Result<(), SystemError>> + Send;
+}
+
 /// Why the unit stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SystemError {
@@ -38,6 +47,6 @@ pub enum SystemError {
     #[error("the system refuses: {0}")]
     Refused(String),
     /// It agreed, and did not say in time that it does it.
-    #[error("the system agreed, and does not say that it goes down")]
+    #[error("the system agreed, and does not say that it does it")]
     NoEffect,
 }

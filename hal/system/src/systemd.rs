@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use zbus::connection::{Builder, Connection};
 use zbus::{DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, Type, fdo};
 
-use crate::{System, SystemError};
+use crate::{Leases, System, SystemError};
 
 /// The system that this machine runs.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Systemd {
         Self { address: Some(address.into()), patience }
     }
 
-    /// A connection for one question: it is asked once in a unit's life, and an open one would be told of every job.
+    /// A connection for one question: it is seldom asked, and an open one would be told of every job.
     async fn ask(&self, service: &'static Service) -> Result<Asked, SystemError> {
         let builder = self.address.as_deref().map_or_else(Builder::system, Builder::address);
         let bus = builder.build().await.map_err(|error| SystemError::NoService(error.to_string()))?;
@@ -41,6 +41,15 @@ impl Systemd {
         // Before anything is asked: what is said may come before the answer.
         let says = MessageStream::for_match_rule(rule, &bus, NonZeroUsize::new(QUEUE)).await.map_err(refusal)?;
         Ok(Asked { service, bus, says })
+    }
+
+    /// Has systemd start a unit, and gives the job that does it.
+    async fn start(&self, unit: &str) -> Result<(Asked, OwnedObjectPath), SystemError> {
+        let systemd = self.ask(&SYSTEMD).await?;
+        // Else it tells of its jobs to nobody.
+        systemd.call::<_, ()>("Subscribe", &()).await?;
+        let job = systemd.call("StartUnit", &(unit, "replace")).await?;
+        Ok((systemd, job))
     }
 
     async fn in_time(&self, effect: impl Future<Output = Result<(), SystemError>>) -> Result<(), SystemError> {
@@ -65,22 +74,13 @@ impl System for Systemd {
     }
 
     async fn factory_reset(&self) -> Result<(), SystemError> {
-        let mut systemd = self.ask(&SYSTEMD).await?;
-        // Else it tells of its jobs to nobody.
-        systemd.call::<_, ()>("Subscribe", &()).await?;
-        let job: OwnedObjectPath = systemd.call("StartUnit", &(RESET, "replace")).await?;
+        let (mut systemd, job) = self.start(RESET).await?;
         self.in_time(async {
             let (mut kept, mut restarts) = (false, false);
             while !(kept && restarts) {
                 let (member, message) = systemd.next().await?;
                 match member.as_str() {
-                    "JobRemoved" => {
-                        let (_, removed, unit, result): (u32, OwnedObjectPath, String, String) = read(&message)?;
-                        if removed == job && result != "done" {
-                            return Err(SystemError::Refused(format!("{unit} ended with {result}")));
-                        }
-                        kept |= removed == job;
-                    }
+                    "JobRemoved" => kept |= is_done(&message, &job)?,
                     "JobNew" => {
                         let (_, _, unit): (u32, OwnedObjectPath, String) = read(&message)?;
                         restarts |= unit == "reboot.target";
@@ -92,6 +92,31 @@ impl System for Systemd {
         })
         .await
     }
+}
+
+impl Leases for Systemd {
+    async fn lease(&self, interface: &str, leases: bool) -> Result<(), SystemError> {
+        let (mut systemd, job) =
+            self.start(&format!("{}@{interface}.service", if leases { LEASE } else { LINK })).await?;
+        self.in_time(async {
+            loop {
+                let (member, message) = systemd.next().await?;
+                if member == "JobRemoved" && is_done(&message, &job)? {
+                    return Ok(());
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Whether this is the job, which came to a good end.
+fn is_done(removed: &Message, job: &OwnedObjectPath) -> Result<bool, SystemError> {
+    let (_, removed, unit, result): (u32, OwnedObjectPath, String, String) = read(removed)?;
+    if removed == *job && result != "done" {
+        return Err(SystemError::Refused(format!("{unit} ended with {result}")));
+    }
+    Ok(removed == *job)
 }
 
 /// Something on the bus that is asked.
@@ -167,6 +192,10 @@ const SYSTEMD: Service = Service {
 };
 /// Restarts the unit when it has succeeded (`SuccessAction=`).
 const RESET: &str = "bondbox-factory-reset.service";
+/// Has networkd lease on an interface.
+const LEASE: &str = "bondbox-lease";
+/// Has networkd treat it as when it was plugged in.
+const LINK: &str = "bondbox-link";
 /// logind waits for those who hold it up for 5 s (`InhibitDelayMaxSec=`) after it said so; a mark on the disk is written in less.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More jobs than a unit that stands still begins and ends meanwhile.

@@ -1,16 +1,16 @@
-//! What every [`System`] promises, asked of the fake, and of logind and systemd as a bus of our own plays them.
+//! What every [`System`], and who [`Leases`], promises, asked of the fake, and of logind and systemd as a bus of our own plays them.
 
 mod played;
 
 use std::time::Duration;
 
-use bondbox_system::{Fake, Mood, System, SystemError, Systemd};
+use bondbox_system::{Fake, Leases, Mood, System, SystemError, Systemd};
 use played::Played;
 
 /// What a test can have a system be, and see of it.
 trait Stage {
     fn set(&self, mood: Mood);
-    fn take_done(&self) -> Vec<&'static str>;
+    fn take_done(&self) -> Vec<String>;
 }
 
 impl Stage for Fake {
@@ -18,7 +18,7 @@ impl Stage for Fake {
         Fake::set(self, mood);
     }
 
-    fn take_done(&self) -> Vec<&'static str> {
+    fn take_done(&self) -> Vec<String> {
         Fake::take_done(self)
     }
 }
@@ -28,29 +28,33 @@ impl Stage for Played {
         Played::set(self, mood);
     }
 
-    fn take_done(&self) -> Vec<&'static str> {
+    fn take_done(&self) -> Vec<String> {
         Played::take_done(self)
     }
 }
 
-async fn keeps_the_contract(system: &impl System, stage: &impl Stage) {
+async fn keeps_the_contract(system: &(impl System + Leases), stage: &impl Stage) {
     assert_eq!(system.power_off().await, Ok(()));
     assert_eq!(stage.take_done(), ["power-off"]);
     assert_eq!(system.factory_reset().await, Ok(()));
     assert_eq!(stage.take_done(), ["factory-reset"]);
+    assert_eq!((system.lease("usb1-1.2", true).await, system.lease("usb1-1.2", false).await), (Ok(()), Ok(())));
+    assert_eq!(stage.take_done(), ["lease usb1-1.2", "leave usb1-1.2"]);
 
     stage.set(Mood::Denies);
     let denied = Err(SystemError::Denied("Access denied".into()));
-    assert_eq!((system.power_off().await, system.factory_reset().await), (denied.clone(), denied));
+    assert_eq!((system.power_off().await, system.factory_reset().await), (denied.clone(), denied.clone()));
+    assert_eq!(system.lease("wwan0", true).await, denied);
 
     stage.set(Mood::Fails);
-    for failed in [system.power_off().await, system.factory_reset().await] {
+    for failed in [system.power_off().await, system.factory_reset().await, system.lease("wwan0", true).await] {
         assert!(matches!(&failed, Err(SystemError::Refused(why)) if why.contains("failed")), "{failed:?}");
     }
 
     stage.set(Mood::Idles);
     let idles = Err(SystemError::NoEffect);
-    assert_eq!((system.power_off().await, system.factory_reset().await), (idles.clone(), idles));
+    assert_eq!((system.power_off().await, system.factory_reset().await), (idles.clone(), idles.clone()));
+    assert_eq!(system.lease("wwan0", false).await, idles);
     assert!(stage.take_done().is_empty());
 }
 

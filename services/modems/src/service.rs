@@ -2,6 +2,7 @@
 
 mod bands;
 mod commands;
+mod lease;
 mod ledger;
 mod recover;
 mod show;
@@ -10,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,6 +21,7 @@ use bondbox_ipc::modems::{Counters, Modems};
 use bondbox_ipc::uplink::Uplink;
 use bondbox_modem::{Action, Hand as _, Manager, ModemError, ModemManager};
 use bondbox_netlink::{Kernel, Network, Snapshot};
+use bondbox_system::{Leases, Systemd};
 use bondbox_udev::{Devices, Plugs, Port, Sysfs};
 use bondbox_units::Instant;
 use tokio::sync::mpsc;
@@ -33,6 +36,7 @@ use crate::settings::Settings;
 
 use bands::Underway;
 use commands::Waiting;
+use lease::Leasing;
 use ledger::Ledger;
 
 /// Runs until the daemon ends. Links stay as they are then: whoever starts next finds them so.
@@ -48,6 +52,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         devices: Sysfs::default(),
         power: Sysfs::default(),
         manager: ModemManager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
+        leases: Arc::<Systemd>::default(),
         now: clock::now,
     };
     let mut service = Service::new(&settings, &daemon.run_dir, machine, server);
@@ -57,21 +62,24 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
 }
 
 /// What the service looks at and works on.
-struct Machine<N, D, M> {
+struct Machine<N, D, M, L> {
     network: N,
     devices: D,
     power: Sysfs,
     manager: M,
+    leases: Arc<L>,
     /// Reads the host's monotonic clock.
     now: fn() -> Instant,
 }
 
 /// The running service.
-struct Service<N, D, M> {
+struct Service<N, D, M, L> {
     network: N,
     devices: D,
     power: Sysfs,
     manager: M,
+    leases: Arc<L>,
+    leasing: Leasing,
     now: fn() -> Instant,
     /// ModemManager's, while it answers.
     version: Option<String>,
@@ -108,16 +116,18 @@ struct Ended {
     result: Result<(), ModemError>,
 }
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     /// One that has looked at nothing yet.
-    fn new(settings: &Settings, run_dir: &Path, machine: Machine<N, D, M>, server: Server<Modems>) -> Self {
-        let Machine { network, devices, power, manager, now } = machine;
+    fn new(settings: &Settings, run_dir: &Path, machine: Machine<N, D, M, L>, server: Server<Modems>) -> Self {
+        let Machine { network, devices, power, manager, leases, now } = machine;
         let (results, ended) = mpsc::channel(MOST_ENDED);
         Self {
             network,
             devices,
             power,
             manager,
+            leases,
+            leasing: Leasing::default(),
             now,
             version: None,
             answers: Instant::ZERO,
@@ -171,6 +181,7 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
                     self.ask().await;
                     self.look().await?;
                 }
+                told = self.leasing.told() => self.end_lease(told),
                 (command, responder) = commands.next() => {
                     self.command(command, responder).await;
                     self.look().await?;
@@ -188,6 +199,7 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
 
     /// What follows from what is known now.
     async fn go_on(&mut self) {
+        self.lease();
         self.begin().await;
         self.go_on_spreading().await;
         self.recover_what_is_ill().await;

@@ -22,7 +22,7 @@ pub(crate) struct Played {
 #[derive(Default)]
 struct State {
     mood: Mood,
-    done: Vec<&'static str>,
+    done: Vec<String>,
 }
 
 impl Played {
@@ -43,7 +43,7 @@ impl Played {
     }
 
     /// What it did since the last time.
-    pub(crate) fn take_done(&self) -> Vec<&'static str> {
+    pub(crate) fn take_done(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().done)
     }
 
@@ -61,7 +61,7 @@ impl Login {
         assert!(!interactive, "nobody sits at it");
         let mood = self.0.lock().unwrap().mood;
         match mood {
-            Mood::Obeys => self.0.lock().unwrap().done.push("power-off"),
+            Mood::Obeys => self.0.lock().unwrap().done.push("power-off".into()),
             Mood::Denies => return Err(denied()),
             Mood::Fails => return Err(zbus::fdo::Error::Failed("power-off failed".into())),
             Mood::Idles => return Ok(()),
@@ -90,7 +90,15 @@ impl Systemd {
         mode: String,
         #[zbus(connection)] bus: &Connection,
     ) -> zbus::fdo::Result<zbus::OwnedObjectPath> {
-        assert_eq!((name.as_str(), mode.as_str()), ("bondbox-factory-reset.service", "replace"));
+        assert_eq!(mode, "replace");
+        let known = name.strip_suffix(".service").and_then(|unit| match unit.split_once('@') {
+            Some(("bondbox-lease", interface)) => Some(format!("lease {interface}")),
+            Some(("bondbox-link", interface)) => Some(format!("leave {interface}")),
+            None if unit == "bondbox-factory-reset" => Some("factory-reset".into()),
+            _ => None,
+        });
+        let what = known.unwrap_or_else(|| panic!("nobody starts {name}"));
+        let resets = what == "factory-reset";
         let mood = self.state.lock().unwrap().mood;
         if mood == Mood::Denies {
             return Err(denied());
@@ -101,13 +109,16 @@ impl Systemd {
             emit(bus, 5, "another.service", Some("failed")).await;
             match mood {
                 Mood::Obeys => {
-                    self.state.lock().unwrap().done.push("factory-reset");
+                    self.state.lock().unwrap().done.push(what);
                     emit(bus, 7, &name, Some("done")).await;
-                    emit(bus, 8, "reboot.target", None).await;
+                    if resets {
+                        emit(bus, 8, "reboot.target", None).await;
+                    }
                 }
                 Mood::Fails => emit(bus, 7, &name, Some("failed")).await,
                 // The mark is kept, and nothing restarts.
-                Mood::Idles | Mood::Denies => emit(bus, 7, &name, Some("done")).await,
+                Mood::Idles if resets => emit(bus, 7, &name, Some("done")).await,
+                Mood::Idles | Mood::Denies => {}
             }
         }
         Ok(job(7))

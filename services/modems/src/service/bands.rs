@@ -5,6 +5,7 @@ use bondbox_ipc::Refusal;
 use bondbox_ipc::modems::{Done, LinkState};
 use bondbox_modem::{Action, Manager, Modem, ModemError};
 use bondbox_netlink::Network;
+use bondbox_system::Leases;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
@@ -24,7 +25,7 @@ impl Underway {
     }
 }
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     pub(super) fn spread_bands(&mut self, responder: Responder<Done>) {
         let now = (self.now)();
         let there = self.book.entries().iter().filter(|(_, entry)| entry.gone.is_none());
@@ -85,12 +86,12 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     }
 }
 
-struct Seen<'a, N, D, M> {
-    service: &'a Service<N, D, M>,
+struct Seen<'a, N, D, M, L> {
+    service: &'a Service<N, D, M, L>,
     now: Instant,
 }
 
-impl<N: Network, D: Devices, M: Manager> View for Seen<'_, N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> View for Seen<'_, N, D, M, L> {
     fn modem(&self, port: &Port) -> Option<&Modem> {
         let entry = self.service.book.entries().get(port).filter(|entry| entry.gone.is_none())?;
         Some(&entry.modem)

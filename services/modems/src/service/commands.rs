@@ -7,6 +7,7 @@ use bondbox_ipc::Refusal;
 use bondbox_ipc::modems::{Access, Band, Command, Done, Plan, Step, Usage};
 use bondbox_modem::{Action, Lock, Manager, ModemError, State, number_of};
 use bondbox_netlink::Network;
+use bondbox_system::Leases;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
@@ -33,7 +34,7 @@ enum Effect {
     Plugged(u32),
 }
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     pub(super) async fn command(&mut self, command: Command, responder: Responder<Done>) {
         let waited = match command {
             Command::EnterPin { port, pin } => self.enter_pin(&port, pin.0),

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bondbox_ipc::modems::{LinkKind, Step};
 use bondbox_modem::{Action, Manager, State};
 use bondbox_netlink::Network;
+use bondbox_system::Leases;
 use bondbox_udev::{Devices, Port, Power, PowerError, Sysfs};
 use bondbox_units::Instant;
 
 use super::Service;
 use crate::inventory::Link;
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     /// Looks at every port's ladder, and takes the steps that are due.
     pub(super) async fn recover_what_is_ill(&mut self) {
         let now = (self.now)();

@@ -8,6 +8,7 @@ use bondbox_ipc::modems::{
 use bondbox_modem::{Manager, Modem, band_of};
 use bondbox_netlink::Network;
 use bondbox_radio::health::health;
+use bondbox_system::Leases;
 use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
@@ -16,7 +17,7 @@ use crate::book::{Book, Entry};
 use crate::inventory::Link;
 use crate::recovery::Ladder;
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     pub(super) fn show(&self) {
         self.server.set_state(self.state());
     }
@@ -76,7 +77,7 @@ impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
     }
 }
 
-impl<N: Network, D: Devices, M: Manager> Service<N, D, M> {
+impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     fn modem(&self, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
         modem(port, entry, link, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
     }

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use bondbox_ipc::modems::{Link, LinkState as PortState, Modem, ModemState, Step};
 use bondbox_ipc::uplink::{self, LinkState, Session};
 use bondbox_modem::{self as modem, Gives, IpConfig, Made, Method};
-use bondbox_netlink::{self as netlink, Address, Interface};
+use bondbox_netlink::{self as netlink, Address, Interface, MAIN, Route};
+use bondbox_system::Mood;
 use bondbox_udev::{self as udev, Device, Kind};
 use bondbox_units::{Bitrate, LinkId};
 use tempfile::TempDir;
@@ -22,7 +23,8 @@ fn now() -> Instant {
 
 /// A unit with a modem's interface in one port of USB, and Ethernet.
 struct Bench {
-    service: Service<netlink::Fake, udev::Fake, modem::Fake>,
+    service: Service<netlink::Fake, udev::Fake, modem::Fake, bondbox_system::Fake>,
+    system: bondbox_system::Fake,
     modems: modem::Fake,
     /// What the bond says of the modem's link.
     bond: Option<LinkState>,
@@ -69,11 +71,13 @@ impl Bench {
         }
         let modems = modem::Fake::default();
         let power = Sysfs::at(folder.path());
-        let machine = Machine { network, devices, power, manager: modems.clone(), now };
+        let system = bondbox_system::Fake::default();
+        let leases = Arc::new(system.clone());
+        let machine = Machine { network, devices, power, manager: modems.clone(), leases, now };
         let (server, _) = Server::bind(folder.path(), Peers::own()).unwrap();
         let settings = Settings { state: folder.path().into(), ..Settings::default() };
         let service = Service::new(&settings, folder.path(), machine, server);
-        Self { service, modems, bond: None, folder }
+        Self { service, system, modems, bond: None, folder }
     }
 
     /// Seconds, in each of which there were news of everything.
@@ -88,8 +92,13 @@ impl Bench {
             loop {
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
-                let Ok(ended) = self.service.ended.try_recv() else { break };
-                self.service.end(ended);
+                if let Some(told) = self.service.leasing.try_told() {
+                    self.service.end_lease(told);
+                } else if let Ok(ended) = self.service.ended.try_recv() {
+                    self.service.end(ended);
+                } else {
+                    break;
+                }
                 self.news().await;
             }
         }
@@ -189,6 +198,76 @@ async fn a_bearers_address_goes_with_it_and_the_next_one_is_asked_for() {
         assert_eq!((modem.state, modem.reason), (ModemState::Connected, None), "{interface}");
         assert_eq!(bench.link_of(interface).addresses, ["10.2.2.6"], "{interface}");
     }
+}
+
+/// By a network that leases its address.
+fn served_by_dhcp() -> Made {
+    let family = IpConfig { ipv6: false, method: Method::Dhcp, address: None, gateway: None, mtu: None };
+    let bearer = modem::Bearer { path: "/bearer/0".into(), interface: "wwan0".into(), families: vec![family] };
+    Made { gives: Gives::Bearer(bearer), ..served() }
+}
+
+#[tokio::test]
+async fn an_address_that_the_network_leases_is_networkds_while_the_bearer_is_there() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, served_by_dhcp());
+    bench.pass(20).await;
+    assert_eq!(bench.system.take_done(), ["lease wwan0"]);
+    // As networkd does it.
+    let address = Address { ip: "10.64.0.2".parse().unwrap(), prefix: 30 };
+    let wwan = Interface { index: 7, name: "wwan0".into(), up: true, carrier: true, ..Interface::default() };
+    bench.service.network.plug(Interface { addresses: vec![address], ..wwan.clone() });
+    let route = Route {
+        destination: Address::anywhere(false),
+        gateway: Some("10.64.0.1".parse().unwrap()),
+        interface: 7,
+        table: MAIN,
+        metric: 1_007,
+        protocol: 16,
+    };
+    bench.service.network.apply(&bondbox_netlink::Change::AddRoute(route.clone())).await.unwrap();
+    bench.pass(20).await;
+    assert_eq!(
+        (bench.link().state, bench.link().addresses.as_slice()),
+        (PortState::Ready, &["10.64.0.2".to_string()][..])
+    );
+    let table = routes::table_of(7);
+    let led = |bench: &Bench| {
+        bench.service.snapshot.routes.iter().any(|led| led.table == table && led.gateway == route.gateway)
+    };
+    assert!(led(&bench), "{:?}", bench.service.snapshot.routes);
+    // Without ModemManager nobody knows better.
+    bench.modems.stop();
+    bench.pass(20).await;
+    bench.modems.start();
+    bench.pass(20).await;
+    assert_eq!(bench.system.take_done(), Vec::<String>::new());
+    assert!(led(&bench));
+    bench.modems.change(DEVICE, |made| *made = Made { registered: false, ..served() });
+    bench.pass(20).await;
+    assert_eq!(bench.system.take_done(), ["leave wwan0"]);
+    bench.service.network.plug(wwan);
+    bench.modems.change(DEVICE, |made| made.registered = true);
+    bench.pass(20).await;
+    assert_eq!(bench.link().addresses, ["10.2.2.2"]);
+    assert_eq!(bench.system.take_done(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_networkd_is_not_told_is_tried_again_and_what_is_plugged_in_again_is_told_anew() {
+    let mut bench = Bench::new();
+    bench.system.set(Mood::Denies);
+    bench.modems.plug(DEVICE, served_by_dhcp());
+    bench.pass(20).await;
+    let complaint = "wwan0: networkd leases no address: this service may not ask for it: Access denied";
+    assert!(bench.service.complaints.contains(complaint), "{:?}", bench.service.complaints);
+    bench.system.set(Mood::Obeys);
+    bench.pass(20).await;
+    assert_eq!(bench.system.take_done(), ["lease wwan0"]);
+    bench.service.network.unplug(7);
+    bench.service.network.plug(Interface { index: 17, name: "wwan0".into(), ..Interface::default() });
+    bench.pass(20).await;
+    assert_eq!(bench.system.take_done(), ["lease wwan0"]);
 }
 
 #[tokio::test]
