@@ -115,7 +115,7 @@ pub(crate) fn modems(state: &modems::State) -> String {
     let manager =
         state.manager.as_deref().map_or("no ModemManager".into(), |version| format!("ModemManager {version}"));
     let mut text = format!("{manager}, {} modems, {} links", state.modems.len(), state.links.len());
-    let mut row = |name: &str, rest: String| write!(text, "\n{name:16}{rest}").expect("a string takes everything");
+    let mut row = |name: &str, rest: String| write!(text, "\n{name:15} {rest}").expect("a string takes everything");
     for link in &state.links {
         let addresses = link.addresses.join(" ");
         row(&link.name, format!("{:?} {:?} in {} \"{}\" {addresses}", link.state, link.kind, link.port, link.label));
@@ -143,7 +143,7 @@ pub(crate) fn modems(state: &modems::State) -> String {
 /// What the modem service has done.
 pub(crate) fn modems_done(done: &modems::Done) -> String {
     let modems::Done::Spread(modems) = done else { return format!("done: {done:?}") };
-    let each: Vec<String> = modems.iter().map(|(port, these)| format!("{port:16}{}", bands(these))).collect();
+    let each: Vec<String> = modems.iter().map(|(port, these)| format!("{port:15} {}", bands(these))).collect();
     each.join("\n")
 }
 
@@ -166,11 +166,11 @@ fn bands(bands: &[modems::Band]) -> String {
 pub(crate) fn panel(state: &panel::State) -> String {
     let mut text = format!("{}\n{}", panel_line(state), battery_line(state));
     let lights = &state.lights;
-    write!(text, "\nlights   air {:?}, link {:?}, power {:?}", lights.air, lights.link, lights.power)
+    write!(text, "\nlights      air {:?}, link {:?}, power {:?}", lights.air, lights.link, lights.power)
         .expect("a string takes everything");
     for device in &state.devices {
         let failure = device.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
-        write!(text, "\n{:9}{}{failure}", device.kind, device.name).expect("a string takes everything");
+        write!(text, "\n{:11} {}{failure}", device.kind, device.name).expect("a string takes everything");
     }
     text
 }
@@ -215,7 +215,7 @@ pub(crate) fn battery((battery, mains, step): &(Option<Battery>, Option<bool>, B
 
 #[cfg(test)]
 mod tests {
-    use bondbox_ipc::modems::{Band, Cell, Done, Modem, ModemState, Network, Recovery, State};
+    use bondbox_ipc::modems::{Band, Cell, Data, Done, Modem, ModemState, Network, Recovery, State};
 
     use super::*;
 
@@ -256,6 +256,13 @@ mod tests {
         );
         let older = shown(Modem { link: Some("usb0".into()), ..modem("UMTS", &[Band::Lte(7), Band::Lte(3)]) });
         assert!(older.ends_with("Testnetz UMTS, cell 29611237 in area 6699, part of usb0"), "{older}");
+    }
+
+    #[test]
+    fn a_card_with_a_long_number_is_told_from_what_it_has_carried() {
+        let data = Data { iccid: "8949000000000000000".into(), bytes: 8_000_000, plan: None, over: false };
+        let text = modems(&State { data: vec![data], ..State::default() });
+        assert!(text.ends_with("8949000000000000000 8 MB"), "{text}");
     }
 
     #[test]
