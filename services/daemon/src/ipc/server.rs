@@ -1,7 +1,7 @@
 //! A service's side of its socket.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bondbox_ipc::Protocol;
@@ -28,6 +28,8 @@ pub(super) struct Shared<P: Protocol> {
     pub(super) media: Media,
     counters: Counters,
     peers: Peers,
+    /// What was last said of a client that was cut off: one of another build comes again and again.
+    complaint: Mutex<String>,
 }
 
 /// Commands from clients, for the service.
@@ -60,6 +62,7 @@ impl<P: Protocol> Server<P> {
             media: Media::default(),
             counters: Counters::default(),
             peers,
+            complaint: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         Ok((Self { shared, accepting }, Commands { receiver }))
@@ -141,7 +144,13 @@ fn report<P: Protocol>(shared: &Shared<P>, ended: &Ended) {
         Ended::Io(error) => tracing::debug!(service = P::NAME, %error, "a client is gone"),
         Ended::Garbage(garbage, detail) => {
             shared.counters.add(*garbage);
-            tracing::warn!(service = P::NAME, garbage = garbage.name(), detail, "a client was cut off");
+            let mut complaint = shared.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+            if *complaint == *detail {
+                tracing::debug!(service = P::NAME, garbage = garbage.name(), detail, "a client was cut off again");
+            } else {
+                tracing::warn!(service = P::NAME, garbage = garbage.name(), detail, "a client was cut off");
+                complaint.clone_from(detail);
+            }
         }
     }
 }

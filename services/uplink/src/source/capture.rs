@@ -51,8 +51,11 @@ impl Capture {
                 self.steering.repeat();
             }
             Event::Disconnected(reason) => {
-                tracing::warn!(reason, "the capture service is not there");
-                self.state = None;
+                // One that was there is missed; one that was not starts with this service, in whatever order.
+                match self.state.take() {
+                    Some(_) => tracing::warn!(reason, "the capture service is not there any more"),
+                    None => tracing::info!(reason, "the capture service is not there yet"),
+                }
             }
             Event::State(state) => {
                 self.take_state(&state, sender);
