@@ -22,7 +22,7 @@ def test_its_key_and_the_code_on_its_label_pair_it_with_a_gateway_that_has_not_s
 
     session = lambda: json.loads(unit.run("bondboxctl --json uplink status"))["session"]
     panel.select.hold(4)
-    until(lambda: session(), lambda: session() == "Pairing")
+    until(session, lambda: session() == "Pairing")
     gateway.let_in("van 3", code.replace("-", " ").lower())
     gateway.flows(units=20, links=len(unit.plugged))
     panel.means("OnAir")

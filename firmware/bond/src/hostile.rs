@@ -43,7 +43,11 @@ pub(crate) fn gateway(now: Instant) -> Gateway {
 }
 
 pub(crate) fn sender(now: Instant, identity: &Arc<Identity>, seed: u64) -> Sender {
-    let mut sender = Sender::new(now, config(identity), seed);
+    sender_of(now, config(identity), seed)
+}
+
+pub(crate) fn sender_of(now: Instant, config: SenderConfig, seed: u64) -> Sender {
+    let mut sender = Sender::new(now, config, seed);
     (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
     sender
 }

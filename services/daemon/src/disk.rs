@@ -10,12 +10,26 @@ use std::path::Path;
 /// # Errors
 /// When there is no room, or no right.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, true)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// The same where the power takes the file in any case: in memory.
+///
+/// # Errors
+/// As [`put`].
+pub fn put_passing(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], lasting: bool) -> io::Result<()> {
     let beside = path.with_added_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    if lasting {
+        file.sync_all()?;
+    }
+    fs::rename(&beside, path)
 }
 
 #[cfg(test)]

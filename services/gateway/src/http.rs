@@ -44,6 +44,15 @@ struct Shared {
     requests: mpsc::Sender<Request>,
 }
 
+impl Shared {
+    /// What the packet path says; `None` where it says nothing in time.
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.try_send(request(answer)).ok()?;
+        tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()
+    }
+}
+
 /// What somebody wants of the packet path, and where the answer goes.
 pub(crate) enum Request {
     /// The trace of a stream; `None` when there is no such stream.

@@ -109,8 +109,8 @@ impl Members {
     }
 
     /// Forgets those that did not come.
-    pub(crate) fn on_time(&mut self, now: Instant) {
-        for late in self.waited.extract_if(.., |waited| waited.until <= now).collect::<Vec<_>>() {
+    pub(crate) fn on_time(&mut self, engine: &Gateway) {
+        for late in self.waited.extract_if(.., |waited| !engine.is_pairing(&waited.code)).collect::<Vec<_>>() {
             tracing::info!(name = late.name, "no unit came with the code");
             self.count("expired");
         }

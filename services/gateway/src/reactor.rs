@@ -161,7 +161,7 @@ impl Gateway {
                 _ = self.hangup.recv() => self.members.read_again(&mut self.engine),
                 _ = ticks.tick() => {
                     self.commands.on_time(clock::now());
-                    self.members.on_time(clock::now());
+                    self.members.on_time(&self.engine);
                     self.report();
                 }
                 Some(wanted) = self.requests.recv() => self.answer(wanted),

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
+use bondbox_daemon::disk;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -113,14 +113,8 @@ pub fn read<T: DeserializeOwned + Default>(path: &Path) -> T {
 /// # Errors
 /// When there is no room, or no right.
 pub fn write(path: &Path, value: &impl Serialize, lasting: bool) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // PINs may be in it.
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
-    if lasting {
-        file.sync_all()?;
-    }
-    fs::rename(new, path)
+    let put = if lasting { disk::put } else { disk::put_passing };
+    put(path, &serde_json::to_vec(value)?)
 }
 
 #[cfg(test)]

@@ -180,9 +180,10 @@ impl Uplink {
                 () = self.gateway.moved() => self.look_around()?,
                 _ = look.tick() => {
                     self.doubt_gateway();
+                    self.give_up_pairing()?;
                     self.look_around()?;
                 }
-                _ = show.tick() => self.show()?,
+                _ = show.tick() => self.show(),
             }
             self.turn()?;
         }
@@ -405,6 +406,15 @@ impl Uplink {
         Ok(())
     }
 
+    /// Nobody who knows the code was found in time.
+    fn give_up_pairing(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        if self.pairing.gives_up(now) {
+            self.turn_to(now, self.pairing.target()?)?;
+        }
+        Ok(())
+    }
+
     /// Looks for another gateway, or for none.
     fn turn_to(&mut self, now: Instant, Target { endpoints, trust }: Target) -> anyhow::Result<()> {
         self.gateway = Gateway::find(endpoints, Resolved::default());
@@ -413,11 +423,8 @@ impl Uplink {
         self.look_around()
     }
 
-    fn show(&mut self) -> anyhow::Result<()> {
+    fn show(&mut self) {
         let now = clock::now();
-        if self.pairing.gives_up(now) {
-            self.turn_to(now, self.pairing.target()?)?;
-        }
         for late in self.joining.extract_if(.., |joining| joining.until <= now) {
             let there = self.links.all().iter().any(|link| link.id == late.link && link.is_bound());
             let why = if there { "the gateway does not answer on it" } else { "no such interface with an address" };
@@ -439,7 +446,6 @@ impl Uplink {
             self.orders.counters(),
         );
         self.server.set_state(state);
-        Ok(())
     }
 }
 

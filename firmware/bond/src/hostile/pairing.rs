@@ -8,13 +8,13 @@ use bondbox_wire::Writer;
 use bondbox_wire::envelope::Envelope;
 use bondbox_wire::handshake::MAX_DATAGRAM as MAX_HANDSHAKE;
 
-use super::{config, gateway, identities, shake};
+use super::{config, gateway, identities, sender_of, shake};
 use crate::crypto::{End, GatewayTls, Standing};
 use crate::gateway::{GatewayEvent, MAX_PAIRINGS, TooManyPairings};
 use crate::handshake::{Expected, GatewayHandshake, GatewayParams, NotProven, UnitHandshake, UnitParams};
 use crate::pair::{Pair, home, link_at, one_way};
-use crate::sender::{SenderEvent, Trust};
-use crate::{Gateway, Identity, PairingCode, PairingSecret, PublicKey, Sender};
+use crate::sender::{SenderConfig, SenderEvent, Trust};
+use crate::{Gateway, Identity, PairingCode, PairingSecret, PublicKey};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -33,9 +33,7 @@ fn theirs() -> PairingSecret {
 /// A unit that no gateway knows, with somebody to talk to. Another `seed` is another life.
 fn stranger(seed: u64, identity: &Arc<Identity>, gateway: Trust) -> Pair {
     let now = Instant::from_millis(1);
-    let mut sender = Sender::new(now, crate::sender::SenderConfig { gateway, ..config(identity) }, seed);
-    (0..2).for_each(|link| sender.add_link(now, LinkId(link), "link"));
-    Pair::of(now, sender)
+    Pair::of(now, sender_of(now, SenderConfig { gateway, ..config(identity) }, seed))
 }
 
 fn new_unit() -> Arc<Identity> {

@@ -12,6 +12,7 @@ use axum::{Json, body};
 use bondbox_daemon::clock;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use serde_json::json;
 
 use super::Shared;
 use crate::report::Report;
@@ -50,6 +51,11 @@ pub(super) fn current(shared: &Shared) -> Option<Arc<Report>> {
 pub(super) fn not_now() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, body::Body::from("{\"error\":\"the packet path does not answer\"}"))
         .into_response()
+}
+
+/// Why something was not done.
+pub(super) fn failed(code: StatusCode, error: &str) -> Response {
+    (code, Json(json!({ "error": error }))).into_response()
 }
 
 const STALE: Duration = Duration::from_secs(2);

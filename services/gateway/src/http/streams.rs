@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -11,11 +10,10 @@ use bondbox_bond::channel::Refused;
 use bondbox_bond::trace::Recording;
 use bondbox_wire::command::Verb;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::api::{current, not_now};
-use super::{PATIENCE, Request, Shared};
+use super::api::{current, failed, not_now};
+use super::{Request, Shared};
 use crate::commands::Told;
 
 /// `GET /api/streams/NAME/telemetry`: the last telemetry message of the unit, byte for byte.
@@ -44,14 +42,10 @@ pub(super) async fn trace(
     Path(name): Path<String>,
     Query(Format { format }): Query<Format>,
 ) -> Response {
-    let (answer, answered) = oneshot::channel();
-    if shared.requests.try_send(Request::Trace { stream: name.clone(), answer }).is_err() {
-        return not_now();
-    }
-    let trace = match tokio::time::timeout(PATIENCE, answered).await {
-        Ok(Ok(Some(trace))) => trace,
-        Ok(Ok(None)) => return (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
-        Ok(Err(_)) | Err(_) => return not_now(),
+    let trace = match shared.ask(|answer| Request::Trace { stream: name.clone(), answer }).await {
+        Some(Some(trace)) => trace,
+        Some(None) => return (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
+        None => return not_now(),
     };
     if format != "json" {
         return ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(trace)).into_response();
@@ -80,15 +74,11 @@ pub(super) async fn set_latency(
         let refusal = format!("{ms} ms, must be {} to {}\n", LATENCIES_MS.start(), LATENCIES_MS.end());
         return (StatusCode::BAD_REQUEST, refusal).into_response();
     }
-    let (answer, answered) = oneshot::channel();
-    let wanted = Request::SetLatency { stream: name.clone(), latency: Duration::from_millis(ms), answer };
-    if shared.requests.try_send(wanted).is_err() {
-        return not_now();
-    }
-    match tokio::time::timeout(PATIENCE, answered).await {
-        Ok(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Ok(false)) => (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
-        Ok(Err(_)) | Err(_) => not_now(),
+    let latency = Duration::from_millis(ms);
+    match shared.ask(|answer| Request::SetLatency { stream: name.clone(), latency, answer }).await {
+        Some(true) => StatusCode::NO_CONTENT.into_response(),
+        Some(false) => (StatusCode::NOT_FOUND, format!("no stream {name}\n")).into_response(),
+        None => not_now(),
     }
 }
 
@@ -108,14 +98,13 @@ pub(super) async fn identify(State(shared): State<Shared>, Path(name): Path<Stri
 }
 
 fn shown(name: &str, told: Told) -> Response {
-    let failed = |code, error: String| (code, Json(json!({ "error": error }))).into_response();
     match told {
         Told::Done => StatusCode::NO_CONTENT.into_response(),
-        Told::NotDone { outcome, why } if why.is_empty() => failed(StatusCode::CONFLICT, outcome.name().into()),
-        Told::NotDone { outcome, why } => failed(StatusCode::CONFLICT, format!("{}: {why}", outcome.name())),
-        Told::NoAnswer => failed(StatusCode::GATEWAY_TIMEOUT, "no_answer: the unit says nothing".into()),
-        Told::NotAsked(Refused::NoStream) => failed(StatusCode::NOT_FOUND, format!("no stream {name}")),
-        Told::NotAsked(refused) => failed(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()),
+        Told::NotDone { outcome, why } if why.is_empty() => failed(StatusCode::CONFLICT, outcome.name()),
+        Told::NotDone { outcome, why } => failed(StatusCode::CONFLICT, &format!("{}: {why}", outcome.name())),
+        Told::NoAnswer => failed(StatusCode::GATEWAY_TIMEOUT, "no_answer: the unit says nothing"),
+        Told::NotAsked(Refused::NoStream) => failed(StatusCode::NOT_FOUND, &format!("no stream {name}")),
+        Told::NotAsked(refused) => failed(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string()),
     }
 }
 

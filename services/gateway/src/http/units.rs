@@ -7,14 +7,13 @@ use axum::response::{IntoResponse, Response};
 use bondbox_bond::{PairingCode, PublicKey};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::oneshot;
 
-use super::api::not_now;
+use super::api::{failed, not_now};
 use super::{Request, Shared};
 
 /// `GET /api/units`: `{"units": [{"key", "name"}], "pairings": [{"name", "left_s"}]}`.
 pub(super) async fn list(State(shared): State<Shared>) -> Response {
-    match ask(&shared, |answer| Request::Units { answer }).await {
+    match shared.ask(|answer| Request::Units { answer }).await {
         Some(Ok(listed)) => ([(header::CACHE_CONTROL, "no-store")], Json(listed)).into_response(),
         Some(Err(error)) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
         None => not_now(),
@@ -39,7 +38,7 @@ pub(super) async fn pair(State(shared): State<Shared>, Json(wanted): Json<Wanted
         Err(error) => return failed(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let shown = (!given).then(|| code.to_string());
-    match ask(&shared, |answer| Request::Pair { name, code, answer }).await {
+    match shared.ask(|answer| Request::Pair { name, code, answer }).await {
         Some(Ok(pairing)) => {
             let body = json!({ "name": pairing.name, "left_s": pairing.left_s, "code": shown });
             ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
@@ -52,7 +51,7 @@ pub(super) async fn pair(State(shared): State<Shared>, Json(wanted): Json<Wanted
 /// `DELETE /api/pairings/NAME`: that unit is waited for no more.
 pub(super) async fn give_up(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
     let asked = name.clone();
-    match ask(&shared, |answer| Request::GiveUp { name, answer }).await {
+    match shared.ask(|answer| Request::GiveUp { name, answer }).await {
         Some(true) => StatusCode::NO_CONTENT.into_response(),
         Some(false) => failed(StatusCode::NOT_FOUND, &format!("no unit is waited for that would be called {asked}")),
         None => not_now(),
@@ -65,21 +64,10 @@ pub(super) async fn revoke(State(shared): State<Shared>, Path(key): Path<String>
         Ok(key) => key,
         Err(error) => return failed(StatusCode::BAD_REQUEST, &format!("{error}")),
     };
-    match ask(&shared, |answer| Request::Revoke { key, answer }).await {
+    match shared.ask(|answer| Request::Revoke { key, answer }).await {
         Some(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
         Some(Ok(false)) => failed(StatusCode::NOT_FOUND, &format!("no unit {}", key.fingerprint())),
         Some(Err(error)) => failed(StatusCode::CONFLICT, &error),
         None => not_now(),
     }
-}
-
-/// What the packet path says; `None` where it says nothing.
-async fn ask<T>(shared: &Shared, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
-    let (answer, answered) = oneshot::channel();
-    shared.requests.try_send(request(answer)).ok()?;
-    tokio::time::timeout(super::PATIENCE, answered).await.ok()?.ok()
-}
-
-fn failed(code: StatusCode, error: &str) -> Response {
-    (code, Json(json!({ "error": error }))).into_response()
 }
