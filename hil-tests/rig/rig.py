@@ -282,7 +282,7 @@ class Unit:
         try:
             self.driver.expect("Starting slot", timeout=FIRMWARE_S)
         except TIMEOUT:
-            # Once in some hundred restarts the emulated firmware spins before it says its first word; a board's own has a watchdog.
+            # Seen once: the emulated firmware spun before it said its first word, for ever. A board has a watchdog for that.
             assert self.said().rstrip().endswith("reboot: Restarting system"), self.said()[-2000:]
             print("the machine hangs in its firmware, and is reset")
             self.qmp("system_reset")
