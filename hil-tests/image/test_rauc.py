@@ -48,6 +48,13 @@ def test_its_slots_are_partitions_of_the_disk(root):
     assert all(f"partition {name} {{" in disk for name in devices)
 
 
+def is_mounted_at_the_start(there, path) -> bool:
+    """Whether the partition that a file is on has its place before anybody asks for the file."""
+    folder = path.split("/")[1]
+    mount = there / f"usr/lib/systemd/system/local-fs.target.wants/{folder}.mount"
+    return mount.exists() and f"\nWhere=/{folder}\n" in mount.read_text()
+
+
 def test_its_boot_loaders_part_is_there(root):
     _, there = root
     text = (there / "etc/rauc/system.conf").read_text()
@@ -56,12 +63,14 @@ def test_its_boot_loaders_part_is_there(root):
             backend = re.search(r"^bootloader-custom-backend=(/\S+)$", text, re.M)[1]
             assert (there / backend.lstrip("/")).stat().st_mode & 0o111
         case "uboot":
-            assert (there / "etc/fw_env.config").read_text().startswith("#")
+            keeps = (there / "etc/fw_env.config").read_text()
+            assert keeps.startswith("#")
+            for path in re.findall(r"^(/\S+)", keeps, re.M):
+                assert path.startswith("/dev/") or is_mounted_at_the_start(there, path), path
             tries = re.search(r"^boot-attempts=(\d+)$", text, re.M)[1]
             assert f"setenv BOOT_A_LEFT {tries}\n" in (BOARD / "common/u-boot/boot.cmd").read_text()
         case "grub":
-            mount = "/" + re.search(r"^grubenv=/(\w+)/", text, re.M)[1]
-            assert (there / f"usr/lib/systemd/system/{mount.strip('/')}.mount").exists()
+            assert is_mounted_at_the_start(there, re.search(r"^grubenv=(/\S+)$", text, re.M)[1])
             lines = (there / "usr/lib/systemd/system/rauc.service.d/grubenv.conf").read_text()
             first = re.search(r"^Environment=PATH=/([^:]+):", lines, re.M)[1]
             assert (there / first / "grub-editenv").stat().st_mode & 0o111
