@@ -4,6 +4,7 @@
 //! said as it travels: `bondboxctl send uplink '{"RemoveLink":"wwan1"}'`. With `--json` every answer is one JSON value.
 
 mod ask;
+mod done;
 mod selftest;
 mod show;
 mod support;
@@ -18,9 +19,11 @@ use bondbox_ipc::modems::{self, Modems};
 use bondbox_ipc::panel::{self, Action, Key, Panel};
 use bondbox_ipc::uplink::{self, Uplink};
 use bondbox_units::Bitrate;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use serde_json::Value;
 
 use ask::{Ask, Service};
+use done::Done;
 
 /// Says what the services of this unit do, and has them do things.
 #[derive(Parser)]
@@ -118,8 +121,12 @@ enum CaptureVerb {
     Stop,
     /// Go off the air because power goes, to be on it again when it is back.
     Suspend,
-    /// Encode video at this rate.
-    Bitrate { kbps: u64 },
+    /// Encode video at this rate, or at the encoder's ceiling where that is less; the answer says which.
+    Bitrate {
+        /// In kbit/s.
+        #[arg(value_parser = value_parser!(u64).range(100..=50_000))]
+        kbps: u64,
+    },
     /// Make the next picture a keyframe.
     Keyframe,
     /// Take the picture from there: test, slate, /dev/videoN or a file.
@@ -235,13 +242,14 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
         Verb::Panel(verb) => panel(&ask, json, verb).await?,
         Verb::Battery => {
             let state = ask.state::<Panel>().await?;
-            show::print(json, &(state.battery, state.mains, state.step), show::battery);
+            show::print(json, &show::Power::of(&state), show::battery);
         }
         Verb::Modems(Modem { verb: None }) => show::print(json, &ask.state::<Modems>().await?, show::modems),
         Verb::Modems(Modem { verb: Some(ModemVerb::Spread) }) => {
-            show::print(json, &ask.command::<Modems>(modems::Command::SpreadBands).await?, show::modems_done);
+            done(json, &ask.command::<Modems>(modems::Command::SpreadBands).await?);
         }
-        Verb::Send { service, command } => done(json, &ask.send(service, &command).await?),
+        // It answers as it was asked.
+        Verb::Send { service, command } => show::print(true, &ask.send(service, &command).await?, Value::to_string),
         Verb::Selftest(selftest) => return Ok(selftest.run(&ask, json).await),
         Verb::Support(support) => support.run(&ask, json).await?,
     }
@@ -279,6 +287,6 @@ async fn panel(ask: &Ask, json: bool, verb: PanelVerb) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn done<D: serde::Serialize + std::fmt::Debug>(json: bool, done: &D) {
-    show::print(json, done, |done| format!("done: {done:?}"));
+fn done<D: serde::Serialize + Done>(json: bool, done: &D) {
+    show::print(json, done, Done::words);
 }

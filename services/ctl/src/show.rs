@@ -140,13 +140,6 @@ pub(crate) fn modems(state: &modems::State) -> String {
     text
 }
 
-/// What the modem service has done.
-pub(crate) fn modems_done(done: &modems::Done) -> String {
-    let modems::Done::Spread(modems) = done else { return format!("done: {done:?}") };
-    let each: Vec<String> = modems.iter().map(|(port, these)| format!("{port:15} {}", bands(these))).collect();
-    each.join("\n")
-}
-
 /// The cell that serves; in LTE with its site, which is what coverage maps go by.
 fn cell(network: &modems::Network) -> String {
     let Some(modems::Cell { id, area }) = network.cell else { return String::new() };
@@ -159,7 +152,7 @@ fn cell(network: &modems::Network) -> String {
     format!(", cell {id}{site}{area}")
 }
 
-fn bands(bands: &[modems::Band]) -> String {
+pub(crate) fn bands(bands: &[modems::Band]) -> String {
     bands.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -188,7 +181,7 @@ fn panel_line(state: &panel::State) -> String {
 }
 
 fn battery_line(state: &panel::State) -> String {
-    let mut text = battery(&(state.battery, state.mains, state.step));
+    let mut text = battery(&Power::of(state));
     if let Some(temperature) = state.temperature_mc {
         write!(text, ", {} °C", temperature / 1_000).expect("a string takes everything");
     }
@@ -198,7 +191,21 @@ fn battery_line(state: &panel::State) -> String {
     text
 }
 
-pub(crate) fn battery((battery, mains, step): &(Option<Battery>, Option<bool>, BatteryStep)) -> String {
+/// What the unit lives on.
+#[derive(Serialize)]
+pub(crate) struct Power {
+    battery: Option<Battery>,
+    mains: Option<bool>,
+    step: BatteryStep,
+}
+
+impl Power {
+    pub(crate) const fn of(state: &panel::State) -> Self {
+        Self { battery: state.battery, mains: state.mains, step: state.step }
+    }
+}
+
+pub(crate) fn battery(Power { battery, mains, step }: &Power) -> String {
     let mains = match mains {
         Some(true) => "mains",
         Some(false) => "no mains",
@@ -215,7 +222,7 @@ pub(crate) fn battery((battery, mains, step): &(Option<Battery>, Option<bool>, B
 
 #[cfg(test)]
 mod tests {
-    use bondbox_ipc::modems::{Band, Cell, Data, Done, Modem, ModemState, Network, Recovery, State};
+    use bondbox_ipc::modems::{Band, Cell, Data, Modem, ModemState, Network, Recovery, State};
 
     use super::*;
 
@@ -263,11 +270,5 @@ mod tests {
         let data = Data { iccid: "8949000000000000000".into(), bytes: 8_000_000, plan: None, over: false };
         let text = modems(&State { data: vec![data], ..State::default() });
         assert!(text.ends_with("8949000000000000000 8 MB"), "{text}");
-    }
-
-    #[test]
-    fn bands_that_were_spread_are_named_as_people_do() {
-        let done = Done::Spread(vec![("usb1-1".into(), vec![Band::Lte(3), Band::Nr(78)])]);
-        assert_eq!(modems_done(&done), "usb1-1          B3 n78");
     }
 }

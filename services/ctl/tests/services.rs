@@ -223,6 +223,10 @@ fn capture_is_shown_and_told() {
     let refused = unit.ctl("capture keyframe");
     assert!(!refused.status.success() && text(&refused.stderr).contains("capture: not now: "), "{refused:?}");
     assert_eq!(unit.json("capture start"), "Now");
+    let too_little = unit.ctl("capture bitrate 12");
+    assert!(text(&too_little.stderr).contains("invalid value '12'"), "{too_little:?}");
+    assert!(text(&too_little.stderr).contains("100..=50000"), "{too_little:?}");
+    assert!(text(&unit.ctl("capture bitrate 800").stdout).starts_with("encodes at 800 kbit/s, "));
     let nonsense = unit.ctl("send capture {\"Fly\":1}");
     assert!(text(&nonsense.stderr).contains("not a command of capture: unknown variant `Fly`"), "{nonsense:?}");
 }
@@ -285,6 +289,7 @@ fn a_selftest_on_the_air_touches_nothing_and_counts_what_runs() {
     }
     assert!(said(&checks, "camera").1.starts_with("test brought "), "{checks:?}");
     assert_eq!(said(&checks, "battery").1, "77.0 %, not charging");
+    assert_eq!(unit.json("battery")["battery"]["charge_permille"], 770);
     let after = unit.json("panel status");
     assert_eq!((&after["lights"], &after["counters"], unit.lit()), (&before["lights"], &before["counters"], lit));
 }
