@@ -39,6 +39,10 @@ pub enum Body<'a> {
 pub enum Verb {
     /// Blink, so that somebody finds it. Done when its lights do.
     Identify,
+    /// Go on the air. Done when units come out.
+    Start,
+    /// Go off the air, on purpose. Done when nothing comes out.
+    Stop,
     /// Something that this build does not know.
     Other(u64),
 }
@@ -122,6 +126,8 @@ impl Verb {
     const fn of(code: u64) -> Self {
         match code {
             0 => Self::Identify,
+            1 => Self::Start,
+            2 => Self::Stop,
             other => Self::Other(other),
         }
     }
@@ -129,6 +135,8 @@ impl Verb {
     const fn code(self) -> u64 {
         match self {
             Self::Identify => 0,
+            Self::Start => 1,
+            Self::Stop => 2,
             Self::Other(code) => code,
         }
     }

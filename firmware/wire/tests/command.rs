@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 fn bodies() -> Vec<(&'static [u8], Body<'static>)> {
+    let ask = |verb| Body::Ask { number: 70_000, verb };
     let answer = |outcome, why| Body::Answer { number: 70_000, outcome, why };
     vec![
-        (include_bytes!("golden/ask_identify"), Body::Ask { number: 70_000, verb: Verb::Identify }),
+        (include_bytes!("golden/ask_identify"), ask(Verb::Identify)),
+        (include_bytes!("golden/ask_start"), ask(Verb::Start)),
+        (include_bytes!("golden/ask_stop"), ask(Verb::Stop)),
         (include_bytes!("golden/answer_done"), answer(Outcome::Done, "")),
         (include_bytes!("golden/answer_unknown"), answer(Outcome::Unknown, "")),
         (include_bytes!("golden/answer_absent"), answer(Outcome::Absent, "the panel service is not there")),

@@ -133,7 +133,7 @@ fn router(shared: Shared, demo: Option<PathBuf>) -> Router {
         .route("/api/streams/{name}/telemetry", get(streams::telemetry))
         .route("/api/streams/{name}/trace", get(streams::trace))
         .route("/api/streams/{name}/latency", post(streams::set_latency))
-        .route("/api/streams/{name}/identify", post(streams::identify))
+        .route("/api/streams/{name}/{verb}", post(streams::ask))
         .route("/api/units", get(units::list))
         .route("/api/units/{key}", delete(units::revoke))
         .route("/api/pairings", post(units::pair))

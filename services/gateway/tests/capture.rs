@@ -8,17 +8,14 @@ use std::path::Path;
 use bondbox_daemon::clock;
 use bondbox_daemon::ipc::{Commands, Media, Peers, Server, Unit};
 use bondbox_gateway::status::{Kind, Session};
-use bondbox_ipc::capture::{Capture, Command, Counters, Done, Picture, State};
-use bondbox_ipc::media::{Codec, Piece, Track};
+use bondbox_ipc::capture::{Capture, Command, Done};
+use bondbox_ipc::media::Piece;
 use bondbox_media::ts::{Event, Reader};
-use bondbox_units::{Bitrate, Priority, TrackId};
+use bondbox_units::{Bitrate, Priority};
 use bytes::Bytes;
-use common::{Pair, PairSettings, in_time, wait_for};
+use common::{PICTURE, Pair, PairSettings, in_time, on_the_air, wait_for};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-const PICTURE: TrackId = TrackId(0);
-const SOUND: TrackId = TrackId(1);
 
 /// What the uplink sees of a capture service, over its real socket.
 struct Studio {
@@ -39,29 +36,7 @@ impl Studio {
             }
         })
         .await;
-        let track = |track, codec, label: &str, (width, height), rate, channels| Track {
-            track,
-            codec,
-            label: label.into(),
-            width,
-            height,
-            rate,
-            channels,
-        };
-        server.set_state(State {
-            source: "test".into(),
-            picture: Picture::Live,
-            meant_on_air: true,
-            encoder: "x264enc".into(),
-            target: Bitrate::from_kbps(1_000),
-            actual: Bitrate::from_kbps(900),
-            encode_delay_us: 7_000,
-            tracks: vec![
-                track(PICTURE, Codec::H264, "bars", (640, 360), 25_000, 0),
-                track(SOUND, Codec::Aac, "tone", (0, 0), 48_000, 2),
-            ],
-            counters: Counters::default(),
-        });
+        server.set_state(on_the_air());
         Self { server, commands, sequence: 0 }
     }
 

@@ -10,7 +10,7 @@ use bondbox_ipc::panel::{self as protocol, Action, Command, State};
 use bondbox_units::Instant;
 use tokio::sync::mpsc;
 
-pub(crate) use search::Answer;
+use crate::command::Answer;
 use search::Search;
 
 /// The connection to the service, and what it last said.

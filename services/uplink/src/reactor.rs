@@ -176,6 +176,7 @@ impl Uplink {
                 event = self.source.event() => self.source.handle(clock::now(), event, &mut self.sender),
                 event = self.modems.event() => self.modems_said(event)?,
                 () = self.panel.follow() => {}
+                () = self.orders.follow() => {}
                 (command, responder) = self.commands.next() => self.command(command, responder)?,
                 () = self.gateway.moved() => self.look_around()?,
                 _ = look.tick() => {
@@ -283,7 +284,7 @@ impl Uplink {
             // Told to whoever asked when it was removed.
             SenderEvent::LinkLeft(_) => {}
             SenderEvent::Channel(ChannelEvent::Message { channel: Channel::Command, body, .. }) => {
-                self.orders.on_message(now, &body, &mut self.panel);
+                self.orders.on_message(now, &body, &mut self.panel, &self.source);
             }
             SenderEvent::Channel(event) => telemetry::event(&event),
             SenderEvent::Unit(unit) => {

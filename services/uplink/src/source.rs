@@ -6,6 +6,8 @@ mod steering;
 
 use bondbox_bond::Sender;
 use bondbox_daemon::bond::watch::Watch;
+use bondbox_daemon::ipc::Commander;
+use bondbox_ipc::capture as protocol;
 use bondbox_units::{Bitrate, Instant, TrackId};
 
 use crate::settings::Settings;
@@ -72,10 +74,18 @@ impl Source {
     }
 
     /// What the capture service last said of itself, while it is there.
-    pub(crate) fn capture_state(&self) -> Option<&bondbox_ipc::capture::State> {
+    pub(crate) fn capture_state(&self) -> Option<&protocol::State> {
         match self {
             Self::Ingest(_) => None,
             Self::Capture(capture) => capture.state(),
+        }
+    }
+
+    /// Has the capture service do things, where units come from there.
+    pub(crate) fn commander(&self) -> Option<Commander<protocol::Capture>> {
+        match self {
+            Self::Ingest(_) => None,
+            Self::Capture(capture) => Some(capture.commander()),
         }
     }
 

@@ -41,6 +41,10 @@ try {
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage: name === 'phone' });
     await page.getByTestId('identify').click();
     await page.locator('[data-testid=identify][aria-pressed=true]').waitFor({ timeout: 3000 });
+    for (const [says, after] of [['Stop', 'Off the air?'], ['Off the air?', 'Start'], ['Start', 'Stop']]) {
+      await page.getByTestId('air').filter({ hasText: says }).click({ timeout: 3000 });
+      await page.getByTestId('air').filter({ hasText: after }).waitFor({ timeout: 3000 });
+    }
     await page.getByTestId('restore-wwan0').click();
     await page.locator('[data-testid=link-wwan0][data-state=up]').waitFor({ timeout: 3000 });
     assert.deepEqual(complaints, []);

@@ -27,15 +27,17 @@ export class Model {
   #target = 2.5e6;
   #time = 0;
 
+  #picture = 'live';
   #blinksUntil = 0;
 
   constructor(streams) {
     this.streams = streams;
   }
 
-  /** Somebody looks for the unit: it blinks for half a minute. */
-  identify() {
-    this.#blinksUntil = this.#time + 30;
+  /** The unit is asked to blink for half a minute, or to go on the air or off it. */
+  ask(verb) {
+    if (verb === 'identify') this.#blinksUntil = this.#time + 30;
+    else this.#picture = verb === 'start' ? 'live' : 'stopped';
   }
 
   setMode(name, mode) {
@@ -122,6 +124,7 @@ export class Model {
           radio: { percent: 84 - 20 * id, rsrp_dbm: -84.5 - 9 * id },
           data: { bytes: 14.2e9 * (id + 1), plan_bytes: id === 1 ? 25e9 : 50e9 },
         })),
+        capture: { picture: this.#picture },
         panel: {
           meaning: this.#time < this.#blinksUntil ? 'identify' : 'low_battery',
           battery: { percent: 14.2, charging: false, left_s: 1860, step: 'low' },

@@ -66,6 +66,7 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
       response.end(JSON.stringify(body));
     };
     const verb = /^\/api\/demo\/links\/([^/]+)\/(cut|blackhole|restore)$/.exec(path);
+    const asked = /^\/api\/streams\/[^/]+\/(identify|start|stop)$/.exec(path);
     if (path === '/dev/mute') {
       mutedUntil = performance.now() + Number(url.searchParams.get('ms'));
       for (const player of players) player.end();
@@ -89,8 +90,8 @@ export async function serve({ port = 0, streams = ['unit-1'], dist = false } = {
       const mode = { cut: 'cut', blackhole: 'blackhole', restore: 'up' }[verb[2]];
       const error = model.setMode(decodeURIComponent(verb[1]), mode);
       setTimeout(() => (error ? answer(404, { error }) : answer(200, {})), 60);
-    } else if (/^\/api\/streams\/[^/]+\/identify$/.test(path) && request.method === 'POST') {
-      model.identify();
+    } else if (asked && request.method === 'POST') {
+      model.ask(asked[1]);
       setTimeout(() => response.writeHead(204).end(), 300);
     } else if (path.startsWith('/live/')) {
       if (muted()) answer(503, { error: 'not now' });

@@ -82,12 +82,15 @@ pub(super) async fn set_latency(
     }
 }
 
-/// `POST /api/streams/NAME/identify`: the unit blinks, so that somebody finds it. Answered when the unit says that its lights do;
-/// else with the reason.
-pub(super) async fn identify(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+/// `POST /api/streams/NAME/VERB`: what a unit is asked to do, answered when the unit says that its effect was seen; else with the
+/// reason.
+pub(super) async fn ask(State(shared): State<Shared>, Path((name, verb)): Path<(String, String)>) -> Response {
+    let Some((_, verb)) = VERBS.into_iter().find(|(word, _)| *word == verb) else {
+        let words = VERBS.map(|(word, _)| word).join(", ");
+        return failed(StatusCode::NOT_FOUND, &format!("a unit can be asked to {words}, not {verb:?}"));
+    };
     let (answer, answered) = oneshot::channel();
-    let wanted = Request::Ask { stream: name.clone(), verb: Verb::Identify, answer };
-    if shared.requests.try_send(wanted).is_err() {
+    if shared.requests.try_send(Request::Ask { stream: name.clone(), verb, answer }).is_err() {
         return not_now();
     }
     // The packet path answers, if only that the unit does not.
@@ -108,5 +111,7 @@ fn shown(name: &str, told: Told) -> Response {
     }
 }
 
+/// Blinking, so that somebody finds it; going on the air and off it, as if somebody at the unit did so.
+const VERBS: [(&str, Verb); 3] = [("identify", Verb::Identify), ("start", Verb::Start), ("stop", Verb::Stop)];
 /// As the settings allow.
 const LATENCIES_MS: std::ops::RangeInclusive<u64> = 100..=10_000;

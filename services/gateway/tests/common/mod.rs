@@ -12,6 +12,9 @@ use bondbox_daemon::Shutdown;
 use bondbox_daemon::bond::keys;
 use bondbox_gateway::Gateway;
 use bondbox_gateway::status::Status;
+use bondbox_ipc::capture::{Counters, Picture, State};
+use bondbox_ipc::media::{Codec, Track};
+use bondbox_units::{Bitrate, TrackId};
 use bondbox_uplink::Uplink;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -130,6 +133,36 @@ impl Pair {
         sent.unwrap();
         received.unwrap();
         folder
+    }
+}
+
+pub(crate) const PICTURE: TrackId = TrackId(0);
+pub(crate) const SOUND: TrackId = TrackId(1);
+
+/// What a capture service says that is on the air.
+pub(crate) fn on_the_air() -> State {
+    let track = |track, codec, label: &str, (width, height), rate, channels| Track {
+        track,
+        codec,
+        label: label.into(),
+        width,
+        height,
+        rate,
+        channels,
+    };
+    State {
+        source: "test".into(),
+        picture: Picture::Live,
+        meant_on_air: true,
+        encoder: "x264enc".into(),
+        target: Bitrate::from_kbps(1_000),
+        actual: Bitrate::from_kbps(900),
+        encode_delay_us: 7_000,
+        tracks: vec![
+            track(PICTURE, Codec::H264, "bars", (640, 360), 25_000, 0),
+            track(SOUND, Codec::Aac, "tone", (0, 0), 48_000, 2),
+        ],
+        counters: Counters::default(),
     }
 }
 

@@ -5,20 +5,11 @@
 use std::time::Duration;
 
 use bondbox_daemon::ipc::CommandError;
-use bondbox_ipc::Refusal;
 use bondbox_ipc::panel::{Meaning, State};
 use bondbox_units::Instant;
 use bondbox_wire::command::Outcome;
 
-/// What has come of a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// Of the question.
-    pub(crate) number: u64,
-    pub(crate) outcome: Outcome,
-    /// Empty where it was done.
-    pub(crate) why: String,
-}
+use crate::command::{self, Answer, MOST_WAITING};
 
 /// Those who wait.
 #[derive(Debug, Default)]
@@ -51,21 +42,14 @@ impl Search {
     pub(super) fn ended(&mut self, result: Result<(), CommandError>) {
         self.told = false;
         let Err(error) = result else { return };
-        let outcome = match &error {
-            CommandError::Disconnected => Outcome::Absent,
-            CommandError::TimedOut(_) | CommandError::Refused(Refusal::NoEffect(_)) => Outcome::NoEffect,
-            CommandError::Refused(Refusal::Invalid(_) | Refusal::Unavailable(_)) => Outcome::Refused,
-        };
-        self.failure = Some((outcome, format!("panel: {error}")));
+        self.failure = Some((command::outcome(&error), format!("panel: {error}")));
     }
 
     /// Answers those who need not wait any longer.
     pub(super) fn look(&mut self, now: Instant, state: Option<&State>) -> Vec<Answer> {
         let failure = self.failure.take();
         let turned_away = self.too_many.drain(..);
-        let mut answers: Vec<Answer> = turned_away
-            .map(|number| Answer { number, outcome: Outcome::Refused, why: "too many ask at a time".into() })
-            .collect();
+        let mut answers: Vec<Answer> = turned_away.map(Answer::too_many).collect();
         if let Some((outcome, why)) = outcome(state).or(failure) {
             let all = self.waiting.drain(..);
             answers.extend(all.map(|(number, _)| Answer { number, outcome, why: why.clone() }));
@@ -87,13 +71,12 @@ fn outcome(state: Option<&State>) -> Option<(Outcome, String)> {
     (state.meaning == Meaning::Identify).then(|| (Outcome::Done, String::new()))
 }
 
-/// A page has one button.
-const MOST_WAITING: usize = 16;
 /// Longer than the panel takes to answer, shorter than anybody looks at a button.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    use bondbox_ipc::Refusal;
     use bondbox_ipc::panel::Device;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bondbox_bond::Sender;
 use bondbox_bond::sender::{TrackInfo, Unit};
-use bondbox_daemon::ipc::{self, Client, Peers, Want};
+use bondbox_daemon::ipc::{self, Client, Commander, Peers, Want};
 use bondbox_ipc::capture::{self as protocol, State};
 use bondbox_ipc::media::{Codec, Track};
 use bondbox_units::{Bitrate, Instant, TrackId};
@@ -37,6 +37,10 @@ impl Capture {
     /// What the service last said of itself, while it is there.
     pub(crate) const fn state(&self) -> Option<&State> {
         self.state.as_ref()
+    }
+
+    pub(crate) fn commander(&self) -> Commander<protocol::Capture> {
+        self.client.commander()
     }
 
     pub(crate) async fn event(&mut self) -> Event {

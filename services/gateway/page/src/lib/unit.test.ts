@@ -6,6 +6,7 @@ import { inWords, linkOf, readUnit } from './unit';
 describe('readUnit', () => {
   it('reads what a unit says', () => {
     expect(readUnit(golden)).toEqual({
+      picture: golden.capture.picture,
       meaning: 'low_battery',
       battery: { percent: 14.7, charging: false, left_s: 1860, step: 'low' },
       mains: false,

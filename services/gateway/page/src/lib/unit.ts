@@ -6,6 +6,8 @@
  */
 
 export interface Unit {
+  /** Whether it captures, and what: `stopped`, `starting`, `live`, `slate`; `null` where it sends what it is given. */
+  picture: string | null;
   /** What its lights mean, in its own word. */
   meaning: string | null;
   battery: { percent: number; charging: boolean; left_s: number | null; step: string } | null;
@@ -33,6 +35,7 @@ export function readUnit(telemetry: unknown): Unit | null {
   if (!said) return null;
   const panel = record(said['panel']) ?? {};
   return {
+    picture: text(record(said['capture'])?.['picture']) || null,
     meaning: text(panel['meaning']) || null,
     battery: readBattery(panel['battery']),
     mains: typeof panel['mains'] === 'boolean' ? panel['mains'] : null,
