@@ -9,8 +9,9 @@ It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock the
 {"served_on": [7]} says which are heard where it is.
 
 Those who know u-blox's AT+U... can have its network card carry a bearer, in the mode in which the network's address is that of
-the card's other end: {"address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}. {"hangs": true} answers nothing
-any more, until whoever has the line says POWER on it: the modem has lost its power, and begins anew.
+the card's other end: {"address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}; or, from its next plug on, in the
+one in which the card is leased an address: {"leases": true}. {"hangs": true} answers nothing any more, until whoever has the line
+says POWER on it: the modem has lost its power, and begins anew.
 """
 
 import json
@@ -37,7 +38,7 @@ class Modem:
                       "silent_call": False, "imei": IMEI, "iccid": ICCID, "imsi": IMSI, "operator": OPERATOR,
                       "refuses_bands": False, "roaming": False, "served_on": BANDS, "hangs": False,
                       "maker": "Bondbox", "model": "Emulated modem",
-                      "address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}
+                      "address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2", "leases": False}
         self.begin()
 
     def begin(self):
@@ -208,7 +209,7 @@ class Modem:
             (r"\+URAT\?", lambda: ["+URAT: 6,3"]),
             (r"\+UBANDSEL\?", lambda: ["+UBANDSEL: 900,1800,2100,2600"]),
             (r"\+UUSBCONF\?", lambda: ['+UUSBCONF: 2,"ECM",,"0x1143"']),
-            (r"\+UBMCONF\?", lambda: ["+UBMCONF: 2"]),
+            (r"\+UBMCONF\?", lambda: [f"+UBMCONF: {1 if world['leases'] else 2}"]),
             (r"\+UIPADDR=(\d+)", lambda number: [f'+UIPADDR: {number},"card","{world["gateway"]}","{world["netmask"]}","",""']),
             (r"\+CSCS\?", lambda: ['+CSCS: "IRA"']),
             (r"\+CSCS=\?", lambda: ['+CSCS: ("IRA","GSM","UCS2")']),

@@ -51,6 +51,14 @@ class Mobile:
     def unplug(self) -> None:
         self._do("unplug")
 
+    def replug(self, **world) -> None:
+        """Is pulled, and plugged in again into a world that may be another."""
+        self.unplug()
+        self.becomes("Gone")
+        self.become(**world)
+        self.plug()
+        self.becomes("Connected")
+
     def hang(self) -> None:
         """It answers nothing and carries nothing, until it has lost its power."""
         self.become(hangs=True)
@@ -73,6 +81,15 @@ class Mobile:
     def becomes(self, state: str) -> dict:
         found = lambda: (modem := self.modem()).get("state") == state and modem
         return until(lambda: f"the modem is {state}, but {self.modem()}; {self.said()}", found)
+
+    def is_leased(self) -> bool:
+        """Whether somebody leased its address."""
+        return "dynamic" in self._unit.run(f"ip -4 address show dev {self.NAME}")
+
+    def routes(self) -> str:
+        """Those that what is bound to it takes."""
+        table = self._unit.run(f"ip rule show | sed -n 's/.*oif {self.NAME} lookup \\([0-9]*\\).*/\\1/p'")
+        return self._unit.run(f"ip route show table {table}")
 
     def carried(self) -> dict[str, int]:
         """Bytes that its card has counted, each way."""

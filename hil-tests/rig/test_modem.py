@@ -40,15 +40,14 @@ def counted(gateway):
     return next(link for link in gateway.status()["links"] if link["name"] == Mobile.NAME)
 
 
-def test_its_bearer_has_the_addresses_that_its_network_gave(unit, mobile):
+def test_its_bearer_has_the_addresses_that_its_network_gave(mobile):
     modem = mobile.becomes("Connected")
     assert modem["link"] == mobile.NAME and modem["network"]["technologies"] == ["LTE"], modem
     link = until(lambda: f"it is ready, but {mobile.link()}", lambda: (link := mobile.link()).get("state") == "Ready" and link)
     assert link["kind"] == "Modem" and link["addresses"] == ["10.0.2.15"] and link["iccid"] == modem["sim"]["iccid"], link
     # Nobody leases it one beside.
-    assert "dynamic" not in unit.run(f"ip -4 address show dev {mobile.NAME}")
-    table = unit.run(f"ip rule show | sed -n 's/.*oif {mobile.NAME} lookup //p'")
-    assert f"default via 10.0.2.2 dev {mobile.NAME}" in unit.run(f"ip route show table {table}")
+    assert not mobile.is_leased()
+    assert f"default via 10.0.2.2 dev {mobile.NAME}" in mobile.routes()
 
 
 def test_what_the_bond_sends_over_it_arrives_and_is_counted(gateway, on_the_air):
@@ -88,6 +87,32 @@ def test_it_is_pulled_under_the_stream_and_plugged_in_again(gateway, on_the_air)
     on_the_air.becomes("Connected")
     gateway.flows(units=30, links=ALL)
     assert gateway.lost() == lost, gateway.status()
+
+
+def test_one_whose_network_leases_an_address_is_leased_one_and_carries(gateway, on_the_air):
+    lost = gateway.lost()
+    on_the_air.replug(leases=True)
+    gateway.flows(units=30, links=ALL)
+    before = on_the_air.carried()
+    gateway.flows(units=30, links=ALL)
+    assert on_the_air.carried()["sent"] > before["sent"], before
+    assert on_the_air.is_leased()
+    assert f"default via 10.0.2.2 dev {Mobile.NAME} proto dhcp" in on_the_air.routes()
+    on_the_air.replug(leases=False)
+    gateway.flows(units=30, links=ALL)
+    assert not on_the_air.is_leased()
+    assert gateway.lost() == lost, gateway.status()
+
+
+def test_its_port_is_switched_by_the_service_and_nobody_else(unit, on_the_air, example):
+    # By the groups of its files: the service is not root.
+    switch = f"{example('ports')} {Mobile.NAME}"
+    user = "setpriv --clear-groups --regid={0} --reuid={0}"
+    code, said = unit.try_run(f"{user.format('bondbox-capture')} {switch}")
+    assert code != 0 and "Permission denied" in said, said
+    said = unit.run(f"{user.format('bondbox-modems')} {switch}")
+    assert "let go of and taken again" in said and "without power, and with it again" in said, said
+    on_the_air.becomes("Connected")
 
 
 def test_one_that_hangs_is_let_go_of_and_comes_back(gateway, on_the_air):

@@ -1,6 +1,7 @@
 """Fingers on the front panel, its lights, and the battery behind them."""
 
 import json
+import re
 
 import pytest
 from patience import until
@@ -56,13 +57,24 @@ def test_gauges_on_a_bus_keep_the_contract_of_the_made_up_ones(unit, example):
     assert code == 0 and "keeps the contract" in said and "leaves the kernel's alone" in said, said
 
 
+@pytest.mark.needs("panel", "battery", "gauge")
+def test_devices_that_the_kernel_drives_keep_the_contract_of_the_made_up_ones(unit, panel, example):
+    devices = example("devices")
+    # Its lines, its battery and its fan are in the service's hands.
+    unit.run("systemctl stop bondbox-panel")
+    code, said = unit.try_run(devices, timeout=300)
+    unit.run("systemctl start bondbox-panel")
+    assert code == 0 and len(re.findall(r"^.* keeps? the contract.*$", said, re.M)) == 7, said
+    panel.means("OnAir")
+
+
 @pytest.fixture
 def gauge(unit):
     played = Gauge(unit)
     played.plug(millivolts=3700, permille=875)
-    unit.wires(f'gauge = "max17040"\ngauge_bus = "{played.BUS}"')
+    unit.wires(f'gauge = "max17040"\ngauge_bus = "{played.BUS}"\ngauge_every_ms = 1000')
     yield played
-    unit.wires("")
+    unit.wires()
     played.unplug()
 
 

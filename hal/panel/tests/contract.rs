@@ -3,23 +3,24 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use bondbox_ipc::panel::{Key, Light, Lights};
-use bondbox_panel_core::battery::Reading;
 use bondbox_panel_devices::battery::{self, Gauge, PowerSupply};
 use bondbox_panel_devices::gpio;
 use bondbox_panel_devices::i2c;
-use bondbox_panel_devices::keys::{self, Edge, Evdev, Keys};
+use bondbox_panel_devices::keys::{self, Evdev, Keys};
 use bondbox_panel_devices::leds::{self, Leds, Sysfs};
-use bondbox_panel_devices::thermal::{self, Fan, Pwm, Thermometers};
+use bondbox_panel_devices::thermal::{self, Thermometers};
 use bondbox_units::Instant;
 use chips::Played;
+use promises::{
+    BLINKS, PACK, fans_keep_the_contract, fans_of_the_kernel_are_given_back, gauges_keep_the_contract,
+    keys_keep_the_contract, lights_keep_the_contract, said,
+};
 use tempfile::TempDir;
 
 mod chips;
-
-const BLINK: Light = Light::Blink { on_ms: 500, off_ms: 250 };
+mod promises;
 
 fn tree(files: &[(&str, &str)]) -> TempDir {
     let root = TempDir::new().unwrap();
@@ -29,24 +30,6 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
         fs::write(path, format!("{value}\n")).unwrap();
     }
     root
-}
-
-fn said(root: &Path, path: &str) -> String {
-    fs::read_to_string(root.join(path)).unwrap().trim().to_string()
-}
-
-/// Each light can be each thing, whatever it was before.
-fn lights_keep_the_contract(lights: &mut impl Leds, seen: impl Fn() -> Lights) {
-    let states = [Light::Dark, Light::Lit, BLINK, Light::Blink { on_ms: 50, off_ms: 50 }];
-    for before in states {
-        for after in states {
-            for shown in [before, after] {
-                let all = Lights { air: shown, link: Light::Lit, power: before };
-                lights.show(all).unwrap();
-                assert_eq!(seen(), all);
-            }
-        }
-    }
 }
 
 const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
@@ -65,7 +48,7 @@ fn leds_tree() -> TempDir {
 
 /// As somebody would see it who reads what the kernel was told.
 fn lit(root: &Path, name: &str) -> Light {
-    let say = |file: &str| said(root, &format!("class/leds/{name}/{file}"));
+    let say = |file: &str| said(&root.join("class/leds").join(name).join(file));
     assert_eq!(say("trigger"), "timer", "{name}");
     match [say("delay_on"), say("delay_off")].map(|ms| ms.parse().unwrap()) {
         [0, off] if off > 0 => Light::Dark,
@@ -92,9 +75,9 @@ fn a_light_that_is_gone_is_named_and_the_others_are_set() {
     let root = leds_tree();
     let mut real = Sysfs::find(root.path()).unwrap();
     fs::remove_dir_all(root.path().join("class/leds/red:air")).unwrap();
-    let error = real.show(Lights { air: Light::Lit, link: Light::Lit, power: BLINK }).unwrap_err();
+    let error = real.show(Lights { air: Light::Lit, link: Light::Lit, power: BLINKS[0] }).unwrap_err();
     assert!(error.to_string().contains("red:air"), "{error}");
-    assert_eq!((lit(root.path(), "blue:link"), lit(root.path(), "green:power")), (Light::Lit, BLINK));
+    assert_eq!((lit(root.path(), "blue:link"), lit(root.path(), "green:power")), (Light::Lit, BLINKS[0]));
     assert!(Sysfs::find(TempDir::new().unwrap().path()).is_err());
 }
 
@@ -111,23 +94,6 @@ fn battery_tree() -> TempDir {
         ("class/power_supply/mains/type", "Mains"),
         ("class/power_supply/mains/online", "0"),
     ])
-}
-
-/// At 42 %, 7.4 V, giving 7.4 W, without mains.
-const PACK: Reading = Reading {
-    charge_permille: Some(420),
-    millivolts: Some(7_400),
-    milliwatts: Some(7_400),
-    charging: Some(false),
-    mains: Some(false),
-    cells: 0,
-};
-
-/// [`PACK`]; then it is gone.
-fn gauges_keep_the_contract(gauge: &mut impl Gauge, goes: impl FnOnce()) {
-    assert_eq!(gauge.read().unwrap(), PACK);
-    goes();
-    assert!(gauge.read().is_err(), "a gauge that is gone says nothing");
 }
 
 #[test]
@@ -186,32 +152,12 @@ fn a_bus_that_is_not_there_is_named() {
     assert_eq!(refusal.to_string(), "Max17040 at 0x36 on /dev/i2c-of-nobody: No such file or directory (os error 2)");
 }
 
-/// Told 50 %, it turns at half speed.
-fn fans_keep_the_contract(fan: &mut impl Fan, seen: impl Fn() -> u8) {
-    for percent in [0, 50, 100, 35] {
-        fan.turn(percent).unwrap();
-        assert_eq!(seen(), percent);
-    }
-}
-
 #[test]
 fn fans_turn_as_told_and_go_back_to_who_turned_them() {
     let fake = thermal::Fake::default();
     fans_keep_the_contract(&mut fake.clone(), || *fake.turned().last().unwrap());
     let root = tree(&[("class/hwmon/hwmon3/pwm1", "0"), ("class/hwmon/hwmon3/pwm1_enable", "2")]);
-    let mut fan = Pwm::take(root.path()).unwrap();
-    assert_eq!(said(root.path(), "class/hwmon/hwmon3/pwm1_enable"), "1");
-    fans_keep_the_contract(&mut fan, || {
-        let value: u32 = said(root.path(), "class/hwmon/hwmon3/pwm1").parse().unwrap();
-        u8::try_from((value * 100).div_ceil(255)).unwrap()
-    });
-    drop(fan);
-    assert_eq!(said(root.path(), "class/hwmon/hwmon3/pwm1_enable"), "2");
-    // One that crashed left it by hand.
-    std::mem::forget(Pwm::take(root.path()).unwrap());
-    Pwm::give_back(root.path()).unwrap();
-    let left = ["pwm1", "pwm1_enable"].map(|file| said(root.path(), &format!("class/hwmon/hwmon3/{file}")));
-    assert_eq!(left, ["255", "2"]);
+    fans_of_the_kernel_are_given_back(root.path(), &root.path().join("class/hwmon/hwmon3"));
 }
 
 #[test]
@@ -227,20 +173,6 @@ fn the_hottest_place_counts() {
     assert_eq!(thermometers.hottest().unwrap(), 48_200);
     fs::remove_dir_all(root.path().join("class/thermal")).unwrap();
     assert!(thermometers.hottest().is_err() && Thermometers::find(root.path()).is_err());
-}
-
-async fn next(keys: &mut impl Keys) -> std::io::Result<Edge> {
-    tokio::time::timeout(Duration::from_secs(60), keys.next()).await.expect("nothing comes from the keys")
-}
-
-/// Start goes down and up; then the device is gone.
-async fn keys_keep_the_contract(keys: &mut impl Keys, goes: impl FnOnce()) {
-    for down in [true, false] {
-        let edge = next(keys).await.unwrap();
-        assert_eq!((edge.key, edge.down), (Key::Start, down));
-    }
-    goes();
-    assert!(next(keys).await.is_err(), "keys that are gone say so");
 }
 
 /// `struct input_event` as the kernel writes it.

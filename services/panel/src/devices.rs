@@ -7,7 +7,7 @@ use bondbox_daemon::clock;
 use bondbox_ipc::panel::{Device, Measured};
 use bondbox_panel_core::Input;
 use bondbox_panel_core::battery::Reading;
-use bondbox_panel_devices::battery::{Gauge, PowerSupply};
+use bondbox_panel_devices::battery::{Changes, Gauge, PowerSupply};
 use bondbox_panel_devices::gpio::{self, pi};
 use bondbox_panel_devices::i2c::{Dev, OnBus};
 use bondbox_panel_devices::keys::{Evdev, Keys};
@@ -43,8 +43,7 @@ pub(crate) fn fan(settings: &Settings, desk: &Desk) -> Option<Box<dyn Fan>> {
     }
 }
 
-/// Looks at the gauge now and then, until dropped. The kernel tells of changes only where the driver does, and a pack changes in
-/// minutes.
+/// Looks at the gauge when the kernel tells of a change, and now and then, since not every driver tells; until dropped.
 pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wires) {
     let mut gauge = loop {
         let found = gauge(settings);
@@ -59,8 +58,11 @@ pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wire
             () = desk.asked_to_measure() => {}
         }
     };
+    let mut changes = Changes::listen();
     let mut told = None;
     let mut silent = 0;
+    // Three readings decide: what is new is not waited for.
+    let mut soon = OF_THREE;
     loop {
         let read = gauge.read();
         desk.measured(&read.as_ref().map(measured).map_err(ToString::to_string));
@@ -81,9 +83,17 @@ pub(crate) async fn watch_battery(settings: &Settings, desk: &Desk, wires: &Wire
             told = reading;
             wires.inputs.send(Input::Battery(reading)).await;
         }
+        let every = Duration::from_millis(settings.gauge_every_ms.into());
+        let wait = if soon > 0 { every.min(SOON) } else { every };
+        soon = soon.saturating_sub(1);
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(settings.gauge_every_ms.into())) => {}
+            () = tokio::time::sleep(wait) => {}
             () = desk.asked_to_measure() => {}
+            () = changes.next() => {
+                // A driver that tells of each look shall not have us look all the time.
+                tokio::time::sleep(SOON).await;
+                soon = OF_THREE;
+            }
         }
     }
 }
@@ -188,5 +198,9 @@ pub(crate) fn device(kind: &str, name: String, failure: Option<String>) -> Devic
     Device { kind: kind.into(), name, failure }
 }
 
+/// Further ones.
+const OF_THREE: u8 = 2;
+/// Longer than any bus slips, shorter than anybody waits.
+const SOON: Duration = Duration::from_millis(300);
 const BETWEEN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
