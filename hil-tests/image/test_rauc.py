@@ -1,5 +1,6 @@
 """RAUC takes the configuration that each board's image gets, and what it names is there."""
 
+import random
 import re
 import shutil
 
@@ -27,17 +28,50 @@ def root(request, tmp_path, keys):
     return request.param, tmp_path
 
 
-def test_rauc_reads_it_and_finds_its_keyring(root, tmp_path):
+@pytest.fixture
+def conf(root, tmp_path):
+    """Its configuration as it is on the board, for this machine's RAUC."""
     _, there = root
     text = (there / "etc/rauc/system.conf").read_text()
     assert "@" not in text, "something was not filled in"
-    # An older RAUC, as a build machine may have, knows no floor of versions.
-    assert (text := text.replace("path=/etc/", f"path={there}/etc/")).count(floor := "min-bundle-version=1.2.3-dev\n") == 1
-    (tmp_path / "system.conf").write_text(text.replace(floor, ""))
-    # A bundle that is none is refused after the configuration was read, and by its format.
+    # An older RAUC, as a build machine may have, knows no floor of versions; and it makes the folder that it keeps its state in,
+    # not here, where this is no unit.
+    for here, instead in [
+        ("min-bundle-version=1.2.3-dev\n", ""),
+        ("data-directory=/state/rauc\n", f"data-directory={tmp_path}/rauc\n"),
+        ("path=/etc/rauc/keyring.pem\n", f"path={there}/etc/rauc/keyring.pem\n"),
+    ]:
+        assert text.count(here) == 1
+        text = text.replace(here, instead)
+    (made := tmp_path / "system.conf").write_text(text)
+    return made
+
+
+def test_rauc_reads_it_and_refuses_what_is_no_bundle(conf, tmp_path):
     (tmp_path / "none.raucb").write_bytes(bytes(4096))
-    said = run("sh", "-c", f"! rauc --conf={tmp_path}/system.conf info {tmp_path}/none.raucb")
-    assert "central status file /state/rauc/" in said and "bundle" in said.lower() and "system.conf" not in said
+    said = run("sh", "-c", f"! rauc --conf={conf} info {tmp_path}/none.raucb")
+    assert f"central status file {tmp_path}/rauc/" in said and "bundle" in said.lower() and "system.conf" not in said
+
+
+def test_a_bundle_that_is_signed_for_it_is_verified_by_its_own_configuration(root, conf, keys, tmp_path):
+    board, there = root
+    (made := tmp_path / "made").mkdir()
+    for part in ["root.img", "boot.vfat"]:
+        # No smaller when it is packed: RAUC wants more than a block.
+        (made / part).write_bytes(random.Random(part).randbytes(65536))
+    run("env", f"TARGET_DIR={there}", TOP / "ota/bundle", made, board, keys)
+    said = run("rauc", f"--conf={conf}", "info", made / "update.raucb")
+    compatible = re.search(r"^compatible=(.*)$", conf.read_text(), re.M)[1]
+    assert f"'{compatible}'" in said and "1.2.3-dev" in said, said
+    # By nobody else's keys.
+    run(TOP / "ota/keys/ceremony", tmp_path / "others", "--development")
+    conf.write_text(conf.read_text().replace(f"path={there}/etc/rauc/keyring.pem", f"path={tmp_path}/others/root.pem"))
+    assert "verif" in run("sh", "-c", f"! rauc --conf={conf} info {made}/update.raucb")
+
+
+def test_a_key_for_development_is_refused_in_an_image_for_keeps(keys, tmp_path):
+    build = f"env BONDBOX_KEYRING={keys}/root.pem BONDBOX_VERSION=1.2.3 {BOARD}/common/post-build {tmp_path} rpi5"
+    assert "is for development" in run("sh", "-c", f"! {build}")
 
 
 def test_its_slots_are_partitions_of_the_disk(root):
