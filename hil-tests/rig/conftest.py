@@ -34,7 +34,7 @@ def a_unit(binaries, folder, **more):
     import rig
 
     yaml = Path(os.environ.get("RIG_YAML", HERE / "qemu.yaml"))
-    built = rig.Unit(folder / "unit", machine.folder().resolve() / "unit" / "disk.img", yaml, **more)
+    built = rig.Unit(folder / "unit", Path(os.environ.get("IMAGE") or machine.folder().resolve() / "unit" / "disk.img"), yaml, **more)
     built.gateway = gateway.Gateway(folder / "gateway", binaries)
     built.update = rig.Update(built, machine.folder().resolve() / "updates")
     try:
@@ -126,6 +126,21 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("unit", unit.diagnosis()))
 
 
+#: What is played on a second unit, where there are two: about as long as all before it.
+OF_THE_SECOND = {"test_survival.py", "test_recording.py"}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection_modifyitems(items):
+    """One unit's tests go to one worker, in their order: each finds the unit as those before it left it."""
+    # A wrapper comes before xdist, which looks at the marks.
+    for item in items:
+        second = item.path.name in OF_THE_SECOND
+        item.add_marker(pytest.mark.xdist_group("second" if second else "first"))
+    yield
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(feature, ...): what the rig must have")
     config.addinivalue_line("markers", "long: not in the short run")
+    config.addinivalue_line("markers", "xdist_group(name): played by one worker, in order")

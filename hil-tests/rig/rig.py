@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 from labgrid import Environment
@@ -12,7 +13,10 @@ from pexpect import TIMEOUT
 
 from patience import PATIENCE_S, until
 from served import Served
-from unit import Disk, text
+from unit import FIRMWARE, Disk, text
+
+#: What the firmware's variables are at first.
+VARIABLES = FIRMWARE.with_name("OVMF_VARS_4M.fd")
 
 # An emulated firmware takes 15 s on a busy machine.
 FIRMWARE_S = 120
@@ -21,7 +25,9 @@ FIRMWARE_S = 120
 CAPTURE = 'size = "160x90"\nrate = 5\naudio = "none"\nbitrate_kbps = 200\nmax_bitrate_kbps = 1000\nresume_within_min = 120\n'
 
 #: Lines of gpio-sim; nothing describes them to the kernel.
-PANEL = 'key_lines = ["start", "select"]\nlight_lines = ["air", "link", "power"]\ngauge_every_ms = 1000\n'
+PANEL = 'key_lines = ["start", "select"]\nlight_lines = ["air", "link", "power"]\n'
+#: Of its battery the kernel tells when it changes.
+BATTERY = "gauge_every_ms = 60000\n"
 
 
 class Modem:
@@ -74,8 +80,9 @@ class Button:
         self.hold(0.1)
 
     def hold(self, seconds: float) -> None:
-        pull = f'>"$({LINE_OF.format(self._name)})/pull"'
-        self._unit.run(f"echo pull-down {pull}; sleep {seconds}; echo pull-up {pull}")
+        # Nothing is looked up while a finger is down: a click that takes half a second is a hold.
+        find = f'pull="$({LINE_OF.format(self._name)})/pull"'
+        self._unit.run(f'{find}; echo pull-down >"$pull"; sleep {seconds}; echo pull-up >"$pull"')
 
 
 class Light:
@@ -229,6 +236,11 @@ class Unit:
         self.features = set(self.target.env.get_target_features())
         self.driver = self.target.get_driver("QEMUDriver")
         self.extra_args = self.driver.extra_args
+        if str(FIRMWARE) in self.extra_args:
+            # Its variables have a place of their own: without one it keeps them in memory that outlives a reset, and in a file of
+            # the disk's.
+            shutil.copy(VARIABLES, folder / "variables.fd")
+            self.extra_args += f" -drive if=pflash,format=raw,file={folder / 'variables.fd'}"
         if log:
             self._record(log)
         self._shell = None
@@ -271,7 +283,7 @@ class Unit:
             'latency_ms = 2000\nstart_bitrate_kbps = 500\nmax_bitrate_kbps = 1000\n'
         )
         (tree / "settings" / "capture.toml").write_text(CAPTURE)
-        (tree / "settings" / "panel.toml").write_text(PANEL)
+        (tree / "settings" / "panel.toml").write_text(PANEL + BATTERY)
         self.disk.fill("state", tree, owner={"bondbox-uplink": (962, 960)})
 
     def restart(self, command="systemctl reboot") -> None:
@@ -282,10 +294,12 @@ class Unit:
         try:
             self.driver.expect("Starting slot", timeout=FIRMWARE_S)
         except TIMEOUT:
-            # Seen once: the emulated firmware spun before it said its first word, for ever. A board has a watchdog for that.
+            # Seen three times: the emulated firmware spins before its first word, and a reset does not help it. A board has a
+            # watchdog for that.
             assert self.said().rstrip().endswith("reboot: Restarting system"), self.said()[-2000:]
-            print("the machine hangs in its firmware, and is reset")
-            self.qmp("system_reset")
+            print("the machine hangs in its firmware, and is switched off and on")
+            self.power.cut()
+            self.power.on()
             self.until_said("Starting slot")
 
     def come_back(self, slot: str | None = None) -> None:
@@ -318,8 +332,8 @@ class Unit:
         self.run(f"printf '%s\\nsource = \"{source}\"\\n' '{CAPTURE}' >/state/settings/capture.toml")
         self.run("systemctl restart bondbox-capture")
 
-    def wires(self, panel: str) -> None:
-        """Has more settings of the panel beside its lines; and its service started anew."""
+    def wires(self, panel: str = BATTERY) -> None:
+        """Has these settings of the panel beside its lines; and its service started anew."""
         self.run(f"printf '%s\\n' '{PANEL}{panel}' >/state/settings/panel.toml")
         self.run("systemctl restart bondbox-panel")
 

@@ -37,6 +37,39 @@ def test_nothing_listens_but_the_resolver_on_the_unit_itself(unit):
     assert "policy drop" in rules, rules
 
 
+#: Somebody at the other end of an interface of that name, who asks for what the unit's page would be.
+NEIGHBOUR = (
+    "ip netns add {0} && ip link add {0} type veth peer name eth0 netns {0} && udevadm settle && sleep 1 && "
+    "ip address add {1}.1/24 dev {0} && ip link set {0} up && ip -n {0} address add {1}.2/24 dev eth0 && ip -n {0} link set eth0 up"
+)
+ASKS = "ip netns exec {0} busybox wget -T 10 -q -O - http://{1}.1/os-release"
+
+
+def test_who_is_inside_reaches_the_page_and_who_is_outside_does_not(unit):
+    unit.run("systemd-run --quiet --unit=page busybox httpd -f -p 80 -h /usr/lib")
+    neighbours = {"ap0": "192.168.77", "eth9": "192.168.78"}
+    for neighbour in neighbours.items():
+        unit.run(NEIGHBOUR.format(*neighbour))
+    code, page = unit.try_run(ASKS.format("ap0", neighbours["ap0"]))
+    assert code == 0 and "ID=bondbox" in page, page
+    code, page = unit.try_run(ASKS.format("eth9", neighbours["eth9"]))
+    assert code != 0 and not page.count("ID=bondbox"), page
+    # What leads outside leases an address and has routes of its own, what leads inside has not.
+    assert "usb1-1" in (links := unit.run("systemctl list-units --all --plain --no-legend 'bondbox-link@*'")) and "ap0" not in links
+    assert unit.run("networkctl --no-legend list ap0").split()[-1] == "unmanaged"
+    for name in neighbours:
+        unit.run(f"ip link delete {name} && ip netns delete {name}")
+    unit.run("systemctl stop page")
+
+
+def test_nobody_but_root_and_the_update_service_reaches_rauc(unit):
+    ask = "busctl call de.pengutronix.rauc / org.freedesktop.DBus.Peer Ping"
+    unit.run(ask, timeout=300)
+    unit.run(f"setpriv --reuid=bondbox-ota --clear-groups {ask}")
+    code, said = unit.try_run(f"setpriv --reuid=bondbox-capture --clear-groups {ask}")
+    assert code != 0 and "ccess denied" in said, said
+
+
 def test_its_stream_reaches_the_gateway_over_all_links_and_loses_nothing(unit, gateway):
     # What was on its way while the links joined may be late.
     gateway.flows(units=20, links=2)

@@ -26,6 +26,7 @@ def test_an_update_that_does_not_come_up_falls_back_to_what_worked(unit, update)
     [
         # The signature is at the end.
         ("truncated", "ignature"),
+        ("unsigned", "ignature"),
         ("signed-by-others", "verif"),
         ("other-board", "ompatible"),
         ("older", "Version mismatch"),

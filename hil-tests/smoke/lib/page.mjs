@@ -69,6 +69,16 @@ export class Page {
     }
   }
 
+  /** The unit's button for the air: what it says. */
+  async airButton() {
+    return (await this.#page.getByTestId('air').textContent({ timeout: 1000 })).trim();
+  }
+
+  /** Presses it, once the unit has answered what it was asked before. */
+  async pressAir() {
+    await this.#page.getByTestId('air').click({ timeout: 10_000 });
+  }
+
   /** Waits until the picture runs. */
   async playing(milliseconds) {
     await this.#page.waitForFunction(
