@@ -5,6 +5,8 @@ standard input, a JSON object a line: {"rsrp": -95, "rsrq": -10, "csq": 18, "pin
 and, before ModemManager asks for them, {"imei": "…", "iccid": "…", "imsi": "…", "operator": "…", "maker": "…",
 "model": "…"}.
 
+Its network takes calls for the families of addresses that {"takes": ["IP", "IPV6", "IPV4V6"]} names (TS 27.007 10.1.1).
+
 It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock them: {"refuses_bands": true} takes no other bands,
 {"served_on": [7]} says which are heard where it is.
 
@@ -37,6 +39,7 @@ class Modem:
         self.world = {"rsrp": -95, "rsrq": -10, "csq": 18, "pin": None, "tries": 3, "sim": True, "registered": True,
                       "silent_call": False, "imei": IMEI, "iccid": ICCID, "imsi": IMSI, "operator": OPERATOR,
                       "refuses_bands": False, "roaming": False, "served_on": BANDS, "hangs": False,
+                      "takes": ["IP", "IPV6", "IPV4V6"],
                       "maker": "Bondbox", "model": "Emulated modem",
                       "address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2", "leases": False}
         self.begin()
@@ -71,7 +74,7 @@ class Modem:
                 said = say(*match.groups())
                 if said is None:
                     return []
-                ends = said and (said[0] == "OK" or said[-1].startswith(("+CME ERROR", "ERROR", "CONNECT")))
+                ends = said and (said[0] == "OK" or said[-1].startswith(("+CME ERROR", "ERROR", "CONNECT", "NO CARRIER")))
                 return said if ends else [*said, "OK"]
         return ["ERROR"]
 
@@ -85,9 +88,15 @@ class Modem:
     def registered(self):
         return f'{5 if self.world["roaming"] else 1},"1A2B","01C3D4E5",7' if self.served else "0"
 
-    def call(self):
+    def takes(self, number):
+        """Whether the network takes a call of this context."""
+        return self.contexts.get(number, "").split(",")[0].strip('"') in self.world["takes"]
+
+    def call(self, number):
         """The line becomes one of data, which would speak PPP from here on; or it never says whether it did."""
-        return None if self.world["silent_call"] else ["CONNECT"]
+        if self.world["silent_call"]:
+            return None
+        return ["CONNECT"] if self.takes(number) else ["NO CARRIER"]
 
     def table(self):
         world = self.world
@@ -152,6 +161,9 @@ class Modem:
         def activate(how, number):
             if how == "1" and not self.served or number not in self.contexts:
                 return ["+CME ERROR: 30"]
+            if how == "1" and not self.takes(number):
+                # TS 27.007 9.2.2.3: the service option is not supported.
+                return ["+CME ERROR: 132"]
             (self.active.add if how == "1" else self.active.discard)(number)
             return []
 
@@ -199,7 +211,7 @@ class Modem:
             (r"#BND=\?", lambda: [f"#BND: (0),(0),(1-{mask(BANDS)})"]),
             (r"#BND\?", lambda: [f"#BND: 0,0,{self.bands}"]),
             (r"#BND=0,0,(\d+)", lock),
-            (r"\+CGDCONT=\?", lambda: ['+CGDCONT: (1-11),"IP",,,(0-2),(0-4)', '+CGDCONT: (1-11),"IPV6",,,(0-2),(0-4)']),
+            (r"\+CGDCONT=\?", lambda: [f'+CGDCONT: (1-11),"{family}",,,(0-2),(0-4)' for family in ("IP", "IPV6", "IPV4V6")]),
             (r"\+CGDCONT\?", lambda: [f'+CGDCONT: {number},{context},"",0,0' for number, context in self.contexts.items()]),
             (r"\+CGDCONT=(\d+),(.*)", define),
             (r"\+CGACT\?", lambda: [f"+CGACT: {number},{int(number in self.active)}" for number in self.contexts]),
@@ -213,7 +225,7 @@ class Modem:
             (r"\+UIPADDR=(\d+)", lambda number: [f'+UIPADDR: {number},"card","{world["gateway"]}","{world["netmask"]}","",""']),
             (r"\+CSCS\?", lambda: ['+CSCS: "IRA"']),
             (r"\+CSCS=\?", lambda: ['+CSCS: ("IRA","GSM","UCS2")']),
-            (r"D\*99.*", self.call),
+            (r"D\*99(?:\*{3}(\d+))?#", lambda number: self.call(number or "1")),
             (r"\+C(GDCONT|GACT|SCS|MER|GEREP|USD|TZR|TZU)=.*", lambda _: []),
         ]
 

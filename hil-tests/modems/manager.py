@@ -92,10 +92,15 @@ class Bench:
     def modem(self, port=PORT):
         return next((modem for modem in (self.state() or {"modems": []})["modems"] if modem["port"] == port), {})
 
-    def asked(self, what):
-        """How often the modem was told something that begins so."""
+    def told(self, what):
+        """What the modem was told that begins so."""
         log = self.folder / "at.log"
-        return sum(line.startswith(f"b'{what}") for line in log.read_text().splitlines()) if log.exists() else 0
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line.removeprefix("b'").partition("' [")[0] for line in lines if line.startswith(f"b'{what}")]
+
+    def asked(self, what):
+        """How often it was told something that begins so."""
+        return len(self.told(what))
 
     def close(self):
         for process in reversed(self.processes.values()):

@@ -47,6 +47,23 @@ def test_a_bearer_that_needs_ppp_is_refused_by_name(bench):
     assert bench.asked("ATD") == 1, "no other attempt changes that"
 
 
+def contexts(bench):
+    """The families of addresses that it was told to call for."""
+    return [said.split('"')[1] for said in bench.told("AT+CGDCONT=") if '"' in said]
+
+
+def test_both_families_are_asked_for_and_ipv4_where_a_network_refuses_that(bench):
+    on_the_air(bench)
+    until("a call", lambda: bench.asked("ATD") == 1)
+    assert contexts(bench) == ["IPV4V6"]
+    bench.kill("bondbox-modems")
+    bench.become(takes=["IP"])
+    bench.start_modems()
+    until("the network takes a call", lambda: "PPP" in (bench.modem().get("reason") or ""))
+    assert contexts(bench)[-1] == "IP"
+    assert bench.asked("ATD") == 3, "both were refused once, and IPv4 was taken"
+
+
 def test_a_sim_asks_for_its_pin_until_somebody_enters_it(bench):
     on_the_air(bench, pin="4711")
     becomes(bench, "Locked")

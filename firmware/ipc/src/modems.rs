@@ -322,6 +322,19 @@ pub struct Access {
     pub password: Secret,
     /// Whether it may be connected in other networks than its own.
     pub roaming: bool,
+    /// The addresses that it is to have; `None` asks for both families, and for one of them where that is refused.
+    pub family: Option<IpFamily>,
+}
+
+/// Which addresses a bearer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum IpFamily {
+    /// IPv4 alone.
+    Ipv4,
+    /// IPv6 alone.
+    Ipv6,
+    /// Both.
+    Ipv4v6,
 }
 
 /// A text that no log shows.

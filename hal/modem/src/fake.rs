@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{Action, Bearer, Hand, Lock, Manager, Modem, ModemError, Network, Signal, Sim, State};
+use crate::{Action, Bearer, Hand, IpFamily, Lock, Manager, Modem, ModemError, Network, Signal, Sim, State};
 
 /// ModemManager with the modems that it was given. Refuses what [`crate::ModemManager`] refuses. Clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,9 @@ pub struct Made {
     pub interface: Option<String>,
     /// ModemManager's numbers of the bands that it has.
     pub bands: Vec<u32>,
-    /// What comes of a call.
+    /// The families that its network takes a call for.
+    pub takes: Vec<IpFamily>,
+    /// What comes of such a call.
     pub gives: Gives,
 }
 
@@ -79,6 +81,7 @@ impl Default for Made {
             signal,
             interface: None,
             bands: Vec::new(),
+            takes: vec![IpFamily::Ipv4, IpFamily::Ipv6, IpFamily::Ipv4v6],
             gives: Gives::Ppp,
         }
     }
@@ -185,6 +188,7 @@ impl Plugged {
             Action::Enable => self.enabled = true,
             Action::Listen(seconds) => self.listens = *seconds,
             Action::Connect { .. } if self.state() != State::Registered => return refused("not registered"),
+            Action::Connect { family, .. } if !self.made.takes.contains(family) => return refused("NoCarrier"),
             Action::Connect { .. } => match &self.made.gives {
                 Gives::Ppp => return Err(ModemError::Ppp),
                 Gives::Nothing(why) => return refused(why),

@@ -214,6 +214,17 @@ pub enum Method {
     Dhcp,
 }
 
+/// Which addresses a bearer is asked for (MMBearerIpFamily, 3GPP TS 27.007 10.1.1 "PDP_type").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpFamily {
+    /// IPv4 alone.
+    Ipv4,
+    /// IPv6 alone.
+    Ipv6,
+    /// Both; a network that has one of them gives that, or refuses.
+    Ipv4v6,
+}
+
 /// What can be asked of a modem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -238,6 +249,8 @@ pub enum Action {
         password: String,
         /// In other networks, too.
         roaming: bool,
+        /// Which addresses it is to have.
+        family: IpFamily,
     },
     /// End its bearers.
     Disconnect,

@@ -12,7 +12,7 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, 
 
 use crate::bus::{self, Objects, ROOT, SERVICE, call, properties};
 use crate::read::{self, MODEM, SIGNAL};
-use crate::{Action, Cell, Hand, Manager, Method, Modem, ModemError, State};
+use crate::{Action, Cell, Hand, IpFamily, Manager, Method, Modem, ModemError, State};
 
 /// ModemManager on a bus, for as long as there is a bus; that is looked for again when it goes.
 pub struct ModemManager {
@@ -133,8 +133,9 @@ async fn act(bus: &Connection, modem: &str, action: &Action) -> Result<(), Modem
         Action::Enable => call(bus, modem, MODEM, "Enable", &true).await,
         Action::Unlock { sim, pin } => call(bus, sim, "org.freedesktop.ModemManager1.Sim", "SendPin", pin).await,
         Action::Listen(seconds) => call(bus, modem, SIGNAL, "Setup", seconds).await,
-        Action::Connect { apn, user, password, roaming } => {
-            let mut with = HashMap::from([("allow-roaming", Variant::from(*roaming))]);
+        Action::Connect { apn, user, password, roaming, family } => {
+            let (roaming, family) = (Variant::from(*roaming), Variant::from(number_of(*family)));
+            let mut with = HashMap::from([("allow-roaming", roaming), ("ip-type", family)]);
             for (key, value) in [("apn", apn), ("user", user), ("password", password)] {
                 // An APN may be empty: it is the network's choice then.
                 if key == "apn" || !value.is_empty() {
@@ -153,6 +154,15 @@ async fn act(bus: &Connection, modem: &str, action: &Action) -> Result<(), Modem
         Action::Disconnect => disconnect(bus, modem).await,
         Action::Bands(bands) => call(bus, modem, MODEM, "SetCurrentBands", bands).await,
         Action::Reset => call(bus, modem, MODEM, "Reset", &()).await,
+    }
+}
+
+/// Of MMBearerIpFamily.
+const fn number_of(family: IpFamily) -> u32 {
+    match family {
+        IpFamily::Ipv4 => 1,
+        IpFamily::Ipv6 => 2,
+        IpFamily::Ipv4v6 => 4,
     }
 }
 

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bondbox_modem::{Action, Fake, Hand, Lock, Made, Manager, Modem, ModemError, ModemManager, Signal, State};
+use bondbox_modem::{
+    Action, Fake, Hand, IpFamily, Lock, Made, Manager, Modem, ModemError, ModemManager, Signal, State,
+};
 use tempfile::TempDir;
 
 /// Something with one modem, whose SIM is locked by 4711.
 trait Bench {
     fn plug(&mut self);
     fn become_weak(&mut self);
+    fn take_ipv4_alone(&mut self);
     fn stop(&mut self);
     fn start(&mut self);
 }
@@ -65,8 +68,20 @@ async fn keeps_the_contract(manager: &mut impl Manager, bench: &mut impl Bench) 
     bench.become_weak();
     until(manager, "weak", read(-117.0)).await;
 
-    let connect = Action::Connect { apn: String::new(), user: String::new(), password: String::new(), roaming: false };
-    assert_eq!(act(manager, &registered, connect).await, Err(ModemError::Ppp));
+    bench.take_ipv4_alone();
+    let connect = |family| Action::Connect {
+        apn: String::new(),
+        user: String::new(),
+        password: String::new(),
+        roaming: false,
+        family,
+    };
+    for family in [IpFamily::Ipv4v6, IpFamily::Ipv6] {
+        let refused = act(manager, &registered, connect(family)).await;
+        assert!(matches!(refused, Err(ModemError::Refused(_))), "{family:?}: {refused:?}");
+        until_it_is(manager, State::Registered).await;
+    }
+    assert_eq!(act(manager, &registered, connect(IpFamily::Ipv4)).await, Err(ModemError::Ppp));
     let after = until_it_is(manager, State::Registered).await;
     assert_eq!(after.bearer, None);
     let bands = act(manager, &registered, Action::Bands(vec![33])).await;
@@ -95,6 +110,10 @@ impl Bench for Fake {
 
     fn become_weak(&mut self) {
         self.change(DEVICE, |made| made.signal = Signal { rsrp: Some(-117.0), ..made.signal });
+    }
+
+    fn take_ipv4_alone(&mut self) {
+        self.change(DEVICE, |made| made.takes = vec![IpFamily::Ipv4]);
     }
 
     fn stop(&mut self) {
@@ -146,6 +165,11 @@ impl Real {
         done.unwrap().status.success()
     }
 
+    /// What becomes of the modem.
+    fn tell(&mut self, what: &str) {
+        writeln!(self.modem.as_mut().unwrap().stdin.as_mut().unwrap(), "{what}").unwrap();
+    }
+
     fn tell_of_the_modem(&self) {
         let line = format!("['{}']", self.line());
         assert!(self.call("org.freedesktop.ModemManager1.Test.SetProfile", &["vmodem0", "generic", &line]));
@@ -164,13 +188,17 @@ impl Bench for Real {
             .spawn()
             .unwrap();
         assert_eq!(first_line(&mut modem), "ready");
-        writeln!(modem.stdin.as_mut().unwrap(), r#"{{"pin": "4711", "rsrp": -95, "rsrq": -10}}"#).unwrap();
         self.modem = Some(modem);
+        self.tell(r#"{"pin": "4711", "rsrp": -95, "rsrq": -10}"#);
         self.tell_of_the_modem();
     }
 
     fn become_weak(&mut self) {
-        writeln!(self.modem.as_mut().unwrap().stdin.as_mut().unwrap(), r#"{{"rsrp": -117, "rsrq": -15}}"#).unwrap();
+        self.tell(r#"{"rsrp": -117, "rsrq": -15}"#);
+    }
+
+    fn take_ipv4_alone(&mut self) {
+        self.tell(r#"{"takes": ["IP"]}"#);
     }
 
     fn stop(&mut self) {

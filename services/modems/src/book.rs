@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use bondbox_modem::{Action, Bearer, Lock, Modem, ModemError, Quirk, State, quirks};
+use bondbox_ipc::modems as ipc;
+use bondbox_modem::{Action, Bearer, IpFamily, Lock, Modem, ModemError, Quirk, State, quirks};
 use bondbox_radio::{Radio, Reading};
 use bondbox_udev::Port;
 use bondbox_units::Instant;
 
-use crate::kept::Place;
+use crate::families::Families;
+use crate::kept::{self, Place};
 
 /// All modems, those included that were pulled and may come back.
 #[derive(Debug, Default)]
@@ -47,6 +49,7 @@ pub struct Entry {
     doing: Option<Action>,
     /// A PIN that was wrong is not tried again by itself: three of them lock the SIM.
     wrong_pin: Option<String>,
+    families: Families,
     /// Its bearers need PPP: no other attempt changes that.
     ppp: bool,
     failures: u32,
@@ -147,7 +150,10 @@ impl Book {
                 continue;
             }
             let routes = routes(port) && !entry.had_bearer;
-            let (action, reason) = entry.wish(routes, place(port, &entry.modem));
+            let place = place(port, &entry.modem);
+            let iccid = entry.modem.sim.as_ref().map_or("", |sim| &sim.iccid);
+            entry.families.look(iccid, place.and_then(|place| place.access.family).map(family));
+            let (action, reason) = entry.wish(now, routes, place);
             if entry.failures == 0 || reason.is_some() {
                 entry.reason = reason;
             }
@@ -159,19 +165,38 @@ impl Book {
         begun
     }
 
-    /// Something that was begun has ended, or failed so.
-    pub fn done(&mut self, now: Instant, port: &Port, path: &str, action: &Action, failed: Option<&ModemError>) {
-        let Some(entry) = self.entries.get_mut(port).filter(|entry| entry.modem.path == path) else { return };
+    /// Something that was begun has ended, or failed so. Says whether it is asked for otherwise at once.
+    pub fn done(
+        &mut self,
+        now: Instant,
+        port: &Port,
+        path: &str,
+        action: &Action,
+        failed: Option<&ModemError>,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(port).filter(|entry| entry.modem.path == path) else { return false };
         // What an operator asked for ends beside what was begun here.
         if entry.doing.as_ref() == Some(action) {
             entry.doing = None;
         }
         match failed {
             // What it brought shows when ModemManager is next asked.
-            None => (entry.failures, entry.reason, entry.not_before) = (0, None, now + SETTLES),
+            None => {
+                (entry.failures, entry.reason, entry.not_before) = (0, None, now + SETTLES);
+                if let Action::Connect { family, .. } = action {
+                    entry.families.on_taken(now, *family);
+                }
+            }
             Some(error) => {
-                entry.failures += 1;
                 entry.reason = Some(error.to_string());
+                let refused = matches!(error, ModemError::Refused(_) | ModemError::Unsupported(_));
+                if let (Action::Connect { family, .. }, true) = (action, refused)
+                    && entry.families.on_refused(*family)
+                {
+                    entry.not_before = now + SETTLES;
+                    return true;
+                }
+                entry.failures += 1;
                 entry.not_before = now + FIRST_WAIT.saturating_mul(1 << entry.failures.min(7)).min(LONGEST_WAIT);
                 match (action, error) {
                     (Action::Unlock { pin, .. }, ModemError::Refused(_)) => entry.wrong_pin = Some(pin.clone()),
@@ -180,12 +205,14 @@ impl Book {
                 }
             }
         }
+        false
     }
 
     /// An operator changed something: it is tried at once.
     pub fn hurry(&mut self, port: &Port) {
         if let Some(entry) = self.entries.get_mut(port) {
             (entry.failures, entry.not_before, entry.wrong_pin) = (0, Instant::ZERO, None);
+            entry.families = Families::default();
         }
     }
 }
@@ -196,6 +223,7 @@ impl Entry {
         // Another object of the same device, whose bearer may live on though ModemManager knows of none.
         let same = before.as_ref().filter(|before| before.modem.equipment == modem.equipment);
         let (ended, had_bearer) = same.map_or((None, false), |same| (same.ended.clone(), same.had_bearer));
+        let families = same.map(|same| same.families.clone()).unwrap_or_default();
         let wrong_pin = before.and_then(|before| before.wrong_pin);
         let mut this = Self {
             modem: Modem::default(),
@@ -207,6 +235,7 @@ impl Entry {
             reason: None,
             doing: None,
             wrong_pin,
+            families,
             ppp: false,
             failures: 0,
             not_before: Instant::ZERO,
@@ -226,7 +255,7 @@ impl Entry {
     }
 
     /// What it is to do, or why it does no more.
-    fn wish(&self, routes: bool, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+    fn wish(&self, now: Instant, routes: bool, place: Option<&Place>) -> (Option<Action>, Option<String>) {
         let modem = &self.modem;
         let because = |reason: &str| (None, Some(reason.to_owned()));
         match modem.state {
@@ -238,7 +267,7 @@ impl Entry {
                 if modem.signal_rate != self.rate() {
                     return (Some(Action::Listen(self.rate())), None);
                 }
-                if routes { (None, None) } else { self.connect(place) }
+                if routes { (None, None) } else { self.connect(now, place) }
             }
         }
     }
@@ -259,7 +288,7 @@ impl Entry {
         }
     }
 
-    fn connect(&self, place: Option<&Place>) -> (Option<Action>, Option<String>) {
+    fn connect(&self, now: Instant, place: Option<&Place>) -> (Option<Action>, Option<String>) {
         let because = |reason: &str| (None, Some(reason.to_owned()));
         let network = &self.modem.network;
         let access = place.map(|place| place.access.clone()).unwrap_or_default();
@@ -271,8 +300,8 @@ impl Entry {
             }
             State::Registered if self.ppp => (None, Some(ModemError::Ppp.to_string())),
             State::Registered => {
-                let (apn, user, password) = (access.apn, access.user, access.password);
-                (Some(Action::Connect { apn, user, password, roaming: access.roaming }), None)
+                let kept::Access { apn, user, password, roaming, .. } = access;
+                (Some(Action::Connect { apn, user, password, roaming, family: self.families.next(now) }), None)
             }
             _ => because("it looks for a network"),
         }
@@ -292,6 +321,14 @@ impl Entry {
     pub fn stale_after(&self) -> Duration {
         // A reading that does not change is not told again; the book is looked through every half minute.
         Duration::from_secs(45).max(Duration::from_secs(u64::from(self.rate()) * 3))
+    }
+}
+
+const fn family(said: ipc::IpFamily) -> IpFamily {
+    match said {
+        ipc::IpFamily::Ipv4 => IpFamily::Ipv4,
+        ipc::IpFamily::Ipv6 => IpFamily::Ipv6,
+        ipc::IpFamily::Ipv4v6 => IpFamily::Ipv4v6,
     }
 }
 
@@ -335,11 +372,13 @@ mod tests {
         book.entries()[&port()].reason.as_deref().unwrap_or_default()
     }
 
+    fn connect(family: IpFamily) -> Action {
+        Action::Connect { apn: String::new(), user: String::new(), password: String::new(), roaming: false, family }
+    }
+
     #[test]
     fn a_modem_is_brought_on_the_air_step_by_step_and_again_after_a_restart() {
         let (mut book, place) = (Book::default(), Place { pin: Some("1234".into()), ..Place::default() });
-        let connect =
-            Action::Connect { apn: String::new(), user: String::new(), password: String::new(), roaming: false };
         let steps = [
             (
                 Modem { lock: Lock::Pin(Some(3)), ..modem(State::Locked) },
@@ -347,7 +386,7 @@ mod tests {
             ),
             (modem(State::Disabled), Action::Enable),
             (Modem { signal_rate: 0, ..modem(State::Searching) }, Action::Listen(1)),
-            (modem(State::Registered), connect),
+            (modem(State::Registered), connect(IpFamily::Ipv4v6)),
         ];
         for (restart, path) in ["/modem/0", "/modem/7"].into_iter().enumerate() {
             for (step, (seen, expected)) in (0..).zip(&steps) {
@@ -401,16 +440,21 @@ mod tests {
     fn what_fails_is_tried_later_and_later_and_ppp_never_again() {
         let (mut book, place) = (Book::default(), Place::default());
         book.look(at(0), vec![modem(State::Registered)]);
-        let (mut now, mut waits) = (0, vec![]);
-        for _ in 0..9 {
-            let begun = now;
+        let (mut now, mut waits, mut begun) = (0, vec![], 0);
+        // In each round what the network refuses of one family is asked for of the next.
+        for call in 0..27 {
             let action = loop {
                 if let [action] = &next(&mut book, now, &place)[..] {
                     break action.clone();
                 }
                 now += 1;
             };
-            waits.push(now - begun);
+            let family = [IpFamily::Ipv4v6, IpFamily::Ipv4, IpFamily::Ipv6][call % 3];
+            assert_eq!(action, connect(family));
+            if call % 3 == 0 {
+                waits.push(now - begun);
+            }
+            begun = now;
             book.done(at(now), &port(), "/modem/0", &action, Some(&ModemError::Refused("no network".into())));
             assert_eq!(reason(&book), "no network");
         }

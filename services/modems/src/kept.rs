@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use bondbox_daemon::disk;
+use bondbox_ipc::modems::IpFamily;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub struct Access {
     pub password: String,
     /// In other networks than its own, too.
     pub roaming: bool,
+    /// The addresses that are asked for; `None` for whatever the network takes.
+    pub family: Option<IpFamily>,
 }
 
 /// As `bondbox_ipc::modems::Usage`, in a file.

@@ -277,8 +277,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             Ok(()) => tracing::info!(%port, action = name_of(&action), "done"),
             Err(error) => tracing::warn!(%port, action = name_of(&action), %error, "not done"),
         }
-        self.book.done((self.now)(), &port, &path, &action, result.as_ref().err());
-        if let Err(error) = &result {
+        let goes_on = self.book.done((self.now)(), &port, &path, &action, result.as_ref().err());
+        if let (Err(error), false) = (&result, goes_on) {
             self.failed(&port, &action, error);
         }
         if let Action::Bands(bands) = &action {

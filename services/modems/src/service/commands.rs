@@ -117,8 +117,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         let (path, state) = self.object(port)?;
         let short = [&access.apn, &access.user, &access.password.0].iter().all(|text| text.len() <= MAX_ACCESS);
         within(short, "access", &"not shown", "texts of at most 100 bytes")?;
-        let Access { apn, user, password, roaming } = access;
-        let access = kept::Access { apn, user, password: password.0, roaming };
+        let Access { apn, user, password, roaming, family } = access;
+        let access = kept::Access { apn, user, password: password.0, roaming, family };
         let iccid = self.sim_in(port);
         self.ledger.keep(|kept| kept.place_mut(port, iccid.as_deref()).access = access);
         self.book.hurry(&Port::named(port));

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bondbox_ipc::modems::{Link, LinkState as PortState, Modem, ModemState, Step};
 use bondbox_ipc::uplink::{self, LinkState, Session};
-use bondbox_modem::{self as modem, Gives, IpConfig, Made, Method};
+use bondbox_modem::{self as modem, Gives, IpConfig, IpFamily, Made, Method};
 use bondbox_netlink::{self as netlink, Address, Interface, MAIN, Route};
 use bondbox_system::Mood;
 use bondbox_udev::{self as udev, Device, Kind};
@@ -311,12 +311,48 @@ async fn a_bearer_that_is_refused_is_asked_for_less_and_less_and_had_when_the_ne
     bench.modems.plug(DEVICE, Made { gives: Gives::Nothing("no cell has room".into()), ..served() });
     bench.pass(70).await;
     let calls = bench.asked().iter().filter(|asked| **asked == "connect").count();
-    assert!((4..=6).contains(&calls), "{calls}: after 4, 8, 16 and 32 s");
+    assert!((12..=18).contains(&calls), "{calls}: each family, and again after 4, 8, 16 and 32 s");
     assert_eq!((bench.modem().state, bench.reason().as_str()), (ModemState::Registered, "no cell has room"));
     assert_eq!(bench.link().addresses, Vec::<String>::new());
     bench.modems.change(DEVICE, |made| made.gives = served().gives);
     bench.pass(70).await;
     assert_eq!((bench.modem().state, bench.modem().reason), (ModemState::Connected, None));
+}
+
+/// Which families bearers were asked for.
+fn families(asked: &[Action]) -> Vec<IpFamily> {
+    let family = |action: &Action| match action {
+        Action::Connect { family, .. } => Some(*family),
+        _ => None,
+    };
+    asked.iter().filter_map(family).collect()
+}
+
+#[tokio::test]
+async fn a_network_that_refuses_both_families_is_asked_for_one_and_that_is_remembered() {
+    for (takes, calls) in [
+        (vec![IpFamily::Ipv4, IpFamily::Ipv6, IpFamily::Ipv4v6], vec![IpFamily::Ipv4v6]),
+        (vec![IpFamily::Ipv4], vec![IpFamily::Ipv4v6, IpFamily::Ipv4]),
+        (vec![IpFamily::Ipv6], vec![IpFamily::Ipv4v6, IpFamily::Ipv4, IpFamily::Ipv6]),
+    ] {
+        let mut bench = Bench::new();
+        bench.modems.plug(DEVICE, Made { takes, ..served() });
+        bench.pass(10).await;
+        assert_eq!((bench.modem().state, bench.modem().reason), (ModemState::Connected, None));
+        assert_eq!(families(&bench.modems.take_asked()), calls);
+        // Neither a network that goes nor a ModemManager that is restarted has it refused again.
+        bench.modems.change(DEVICE, |made| made.registered = false);
+        bench.pass(5).await;
+        bench.modems.change(DEVICE, |made| made.registered = true);
+        bench.pass(10).await;
+        bench.modems.stop();
+        bench.pass(5).await;
+        bench.modems.start();
+        bench.pass(10).await;
+        assert_eq!(bench.modem().state, ModemState::Connected);
+        let last = calls[calls.len() - 1];
+        assert_eq!(families(&bench.modems.take_asked()), [last, last]);
+    }
 }
 
 #[tokio::test]
