@@ -34,6 +34,8 @@ pub struct Made {
     pub takes: Vec<IpFamily>,
     /// What comes of such a call.
     pub gives: Gives,
+    /// Says that it has done what it is told, and has not.
+    pub pretends: bool,
 }
 
 /// What a network gives to whoever wants a bearer.
@@ -83,6 +85,7 @@ impl Default for Made {
             bands: Vec::new(),
             takes: vec![IpFamily::Ipv4, IpFamily::Ipv6, IpFamily::Ipv4v6],
             gives: Gives::Ppp,
+            pretends: false,
         }
     }
 }
@@ -157,6 +160,9 @@ impl World {
         self.is_there()?;
         self.asked.push(action.clone());
         let at = self.modems.iter().position(|modem| modem.path == path).ok_or(ModemError::Gone)?;
+        if self.modems[at].made.pretends {
+            return Ok(());
+        }
         if *action == Action::Reset {
             let path = self.path();
             self.modems[at].begin_anew(path);

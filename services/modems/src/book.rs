@@ -34,6 +34,8 @@ pub struct Book {
 pub struct Entry {
     /// As last seen.
     pub modem: Modem,
+    /// When it came, as an object of ModemManager.
+    pub came: Instant,
     /// When that was.
     pub seen: Instant,
     /// Since when it is gone, if it is.
@@ -50,6 +52,8 @@ pub struct Entry {
     /// A PIN that was wrong is not tried again by itself: three of them lock the SIM.
     wrong_pin: Option<String>,
     families: Families,
+    /// An operator wants another bearer than the one that it has, or that is being asked for.
+    outdated: bool,
     /// Its bearers need PPP: no other attempt changes that.
     ppp: bool,
     failures: u32,
@@ -151,13 +155,14 @@ impl Book {
             }
             let routes = routes(port) && !entry.had_bearer;
             let place = place(port, &entry.modem);
-            let iccid = entry.modem.sim.as_ref().map_or("", |sim| &sim.iccid);
+            let iccid = entry.modem.sim.as_ref().map_or("", |sim| sim.iccid.as_str());
             entry.families.look(iccid, place.and_then(|place| place.access.family).map(family));
             let (action, reason) = entry.wish(now, routes, place);
             if entry.failures == 0 || reason.is_some() {
                 entry.reason = reason;
             }
             if let Some(action) = action {
+                entry.outdated &= !matches!(action, Action::Connect { .. });
                 entry.doing = Some(action.clone());
                 begun.push((port.clone(), entry.modem.path.clone(), action));
             }
@@ -190,8 +195,8 @@ impl Book {
             Some(error) => {
                 entry.reason = Some(error.to_string());
                 let refused = matches!(error, ModemError::Refused(_) | ModemError::Unsupported(_));
-                if let (Action::Connect { family, .. }, true) = (action, refused)
-                    && entry.families.on_refused(*family)
+                if let Action::Connect { family, .. } = action
+                    && (entry.outdated || refused && entry.families.on_refused(*family))
                 {
                     entry.not_before = now + SETTLES;
                     return true;
@@ -215,6 +220,14 @@ impl Book {
             entry.families = Families::default();
         }
     }
+
+    /// An operator wants another bearer, with what is kept now. One that is asked for just now is not that one.
+    pub fn renew(&mut self, port: &Port) {
+        self.hurry(port);
+        if let Some(entry) = self.entries.get_mut(port) {
+            entry.outdated = true;
+        }
+    }
 }
 
 impl Entry {
@@ -227,6 +240,7 @@ impl Entry {
         let wrong_pin = before.and_then(|before| before.wrong_pin);
         let mut this = Self {
             modem: Modem::default(),
+            came: now,
             seen: now,
             ended,
             had_bearer,
@@ -236,6 +250,7 @@ impl Entry {
             doing: None,
             wrong_pin,
             families,
+            outdated: false,
             ppp: false,
             failures: 0,
             not_before: Instant::ZERO,
@@ -293,6 +308,7 @@ impl Entry {
         let network = &self.modem.network;
         let access = place.map(|place| place.access.clone()).unwrap_or_default();
         match self.modem.state {
+            State::Connected if self.outdated => (Some(Action::Disconnect), None),
             State::Connected => (None, None),
             _ if network.denied => because("the network sent it away"),
             State::Registered if network.roaming && !access.roaming => {
@@ -310,6 +326,11 @@ impl Entry {
     /// Seconds between two readings of its radio; ModemManager takes whole ones.
     fn rate(&self) -> u32 {
         if self.quirks().contains(&Quirk::NoAt) { 15 } else { 1 }
+    }
+
+    /// The bearer that it has, where nobody waits for another.
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.modem.bearer.as_ref().filter(|_| !self.outdated)
     }
 
     /// What its model is known for.
@@ -434,6 +455,32 @@ mod tests {
         assert_eq!(next(&mut book, 10, &place), []);
         book.done(at(11), &port(), "/modem/0", &connect, None);
         assert_eq!(next(&mut book, 20, &place), [connect]);
+    }
+
+    #[test]
+    fn a_bearer_that_is_wanted_otherwise_is_ended_even_where_it_is_being_asked_for() {
+        let (mut book, mut place) = (Book::default(), Place::default());
+        book.look(at(0), vec![modem(State::Registered)]);
+        let first = next(&mut book, 0, &place)[0].clone();
+        place.access.apn = "private".into();
+        book.renew(&port());
+        book.done(at(1), &port(), "/modem/0", &first, None);
+        let carries = Modem { bearer: Some(Bearer::default()), ..modem(State::Connected) };
+        book.look(at(2), vec![carries.clone()]);
+        assert_eq!(book.entries()[&port()].bearer(), None, "it is not the one that is waited for");
+        assert_eq!(next(&mut book, 2, &place), [Action::Disconnect]);
+        book.done(at(3), &port(), "/modem/0", &Action::Disconnect, None);
+        book.look(at(4), vec![modem(State::Registered)]);
+        let second = next(&mut book, 4, &place);
+        assert!(matches!(&second[..], [Action::Connect { apn, .. }] if apn == "private"), "{second:?}");
+        // And one that is wanted otherwise again fails: that says nothing of the next.
+        book.renew(&port());
+        let refused = ModemError::Refused("no such access point".into());
+        assert!(book.done(at(5), &port(), "/modem/0", &second[0], Some(&refused)));
+        let second = next(&mut book, 6, &place);
+        assert!(!book.done(at(7), &port(), "/modem/0", &second[0], None));
+        book.look(at(8), vec![carries]);
+        assert_eq!((next(&mut book, 8, &place), book.entries()[&port()].bearer().is_some()), (vec![], true));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use bondbox_units::Instant;
 
 use super::Service;
 use super::show::bands;
+use crate::book::Entry;
 use crate::kept;
 
 /// A command whose effect is awaited.
@@ -28,8 +29,8 @@ enum Effect {
     Unlocked,
     Connected,
     Bands(Vec<Band>),
-    /// The modem is another object than this.
-    Back(String),
+    /// The modem has come since it came then.
+    Back(Instant),
     /// The link's interface is there under another index than this.
     Plugged(u32),
 }
@@ -38,7 +39,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     pub(super) async fn command(&mut self, command: Command, responder: Responder<Done>) {
         let waited = match command {
             Command::EnterPin { port, pin } => self.enter_pin(&port, pin.0),
-            Command::SetAccess { port, access } => self.set_access(&port, access).await,
+            Command::SetAccess { port, access } => self.set_access(&port, access),
             Command::LockBands { port, bands } => self.lock_bands(&port, bands).await,
             Command::Recover { port, step } => self.recover(&port, step).await,
             Command::SpreadBands => return self.spread_bands(responder),
@@ -68,13 +69,14 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                     let back = index.is_some_and(|link| link.interface.index != before);
                     back.then(|| waiting.back(now))
                 }
-                _ => entry.and_then(|entry| waiting.seen(now, &entry.modem)),
+                _ => entry.and_then(|entry| waiting.seen(now, entry)),
             };
             match seen {
                 Some(done) => waiting.responder.done(done),
                 None if now.since(waiting.since) >= EFFECT => {
                     let why = entry.and_then(|entry| entry.reason.clone());
-                    waiting.responder.refuse(Refusal::NoEffect(why.unwrap_or_else(|| "it did not come back".into())));
+                    let why = why.unwrap_or_else(|| waiting.missing().into());
+                    waiting.responder.refuse(Refusal::NoEffect(why));
                 }
                 None => still.push(waiting),
             }
@@ -89,7 +91,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                 && matches!(
                     (&waiting.effect, action),
                     (Effect::Unlocked, Action::Unlock { .. })
-                        | (Effect::Connected, Action::Connect { .. })
+                        | (Effect::Connected, Action::Connect { .. } | Action::Disconnect)
                         | (Effect::Bands(_), Action::Bands(_))
                         | (Effect::Back(_), Action::Reset | Action::Disconnect)
                 )
@@ -113,24 +115,20 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         Ok((port.to_owned(), Effect::Unlocked))
     }
 
-    async fn set_access(&mut self, port: &str, access: Access) -> Result<(String, Effect), Refusal> {
-        let (path, state) = self.object(port)?;
+    fn set_access(&mut self, port: &str, access: Access) -> Result<(String, Effect), Refusal> {
+        self.object(port)?;
         let short = [&access.apn, &access.user, &access.password.0].iter().all(|text| text.len() <= MAX_ACCESS);
         within(short, "access", &"not shown", "texts of at most 100 bytes")?;
         let Access { apn, user, password, roaming, family } = access;
         let access = kept::Access { apn, user, password: password.0, roaming, family };
         let iccid = self.sim_in(port);
         self.ledger.keep(|kept| kept.place_mut(port, iccid.as_deref()).access = access);
-        self.book.hurry(&Port::named(port));
-        if state == State::Connected {
-            // With the old one. It is connected again when it is seen to have none.
-            self.act(Port::named(port), path, Action::Disconnect).await;
-        }
+        self.book.renew(&Port::named(port));
         Ok((port.to_owned(), Effect::Connected))
     }
 
     async fn lock_bands(&mut self, port: &str, wanted: Vec<Band>) -> Result<(String, Effect), Refusal> {
-        let (path, _) = self.object(port)?;
+        let path = self.object(port)?;
         if self.underway.is_some() {
             return Err(Refusal::Unavailable("bands are being spread".into()));
         }
@@ -152,10 +150,12 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         let effect = match step {
             Step::Reconnect => {
                 self.object(port)?;
-                self.book.hurry(&at);
                 Effect::Connected
             }
-            Step::Reset => Effect::Back(self.object(port)?.0),
+            Step::Reset => {
+                self.object(port)?;
+                Effect::Back(self.book.entries()[&at].came)
+            }
             Step::Authorize | Step::Power => {
                 let link = self.inventory.links().get(&at).filter(|link| link.gone.is_none());
                 within(link.is_some() && at.usb().is_some(), "port", &port, "that of a link on USB")?;
@@ -208,11 +208,11 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         Ok(Done::Kept)
     }
 
-    /// The object of the modem in this port, and what it does.
-    fn object(&self, port: &str) -> Result<(String, State), Refusal> {
+    /// The object of the modem in this port.
+    fn object(&self, port: &str) -> Result<String, Refusal> {
         let entry = self.book.entries().get(&Port::named(port)).filter(|entry| entry.gone.is_none());
         match entry {
-            Some(entry) => Ok((entry.modem.path.clone(), entry.modem.state)),
+            Some(entry) => Ok(entry.modem.path.clone()),
             None if self.version.is_none() => Err(Refusal::Unavailable("ModemManager is not there".into())),
             None => Err(Refusal::Invalid(format!("port is {port:?}, must be that of a modem"))),
         }
@@ -240,17 +240,28 @@ impl Waiting {
         Done::Back { after_ms: u32::try_from(now.since(self.since).as_millis()).unwrap_or(u32::MAX) }
     }
 
-    fn seen(&self, now: Instant, modem: &bondbox_modem::Modem) -> Option<Done> {
+    /// What there is to say of an effect that did not come, where the modem gives no reason.
+    const fn missing(&self) -> &'static str {
+        match self.effect {
+            Effect::Unlocked => "the SIM still asks for a code",
+            Effect::Connected => "no new bearer carries data",
+            Effect::Bands(_) => "the modem says that it uses other bands",
+            Effect::Back(_) | Effect::Plugged(_) => "it did not come back",
+        }
+    }
+
+    fn seen(&self, now: Instant, entry: &Entry) -> Option<Done> {
+        let modem = &entry.modem;
         match &self.effect {
             Effect::Unlocked => (modem.lock == Lock::None && modem.state != State::Locked).then_some(Done::Unlocked),
-            Effect::Connected => modem.bearer.as_ref().map(|bearer| Done::Connected(bearer.interface.clone())),
+            Effect::Connected => entry.bearer().map(|bearer| Done::Connected(bearer.interface.clone())),
             Effect::Bands(wanted) => {
                 let (mut have, mut wanted) = (bands(&modem.bands_allowed), wanted.clone());
                 have.sort_unstable();
                 wanted.sort_unstable();
                 (have == wanted).then_some(Done::Bands(have))
             }
-            Effect::Back(path) => (modem.path != *path).then(|| self.back(now)),
+            Effect::Back(before) => (entry.came != *before).then(|| self.back(now)),
             Effect::Plugged(_) => None,
         }
     }

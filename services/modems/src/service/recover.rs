@@ -37,12 +37,22 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     /// A step that an operator asked for: it counts like the others.
     pub(super) async fn take(&mut self, port: &Port, step: Step, reason: &str) {
         self.ladders.entry(port.clone()).or_default().note((self.now)(), step, reason);
-        self.carry_out(port, step, reason).await;
+        if step == Step::Reconnect {
+            // It may be asking for a bearer already, and is asked for another then.
+            self.count(port, step, reason);
+            self.book.renew(port);
+        } else {
+            self.carry_out(port, step, reason).await;
+        }
+    }
+
+    fn count(&mut self, port: &Port, step: Step, reason: &str) {
+        tracing::warn!(%port, ?step, reason, "recovery");
+        self.counters.recoveries += 1;
     }
 
     async fn carry_out(&mut self, port: &Port, step: Step, reason: &str) {
-        tracing::warn!(%port, ?step, reason, "recovery");
-        self.counters.recoveries += 1;
+        self.count(port, step, reason);
         let object = self.book.entries().get(port).map(|entry| entry.modem.path.clone());
         match (step, object) {
             (Step::Reconnect, Some(path)) => self.act(port.clone(), path, Action::Disconnect).await,

@@ -1,5 +1,7 @@
 //! The whole service over devices that are made up, in a time that is moved by hand.
 
+mod commands;
+
 use std::cell::Cell;
 
 use bondbox_ipc::modems::{Link, LinkState as PortState, Modem, ModemState, Step};
@@ -26,6 +28,8 @@ struct Bench {
     service: Service<netlink::Fake, udev::Fake, modem::Fake, bondbox_system::Fake>,
     system: bondbox_system::Fake,
     modems: modem::Fake,
+    /// From clients, through the service's socket.
+    commands: bondbox_daemon::ipc::Commands<Modems>,
     /// What the bond says of the modem's link.
     bond: Option<LinkState>,
     folder: TempDir,
@@ -74,10 +78,10 @@ impl Bench {
         let system = bondbox_system::Fake::default();
         let leases = Arc::new(system.clone());
         let machine = Machine { network, devices, power, manager: modems.clone(), leases, now };
-        let (server, _) = Server::bind(folder.path(), Peers::own()).unwrap();
+        let (server, commands) = Server::bind(folder.path(), Peers::own()).unwrap();
         let settings = Settings { state: folder.path().into(), ..Settings::default() };
         let service = Service::new(&settings, folder.path(), machine, server);
-        Self { service, system, modems, bond: None, folder }
+        Self { service, system, modems, commands, bond: None, folder }
     }
 
     /// Seconds, in each of which there were news of everything.
