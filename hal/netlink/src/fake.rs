@@ -66,9 +66,16 @@ impl Fake {
                     now.interfaces[at].addresses.retain(|other| other != address);
                 }
             }
-            Change::SetUp(index, _) => {
+            Change::SetUp(index) => {
                 let at = there(&now, *index).ok_or_else(missing)?;
                 now.interfaces[at].up = true;
+            }
+            Change::SetMtu(index, mtu) => {
+                let at = there(&now, *index).ok_or_else(missing)?;
+                if *mtu < LEAST_MTU {
+                    return Err(NetlinkError::Refused { doing: change.to_string(), reason: "Invalid argument".into() });
+                }
+                now.interfaces[at].mtu = *mtu;
             }
         }
         now.routes.sort_unstable();
@@ -91,3 +98,6 @@ impl Network for Fake {
         self.change(change)
     }
 }
+
+/// Of Ethernet's cards and what is like them (ETH_MIN_MTU).
+const LEAST_MTU: u32 = 68;

@@ -114,12 +114,13 @@ impl Network for Kernel {
                 (self.handle.address().add(*index, address.ip, address.prefix).execute().await, ADDED)
             }
             Change::RemoveAddress(index, address) => (self.remove_address(*index, *address).await, REMOVED),
-            Change::SetUp(index, mtu) => {
-                let mut message = LinkUnspec::new_with_index(*index).up();
-                if let Some(mtu) = mtu {
-                    message = message.mtu(*mtu);
-                }
-                (self.handle.link().set(message.build()).execute().await, &[] as &[i32])
+            Change::SetUp(index) => {
+                let message = LinkUnspec::new_with_index(*index).up().build();
+                (self.handle.link().set(message).execute().await, &[] as &[i32])
+            }
+            Change::SetMtu(index, mtu) => {
+                let message = LinkUnspec::new_with_index(*index).mtu(*mtu).build();
+                (self.handle.link().set(message).execute().await, &[] as &[i32])
             }
         };
         match done {
@@ -161,6 +162,7 @@ fn interface(link: LinkMessage) -> Interface {
     for attribute in link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
+            LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
             LinkAttribute::Stats64(Stats64 { rx_bytes, tx_bytes, .. }) => {
                 (interface.received, interface.sent) = (rx_bytes, tx_bytes);
             }
@@ -318,7 +320,8 @@ impl std::fmt::Display for Change {
             Self::RemoveRoute(of) => f.write_str("no ").and_then(|()| route(f, of)),
             Self::AddAddress(index, address) => write!(f, "{address} on interface {index}"),
             Self::RemoveAddress(index, address) => write!(f, "no {address} on interface {index}"),
-            Self::SetUp(index, _) => write!(f, "interface {index} up"),
+            Self::SetUp(index) => write!(f, "interface {index} up"),
+            Self::SetMtu(index, mtu) => write!(f, "packets of {mtu} bytes on interface {index}"),
         }
     }
 }

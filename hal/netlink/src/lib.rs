@@ -53,6 +53,8 @@ pub struct Interface {
     pub carrier: bool,
     /// Leads to this machine only.
     pub loopback: bool,
+    /// Bytes of a packet at most.
+    pub mtu: u32,
     /// Its own addresses.
     pub addresses: Vec<Address>,
     /// Bytes since it came.
@@ -119,8 +121,10 @@ pub enum Change {
     AddAddress(u32, Address),
     /// Takes it away.
     RemoveAddress(u32, Address),
-    /// Has an interface work, with packets of at most so many bytes where that is given.
-    SetUp(u32, Option<u32>),
+    /// Has an interface work.
+    SetUp(u32),
+    /// Has its packets be of at most so many bytes.
+    SetMtu(u32, u32),
 }
 
 /// Why the kernel did not do what was asked.

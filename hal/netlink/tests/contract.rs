@@ -37,6 +37,8 @@ async fn keeps_the_contract(network: &mut impl Network) {
         route(Address::anywhere(true), None, 1_024),
     ];
     let add = [
+        Change::SetUp(stick),
+        Change::SetMtu(stick, 1_430),
         Change::AddAddress(stick, own),
         Change::AddRule(rule(false)),
         Change::AddRule(rule(true)),
@@ -52,6 +54,13 @@ async fn keeps_the_contract(network: &mut impl Network) {
     tokio::time::timeout(Duration::from_secs(60), network.changed()).await.expect("it told of a change");
     let now = network.look().await.unwrap();
     assert!(now.named("stick0").unwrap().addresses.contains(&own), "{now:#?}");
+    // While it works, too.
+    network.apply(&Change::SetMtu(stick, 1_280)).await.unwrap();
+    let wide = network.look().await.unwrap();
+    assert_eq!((now.named("stick0").unwrap().mtu, wide.named("stick0").unwrap().mtu), (1_430, 1_280));
+    let refused = network.apply(&Change::SetMtu(stick, 20)).await.unwrap_err();
+    let said = format!("packets of 20 bytes on interface {stick}: Invalid argument");
+    assert!(refused.to_string().starts_with(&said), "{refused}");
     let rules: Vec<_> = now.rules.iter().filter(|rule| rule.protocol == OURS).cloned().collect();
     let mut expected = vec![rule(false), source.clone(), rule(true)];
     expected.sort_unstable();
@@ -73,8 +82,9 @@ async fn keeps_the_contract(network: &mut impl Network) {
     assert!(!now.named("stick0").unwrap().addresses.contains(&own));
     assert!(!now.routes.iter().any(|route| route.destination.prefix == 0));
     assert_eq!(now.rules.iter().filter(|rule| rule.protocol == OURS).collect::<Vec<_>>(), [&rule(false)]);
-    let nowhere = Change::AddAddress(77, own);
-    assert!(matches!(network.apply(&nowhere).await, Err(NetlinkError::NoInterface(_))));
+    for nowhere in [Change::AddAddress(77, own), Change::SetUp(77), Change::SetMtu(77, 1_430)] {
+        assert!(matches!(network.apply(&nowhere).await, Err(NetlinkError::NoInterface(_))), "{nowhere}");
+    }
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ pub fn given(bearer: &bondbox_modem::Bearer) -> Option<Bearer> {
             (Method::Dhcp, _) => given.leases_ipv4 = true,
             (Method::Static, None) | (Method::Ppp, _) => continue,
         }
-        given.mtu = given.mtu.or(family.mtu);
+        // An interface has one for both families.
+        given.mtu = given.mtu.into_iter().chain(family.mtu).min();
     }
     (given.leases_ipv4 || given.leases_ipv6 || !given.addresses.is_empty()).then_some(given)
 }
@@ -120,8 +121,11 @@ pub fn plan(snapshot: &Snapshot, ways: &[Way<'_>]) -> Vec<Change> {
 fn addresses(interface: &Interface, bearer: &Bearer) -> Vec<Change> {
     let index = interface.index;
     let mut changes = Vec::new();
+    if let Some(mtu) = bearer.mtu.filter(|mtu| *mtu != interface.mtu) {
+        changes.push(Change::SetMtu(index, mtu));
+    }
     if !interface.up {
-        changes.push(Change::SetUp(index, bearer.mtu));
+        changes.push(Change::SetUp(index));
     }
     let is_old =
         |own: &&Address| own.is_global() && !bearer.addresses.contains(own) && !bearer.leases(own.ip.is_ipv6());
@@ -257,7 +261,7 @@ mod tests {
                     snapshot.routes.push(route);
                 }
                 Change::RemoveRoute(route) => snapshot.routes.retain(|other| other != route),
-                Change::AddAddress(..) | Change::RemoveAddress(..) | Change::SetUp(..) => {}
+                Change::AddAddress(..) | Change::RemoveAddress(..) | Change::SetUp(..) | Change::SetMtu(..) => {}
             }
         }
     }
@@ -347,17 +351,41 @@ mod tests {
         let ways = [Way { bearer: Some(&bearer), ..way(&old, 0) }];
         let changes = plan(&Snapshot::default(), &ways);
         let expected = [
-            Change::SetUp(4, Some(1_430)),
+            Change::SetMtu(4, 1_430),
+            Change::SetUp(4),
             Change::RemoveAddress(4, address("10.1.1.1/30")),
             Change::AddAddress(4, address("10.2.2.2/30")),
             Change::AddAddress(4, address("2001:db8::2/64")),
         ];
-        assert_eq!(changes[..4], expected);
+        assert_eq!(changes[..5], expected);
         let defaults = changes.iter().filter_map(|change| match change {
             Change::AddRoute(route) if route.destination.prefix == 0 && route.table != MAIN => Some(route.gateway),
             _ => None,
         });
         assert_eq!(defaults.collect::<Vec<_>>(), [Some(bearer.gateways[0]), None]);
+    }
+
+    #[test]
+    fn the_next_bearers_mtu_is_set_on_an_interface_that_works_and_the_smaller_of_two() {
+        let family = |ipv6, address: &str, mtu| bondbox_modem::IpConfig {
+            ipv6,
+            method: Method::Static,
+            address: Some((address.parse().unwrap(), 64 >> u8::from(!ipv6))),
+            gateway: None,
+            mtu,
+        };
+        let families = vec![family(false, "10.2.2.2", Some(1_500)), family(true, "2001:db8::2", Some(1_358))];
+        let bearer = given(&bondbox_modem::Bearer { families, ..bondbox_modem::Bearer::default() }).unwrap();
+        let changes = |mtu| {
+            let link = Interface { mtu, ..interface(4, &["10.2.2.2/32", "2001:db8::2/64"]) };
+            let changes = plan(&Snapshot::default(), &[Way { bearer: Some(&bearer), ..way(&link, 0) }]);
+            changes.into_iter().filter(|change| matches!(change, Change::SetMtu(..))).collect::<Vec<_>>()
+        };
+        assert_eq!((changes(1_430), changes(1_358)), (vec![Change::SetMtu(4, 1_358)], vec![]));
+        let unsaid = Bearer { mtu: None, ..bearer.clone() };
+        let link = Interface { mtu: 1_430, ..interface(4, &[]) };
+        let left = plan(&Snapshot::default(), &[Way { bearer: Some(&unsaid), ..way(&link, 0) }]);
+        assert!(!left.iter().any(|change| matches!(change, Change::SetMtu(..))), "{left:?}");
     }
 
     #[test]
