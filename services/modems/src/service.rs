@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bondbox_daemon::ipc::{Client, Event, Peers, Server, Want};
@@ -54,6 +54,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         manager: ModemManager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
         leases: Arc::<Systemd>::default(),
         now: clock::now,
+        date: SystemTime::now,
     };
     let mut service = Service::new(&settings, &daemon.run_dir, machine, server);
     service.look().await?;
@@ -70,6 +71,8 @@ struct Machine<N, D, M, L> {
     leases: Arc<L>,
     /// Reads the host's monotonic clock.
     now: fn() -> Instant,
+    /// Reads its calendar.
+    date: fn() -> SystemTime,
 }
 
 /// The running service.
@@ -81,6 +84,7 @@ struct Service<N, D, M, L> {
     leases: Arc<L>,
     leasing: Leasing,
     now: fn() -> Instant,
+    date: fn() -> SystemTime,
     /// ModemManager's, while it answers.
     version: Option<String>,
     /// Since when it does.
@@ -119,7 +123,7 @@ struct Ended {
 impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     /// One that has looked at nothing yet.
     fn new(settings: &Settings, run_dir: &Path, machine: Machine<N, D, M, L>, server: Server<Modems>) -> Self {
-        let Machine { network, devices, power, manager, leases, now } = machine;
+        let Machine { network, devices, power, manager, leases, now, date } = machine;
         let (results, ended) = mpsc::channel(MOST_ENDED);
         Self {
             network,
@@ -129,6 +133,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             leases,
             leasing: Leasing::default(),
             now,
+            date,
             version: None,
             answers: Instant::ZERO,
             book: Book::default(),
@@ -144,7 +149,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             selection: Selection { also: settings.also.clone(), inside: settings.inside.clone() },
             inventory: Inventory::default(),
             proof: Proof::default(),
-            ledger: Ledger::open(&settings.state, run_dir),
+            ledger: Ledger::open(now(), &settings.state, run_dir),
             snapshot: Snapshot::default(),
             counters: Counters::default(),
             complaints: BTreeSet::new(),
@@ -328,7 +333,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             .present()
             .map(|(port, link)| (port.clone(), self.iccid(port, &link.interface.name).map(str::to_owned)))
             .collect();
-        self.ledger.count(now, &self.inventory, &sims);
+        self.ledger.count((now, (self.date)()), &self.inventory, &sims);
         self.route(now).await;
         Ok(())
     }

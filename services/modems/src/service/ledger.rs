@@ -24,11 +24,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(state: &Path, run_dir: &Path) -> Self {
+    pub(super) fn open(now: Instant, state: &Path, run_dir: &Path) -> Self {
         let (lasting, passing) = (state.join("data.json"), run_dir.join("modems-data.json"));
         let meter = kept::read::<Meter>(&lasting).join(kept::read(&passing));
         let kept_file = state.join("kept.json");
-        let saved = (bondbox_daemon::clock::now(), meter.total());
+        let saved = (now, meter.total());
         Self { kept: kept::read(&kept_file), meter, kept_file, lasting, passing, saved, complaint: String::new() }
     }
 
@@ -60,7 +60,12 @@ impl Ledger {
     }
 
     /// `sims` are those behind the links' ports.
-    pub(super) fn count(&mut self, now: Instant, inventory: &Inventory, sims: &[(Port, Option<String>)]) {
+    pub(super) fn count(
+        &mut self,
+        (now, date): (Instant, SystemTime),
+        inventory: &Inventory,
+        sims: &[(Port, Option<String>)],
+    ) {
         for (port, iccid) in sims {
             let Some(link) = inventory.links().get(port) else { continue };
             let interface = &link.interface;
@@ -72,7 +77,7 @@ impl Ledger {
             links.values().any(|link| link.interface.name == name && link.interface.index == index)
         });
         let kept = &self.kept;
-        self.meter.on_day(Day::of(SystemTime::now()), |sim| plan_of(kept, sim).map_or(1, |plan| plan.day));
+        self.meter.on_day(Day::of(date), |sim| plan_of(kept, sim).map_or(1, |plan| plan.day));
         let passing = kept::write(&self.passing, &self.meter, false);
         self.tell(passing);
         let (saved, bytes) = self.saved;

@@ -1,6 +1,7 @@
 //! The whole service over devices that are made up, in a time that is moved by hand.
 
 mod commands;
+mod data;
 
 use std::cell::Cell;
 
@@ -21,6 +22,11 @@ thread_local! {
 
 fn now() -> Instant {
     Instant::from_millis(NOW_MS.get())
+}
+
+/// The 26th of November 2026, where the service's time begins.
+fn date() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(20_783 * 86_400) + now().since(Instant::from_millis(1_000_000))
 }
 
 /// A unit with a modem's interface in one port of USB, and Ethernet.
@@ -77,7 +83,7 @@ impl Bench {
         let power = Sysfs::at(folder.path());
         let system = bondbox_system::Fake::default();
         let leases = Arc::new(system.clone());
-        let machine = Machine { network, devices, power, manager: modems.clone(), leases, now };
+        let machine = Machine { network, devices, power, manager: modems.clone(), leases, now, date };
         let (server, commands) = Server::bind(folder.path(), Peers::own()).unwrap();
         let settings = Settings { state: folder.path().into(), ..Settings::default() };
         let service = Service::new(&settings, folder.path(), machine, server);

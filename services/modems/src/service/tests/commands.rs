@@ -8,7 +8,7 @@ use super::*;
 
 impl Bench {
     /// Sends it through the socket, and has time pass until it is answered: after so many seconds.
-    async fn send(&mut self, command: Command) -> (Result<Done, Refusal>, u64) {
+    pub(super) async fn send(&mut self, command: Command) -> (Result<Done, Refusal>, u64) {
         let client = Client::<Modems>::connect(self.folder.path(), Peers::own(), Want::State);
         let answer = tokio::spawn(async move { client.command(command, Duration::from_secs(60)).await });
         let (command, responder) = self.commands.next().await;
@@ -106,8 +106,8 @@ async fn what_a_modem_only_says_to_have_done_is_not_done() {
     let lock = Command::LockBands { port: port(), bands: vec![Band::Lte(7)] };
     assert_eq!(bench.send(lock).await, (no_effect("the modem says that it uses other bands"), 120));
     for (command, why) in [
-        (set_access(access("private")), "no bearer carries data"),
-        (recover(Step::Reconnect), "no bearer carries data"),
+        (set_access(access("private")), "no new bearer carries data"),
+        (recover(Step::Reconnect), "no new bearer carries data"),
         (recover(Step::Reset), "it did not come back"),
         (recover(Step::Authorize), "it did not come back"),
     ] {
@@ -138,7 +138,8 @@ async fn access_is_done_when_a_bearer_with_it_carries() {
     // Only what is refused of every family is refused.
     let (answer, _) = bench.send(set_access(access("private"))).await;
     assert_eq!(answer, Ok(Done::Connected("wwan0".into())));
-    bench.modems.change(DEVICE, |made| made.gives = Gives::Nothing("no such access point".into()));
+    let nothing = Gives::Nothing("no such access point".into());
+    bench.modems.change(DEVICE, |made| *made = Made { gives: nothing, ..served() });
     bench.calls();
     let (answer, _) = bench.send(set_access(access("privat"))).await;
     assert_eq!(answer, no_effect("no such access point"));
@@ -184,17 +185,14 @@ async fn a_step_of_recovery_is_done_when_the_device_is_back() {
     let eth = Command::Recover { port: "eth0".into(), step: Step::Power };
     assert_eq!(bench.refused(eth).await, "invalid: port is \"eth0\", must be that of a link on USB");
     // Taken away and given back by the kernel, the interface has another number.
-    let (network, index) = (&bench.service.network, 7);
-    let wwan = network.look().await.unwrap().named("wwan0").unwrap().clone();
-    network.unplug(index);
-    network.plug(wwan.clone());
+    let wwan = bench.service.network.look().await.unwrap().named("wwan0").unwrap().clone();
     let client = Client::<Modems>::connect(bench.folder.path(), Peers::own(), Want::State);
     let answer = tokio::spawn(async move { client.command(recover(Step::Power), Duration::from_secs(60)).await });
     let (command, responder) = bench.commands.next().await;
     bench.service.command(command, responder).await;
     bench.pass(3).await;
     assert_eq!(bench.service.waiting.len(), 1, "the interface is there as it was");
-    bench.service.network.unplug(index);
+    bench.service.network.unplug(wwan.index);
     bench.pass(1).await;
     bench.service.network.plug(Interface { index: 17, ..wwan });
     bench.pass(1).await;
@@ -204,10 +202,9 @@ async fn a_step_of_recovery_is_done_when_the_device_is_back() {
 #[tokio::test]
 async fn what_is_only_kept_is_kept_at_once_and_read_by_the_next_start() {
     let mut bench = Bench::new();
-    let wwan = bench.service.network.look().await.unwrap().named("wwan0").unwrap().clone();
-    bench.service.network.plug(Interface { received: 5_000, ..wwan });
     bench.modems.plug(DEVICE, served());
     bench.pass(10).await;
+    bench.carry(5_000).await;
     let iccid = "8949000000000000014";
     let usage = Usage { cost: 2, cap: Some(Bitrate::from_kbps(3_000)), backup: true, dscp: Some(46), off: false };
     let plan = Plan { bytes: 50_000_000_000, day: 15 };
@@ -226,7 +223,7 @@ async fn what_is_only_kept_is_kept_at_once_and_read_by_the_next_start() {
     };
     let kept = ("left".into(), [1, 2, 3], usage, Some(plan), 7_000);
     assert_eq!(shown(&bench), kept);
-    bench.service.ledger = Ledger::open(bench.folder.path(), &bench.folder.path().join("another boot"));
+    bench.service.ledger = Ledger::open(now(), bench.folder.path(), &bench.folder.path().join("another boot"));
     assert_eq!(shown(&bench), kept);
     for (command, why) in [
         (
