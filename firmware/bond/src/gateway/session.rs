@@ -143,9 +143,11 @@ impl Path {
         self.peer_index.and(self.ack.due())
     }
 
-    /// Whether anything may be sent over it: the unit has named it, and it is proven or sent enough to be answered.
-    fn may_tell(&self, now: Instant) -> bool {
-        self.peer_index.is_some() && self.ways.room(now) >= SMALLEST
+    /// Bytes of a datagram that may be sent over it; none before the unit has named it, and none that are worth it where it is
+    /// not proven and has sent too little to be answered.
+    fn room(&self, now: Instant) -> Option<usize> {
+        self.peer_index?;
+        Some(self.ways.room(now)).filter(|room| *room >= SMALLEST)
     }
 }
 

@@ -231,7 +231,7 @@ impl Session {
             let quiet = now - path.ack.last_arrival();
             // One that was busy and has stopped may be dead; one that nobody uses is kept alive once a second.
             let idle = path.received.rate(now) <= IDLE;
-            path.may_tell(now) && (quiet <= PAUSE || quiet <= KEPT_ALIVE && idle)
+            path.room(now).is_some() && (quiet <= PAUSE || quiet <= KEPT_ALIVE && idle)
         };
         let mut others = self.paths.iter().filter(|(id, path)| **id != but && lives(path));
         let count = others.clone().count().max(1);
@@ -240,7 +240,7 @@ impl Session {
 
     /// The path that something arrived on last.
     fn freshest(&self, now: Instant, but: Option<u32>) -> Option<u32> {
-        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.may_tell(now));
+        let open = self.paths.iter().filter(|(id, path)| Some(**id) != but && path.room(now).is_some());
         open.max_by_key(|(_, path)| path.ack.last_arrival()).map(|(id, _)| *id)
     }
 
@@ -271,8 +271,7 @@ impl Session {
         buffer: &mut [u8],
         fill: impl FnOnce(u32, &mut Writer<'_>),
     ) -> Option<(Route, usize)> {
-        let path = self.paths.get(&path_id).filter(|path| path.may_tell(now))?;
-        let room = path.ways.room(now).min(MIN_DATAGRAM);
+        let room = self.paths.get(&path_id)?.room(now)?.min(MIN_DATAGRAM);
         let len = self.seal(now, path_id, &mut buffer[..room], fill)?;
         let mut targets = self.paths.get_mut(&path_id)?.ways.targets(now, len);
         let first = targets.pop()?;
