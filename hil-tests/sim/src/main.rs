@@ -1,5 +1,7 @@
 //! Plays scenarios in virtual time and prints what became of the stream.
 
+mod say;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use bondbox_sim::suite::{self, Row, Setup};
 use bondbox_sim::{Config, Outcome, Radio, Shape, World, in_order, invariants, run_watched};
 use bondbox_units::Bitrate;
 use clap::{Args, Parser, ValueEnum};
+use say::say;
 
 /// The bond in virtual time.
 #[derive(Parser)]
@@ -287,7 +290,7 @@ fn main() -> anyhow::Result<()> {
         Command::Trace { file } => {
             let mut text = String::new();
             recording(&file)?.write_json_lines(&mut text)?;
-            print!("{text}");
+            say!("{}", text.trim_end());
             Ok(())
         }
     }
@@ -313,19 +316,26 @@ fn recording(path: &Path) -> anyhow::Result<Recording> {
 }
 
 fn head() {
-    println!(
+    say!(
         "{:<24} {:>5} {:>9} {:>6} {:>6} {:>7} {:>7} {:>7}  share by link",
-        "scenario", "seed", "on time %", "late", "lost", "cost", "return", "p99 ms"
+        "scenario",
+        "seed",
+        "on time %",
+        "late",
+        "lost",
+        "cost",
+        "return",
+        "p99 ms"
     );
 }
 
 fn judge(args: &Suite) -> anyhow::Result<()> {
     let cases = suite::chosen(&args.only);
     anyhow::ensure!(!cases.is_empty(), "no case is called like that");
-    println!("{}{}", Row::HEAD, if args.bounds { "   oracle informed" } else { "" });
-    let rows = suite::play(&cases, &args.runs.setup(args.bounds), |row| println!("{row}"))?;
+    say!("{}{}", Row::HEAD, if args.bounds { "   oracle informed" } else { "" });
+    let rows = suite::play(&cases, &args.runs.setup(args.bounds), |row| say!("{row}"))?;
     let held = rows.iter().filter(|row| row.missed.is_empty()).count();
-    println!("{held} of {} bars hold", rows.len());
+    say!("{held} of {} bars hold", rows.len());
     if let Some(path) = &args.svg {
         std::fs::write(path, suite::svg(&rows)).with_context(|| format!("write {}", path.display()))?;
     }
@@ -337,7 +347,7 @@ fn ablate(args: &Ablate) -> anyhow::Result<()> {
     anyhow::ensure!(!cases.is_empty(), "no case is called like that");
     let all = || Feature::ALL.map(|(_, feature)| feature).to_vec();
     let features = if args.features.is_empty() { all() } else { args.features.clone() };
-    print!("{}", suite::ablate(&cases, &features, &args.runs.setup(false))?);
+    say!("{}", suite::ablate(&cases, &features, &args.runs.setup(false))?.trim_end());
     Ok(())
 }
 
@@ -345,7 +355,7 @@ fn radio(args: &RadioRides) {
     let all = 2 * args.seeds.clone().count();
     let lines = forecast::judge(args.seeds.clone(), args.jobs, |ridden| eprint!("\r{ridden} of {all} rides"));
     eprintln!();
-    print!("{}", forecast::table(&lines));
+    say!("{}", forecast::table(&lines).trim_end());
 }
 
 fn endure(args: &Endure) -> anyhow::Result<()> {
@@ -360,24 +370,24 @@ fn endure(args: &Endure) -> anyhow::Result<()> {
         |seed, checked| {
             done += 1;
             if let Err(reason) = checked {
-                println!("seed {seed}: {reason}\n{}", invariants::network(*seed));
-                println!("again: bondbox-sim endure --seeds {seed}..{}", seed + 1);
+                say!("seed {seed}: {reason}\n{}", invariants::network(*seed));
+                say!("again: bondbox-sim endure --seeds {seed}..{}", seed + 1);
                 failed.push(*seed);
             }
             if done % 1_000 == 0 {
-                println!("{done} of {} networks, {} failed", seeds.len(), failed.len());
+                say!("{done} of {} networks, {} failed", seeds.len(), failed.len());
             }
         },
     );
     anyhow::ensure!(failed.is_empty(), "{} of {} networks failed: {failed:?}", failed.len(), seeds.len());
-    println!("all {} networks held", seeds.len());
+    say!("all {} networks held", seeds.len());
     Ok(())
 }
 
 fn random(args: &Random) -> anyhow::Result<()> {
     if let Some(seed) = args.show {
         let drawn = random::draw(seed);
-        println!("{}\n# {:?}", drawn.text, drawn.config);
+        say!("{}\n# {:?}", drawn.text, drawn.config);
         return Ok(());
     }
     let seeds: Vec<u64> = args.seeds.clone().collect();
@@ -388,12 +398,12 @@ fn random(args: &Random) -> anyhow::Result<()> {
         |seed| random::compare(*seed, without(&args.without)),
         |_, compared| {
             if args.each {
-                println!("{}", line(&compared));
+                say!("{}", line(&compared));
             }
             all.push(compared);
         },
     );
-    println!("headroom      beside    networks   median      p90    worst  seeds of the five worst");
+    say!("headroom      beside    networks   median      p90    worst  seeds of the five worst");
     for class in [Headroom::Ample, Headroom::Fair, Headroom::Little] {
         let of_class: Vec<_> = all.iter().filter(|compared| compared.headroom == class).collect();
         row(&of_class, class, "oracle", class.bar(), |compared| compared.gap);
@@ -427,7 +437,7 @@ fn row(networks: &[&Compared], class: Headroom, beside: &str, bar: Option<(f64, 
     let at = |share: f64| gap(sorted[((sorted.len() - 1) as f64 * share) as usize]);
     let seeds: Vec<_> = sorted.iter().rev().take(5).map(|compared| compared.seed.to_string()).collect();
     let holds = bar.map(|(median, most)| at(0.5) <= median && at(0.9) <= most);
-    println!(
+    say!(
         "{:<13} {beside:<9} {:>8} {:>8.3} {:>8.3} {:>8.3}  {:<28} {}",
         class.name(),
         sorted.len(),
@@ -440,6 +450,9 @@ fn row(networks: &[&Compared], class: Headroom, beside: &str, bar: Option<(f64, 
 }
 
 fn play(args: &Play) -> anyhow::Result<()> {
+    if let Some(folder) = &args.traces {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
     head();
     for path in &args.scenarios {
         let scenario = Scenario::load(path).with_context(|| format!("scenario {}", path.display()))?;
@@ -481,7 +494,7 @@ fn play(args: &Play) -> anyhow::Result<()> {
 
 fn watch(world: &World) {
     let status = world.sender.status(world.now());
-    println!(
+    say!(
         "{} {:?}: target {}, actual {}, backlog {} B, expired {}",
         world.now(),
         status.session,
@@ -491,7 +504,7 @@ fn watch(world: &World) {
         status.units_expired
     );
     for (link, model) in status.links.iter().zip(world.network.links()) {
-        println!(
+        say!(
             "    {:<8} {:?}: rate {} of {} ({} in truth), delay {:.1?}, queue {:.1?} ({:.1?} in truth), loss {:.1} %",
             link.name,
             link.state,
@@ -507,7 +520,7 @@ fn watch(world: &World) {
     for session in world.gateway.status(world.gateway_now()) {
         let CodingCounters { symbols, idle, recovered, refused } = session.coding;
         if symbols > 0 {
-            println!("    symbols {symbols}, of these not needed {idle} and refused {refused}; recovered {recovered}");
+            say!("    symbols {symbols}, of these not needed {idle} and refused {refused}; recovered {recovered}");
         }
     }
 }
@@ -516,7 +529,7 @@ fn print(name: &str, seed: u64, outcome: &Outcome) {
     let total: u64 = outcome.links.iter().map(|link| link.wire.up_bytes).sum();
     let share = |bytes: u64| format!("{:.0}", 100.0 * bytes as f64 / total.max(1) as f64);
     let shares: Vec<_> = outcome.links.iter().map(|link| share(link.wire.up_bytes)).collect();
-    println!(
+    say!(
         "{name:<24} {seed:>5} {:>9.3} {:>6} {:>6} {:>7.3} {:>7.4} {:>7}  {}{}",
         outcome.on_time_percent(),
         outcome.late,
