@@ -11,7 +11,7 @@ use bondbox_bond::CodingCounters;
 use bondbox_bond::sender::{self, Feature, Features, Policy};
 use bondbox_bond::trace::Recording;
 use bondbox_linksim::Scenario;
-use bondbox_sim::random::{self, Compared, Headroom};
+use bondbox_sim::random::{self, Compared, Family, Headroom};
 use bondbox_sim::rides::forecast;
 use bondbox_sim::suite::{self, Row, Setup};
 use bondbox_sim::{Config, Outcome, Radio, Shape, World, in_order, invariants, run_watched};
@@ -179,6 +179,9 @@ struct Random {
     /// From the first to the one after the last.
     #[arg(long, value_parser = range, default_value = "0..1000")]
     seeds: Range<u64>,
+    /// Networks in which links share cells, in place of such whose links have nothing to do with each other.
+    #[arg(long)]
+    cells: bool,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -385,8 +388,9 @@ fn endure(args: &Endure) -> anyhow::Result<()> {
 }
 
 fn random(args: &Random) -> anyhow::Result<()> {
+    let family = if args.cells { Family::Cells } else { Family::Links };
     if let Some(seed) = args.show {
-        let drawn = random::draw(seed);
+        let drawn = family.draw(seed);
         say!("{}\n# {:?}", drawn.text, drawn.config);
         return Ok(());
     }
@@ -395,7 +399,7 @@ fn random(args: &Random) -> anyhow::Result<()> {
     in_order(
         &seeds,
         args.jobs,
-        |seed| random::compare(*seed, without(&args.without)),
+        |seed| random::compare(family, *seed, without(&args.without)),
         |_, compared| {
             if args.each {
                 say!("{}", line(&compared));

@@ -3,6 +3,8 @@
 //! What is drawn depends on the seed alone and on nothing that a library may change, so a seed names the same network in
 //! every version until this file changes.
 
+mod cells;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -49,14 +51,35 @@ pub struct Drawn {
     pub config: Config,
 }
 
-/// A network of one to six links for half a minute of a stream that asks for 35 to 90 % of what they carry on average.
-pub fn draw(seed: u64) -> Drawn {
+/// What is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// One to six links, each by itself.
+    #[default]
+    Links,
+    /// Two to four links through one cell that carries less than they would, or two such cells, and up to two links beside.
+    Cells,
+}
+
+impl Family {
+    /// A network for half a minute of a stream that asks for 35 to 90 % of what it carries on average.
+    pub fn draw(self, seed: u64) -> Drawn {
+        match self {
+            Self::Links => draw(seed),
+            Self::Cells => cells::draw(seed),
+        }
+    }
+}
+
+fn draw(seed: u64) -> Drawn {
     let mut draw = Draw(seed ^ 0x005c_e7a1_0000);
     let links = draw.within(1, 7);
     let mut text = String::new();
     let mut sum_kbps = 0;
     for link in 0..links {
-        sum_kbps += one_link(&mut draw, &mut text, link);
+        let rate = draw.within(1_000, 9_000);
+        one_link(&mut draw, &mut text, link, rate);
+        sum_kbps += rate;
     }
     for _ in 0..draw.within(0, 4) {
         event(&mut draw, &mut text, links);
@@ -74,9 +97,9 @@ pub fn draw(seed: u64) -> Drawn {
     Drawn { scenario: parse(&text), text, config }
 }
 
-/// Writes one link, and tells what it carries on average.
-fn one_link(draw: &mut Draw, text: &mut String, link: u64) -> u64 {
-    let (rate, delay, buffer) = (draw.within(1_000, 9_000), draw.within(5, 120), draw.within(150, 2_000));
+/// Writes one link that carries `rate` kbit/s on average.
+fn one_link(draw: &mut Draw, text: &mut String, link: u64, rate: u64) {
+    let (delay, buffer) = (draw.within(5, 120), draw.within(150, 2_000));
     let _ = writeln!(
         text,
         "[[link]]\nname = \"l{link}\"\nrate_kbps = {rate}\ndelay_ms = {delay}\nbuffer_ms = {buffer}\ndown.rate_kbps = {}",
@@ -111,7 +134,6 @@ fn one_link(draw: &mut Draw, text: &mut String, link: u64) -> u64 {
         let most = least + more;
         let _ = writeln!(text, "outages = {{ mean_interval_s = {interval}, min_ms = {least}, max_ms = {most} }}");
     }
-    rate
 }
 
 fn event(draw: &mut Draw, text: &mut String, links: u64) {
@@ -198,8 +220,8 @@ pub struct Compared {
 }
 
 /// Plays a drawn network beside the oracle, with these parts of the engine.
-pub fn compare(seed: u64, features: Features) -> Compared {
-    let mut drawn = draw(seed);
+pub fn compare(family: Family, seed: u64, features: Features) -> Compared {
+    let mut drawn = family.draw(seed);
     drawn.config.features = features;
     let best = bounds::oracle(&drawn.scenario, &drawn.config, 1.0);
     let informed = bounds::informed(&drawn.scenario, &drawn.config);
