@@ -6,7 +6,8 @@
 //!   a lost packet) it learns one round trip of that link and 60 ms later. Nobody without foresight can expect much more.
 //!
 //! Both send over the drawn capacities, delays and jitters with our headers. Both have what the meter allows: the latency and
-//! 20 ms. Streams that follow the encoder target have no bounds, for what is asked there depends on the engine.
+//! 20 ms. What a stream asks for that follows the encoder target depends on the engine: there they get what [`went
+//! in`](crate::Outcome::asked) in a run.
 
 mod informed;
 mod oracle;
@@ -19,7 +20,7 @@ use bondbox_units::Instant;
 
 use crate::meter::ALLOWANCE;
 use crate::run::{largest_mtu, wire_size};
-use crate::{Config, Source};
+use crate::{Asked, Config, Source};
 
 /// Units that a bound gets through in time, of those that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +38,37 @@ impl Bound {
     }
 }
 
-/// The most units that can be in time where each byte counts `load` times.
+/// The most units of a stream of one rate that can be in time where each byte counts `load` times.
 pub fn oracle(scenario: &Scenario, config: &Config, load: f64) -> Bound {
-    let task = Task::new(scenario, config, load);
+    most(scenario, &Task::new(scenario, config, &asked(config), load))
+}
+
+/// What a sender gets through of a stream of one rate that knows the links as they were a round trip and 60 ms ago.
+pub fn informed(scenario: &Scenario, config: &Config) -> Bound {
+    played(scenario, &Task::new(scenario, config, &asked(config), 1.0))
+}
+
+/// What both get through of what went in, the oracle first.
+pub fn of(scenario: &Scenario, config: &Config, asked: &[Asked]) -> [Bound; 2] {
+    let task = Task::new(scenario, config, asked, 1.0);
+    [most(scenario, &task), played(scenario, &task)]
+}
+
+fn most(scenario: &Scenario, task: &Task) -> Bound {
     Bound { units: task.units.len(), on_time: oracle::most(&task.units, &task.slots(scenario)) }
 }
 
-/// What a sender gets through that knows the links as they were a round trip and 60 ms ago.
-pub fn informed(scenario: &Scenario, config: &Config) -> Bound {
-    let task = Task::new(scenario, config, 1.0);
-    Bound { units: task.units.len(), on_time: informed::played(&task, scenario) }
+fn played(scenario: &Scenario, task: &Task) -> Bound {
+    Bound { units: task.units.len(), on_time: informed::played(task, scenario) }
+}
+
+/// What is measured of a stream of one rate. What is not does not count and need not be sent.
+fn asked(config: &Config) -> Vec<Asked> {
+    let mut source = Source::new(Instant::ZERO, config.shape, config.rate);
+    let end = Instant::ZERO + config.duration;
+    let all = std::iter::from_fn(|| (source.deadline() < end).then(|| source.advance()));
+    let measured = all.filter(|unit| unit.at >= Instant::ZERO + config.warm_up);
+    measured.map(|unit| Asked { at: unit.at, size: unit.size, alone: unit.keyframe }).collect()
 }
 
 /// A stream and the links under it, in equal packets.
@@ -75,21 +97,16 @@ struct Slot {
 }
 
 impl Task {
-    /// What is not measured does not count and need not be sent.
-    fn new(scenario: &Scenario, config: &Config, load: f64) -> Self {
+    fn new(scenario: &Scenario, config: &Config, asked: &[Asked], load: f64) -> Self {
         let mtu = largest_mtu(scenario);
-        let mut source = Source::new(Instant::ZERO, config.shape, config.rate);
-        let end = Instant::ZERO + config.duration;
-        let all = std::iter::from_fn(|| (source.deadline() < end).then(|| source.advance()));
-        let all: Vec<_> = all.filter(|unit| unit.at >= Instant::ZERO + config.warm_up).collect();
         let wire = |size| wire_size(size, mtu);
         // Cut so that the least unit is a whole number of packets: what is left over of others is forgiven.
-        let least = all.iter().map(|unit| wire(unit.size)).min().unwrap_or(1);
+        let least = asked.iter().map(|unit| wire(unit.size)).min().unwrap_or(1);
         let packet = least / least.div_ceil(mtu.min(1_500)).max(1);
         let demand =
             |at: Instant, size| Demand { at, deadline: at + config.latency + ALLOWANCE, packets: wire(size) / packet };
-        let units = all.iter().map(|unit| demand(unit.at, unit.size)).collect();
-        let until = end + config.latency + Duration::from_secs(1);
+        let units = asked.iter().map(|unit| demand(unit.at, unit.size)).collect();
+        let until = Instant::ZERO + config.duration + config.latency + Duration::from_secs(1);
         let (links, cells) = foresee(scenario, config.seed, (packet as f64 * load).round() as usize, until);
         Self { units, packet, links, cells }
     }

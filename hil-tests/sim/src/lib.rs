@@ -23,7 +23,7 @@ mod source;
 pub mod suite;
 mod world;
 
-pub use meter::{LinkOutcome, Outcome};
+pub use meter::{Asked, LinkOutcome, Outcome, Stream};
 pub use pool::in_order;
 pub use radio::{Radio, Told};
 pub use run::{Config, run, run_watched};

@@ -135,7 +135,7 @@ struct Suite {
     #[arg(long)]
     only: Vec<String>,
     /// Print what the oracle, and a sender that knows the links as they were a round trip and 60 ms ago, get through with the
-    /// worst seed of each. Streams that follow the encoder target have none.
+    /// worst seed of each; of a stream that follows the encoder target, as it was in the run.
     #[arg(long)]
     bounds: bool,
     /// Draw the rows into this file, as SVG.

@@ -12,7 +12,7 @@ use crate::source;
 /// Holds each unit that comes out against what went in.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    pushed: Vec<Pushed>,
+    pushed: Vec<Asked>,
     /// When it came out.
     out: Vec<Option<Instant>>,
     last: Option<u32>,
@@ -21,13 +21,25 @@ pub(crate) struct Meter {
 }
 
 /// A unit that went in.
-#[derive(Clone, Copy, Debug)]
-struct Pushed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
     /// On the unit's clock.
-    at: Instant,
-    size: usize,
+    pub at: Instant,
+    /// Bytes of it.
+    pub size: usize,
     /// It can be shown without the one before it.
-    alone: bool,
+    pub alone: bool,
+}
+
+/// Units in their order.
+#[derive(Clone, Default)]
+pub struct Stream(pub Vec<Asked>);
+
+impl std::fmt::Debug for Stream {
+    // Who looks at an outcome wants to know what became of tens of thousands, not each.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} units", self.0.len())
+    }
 }
 
 /// What became of a stream.
@@ -57,6 +69,8 @@ pub struct Outcome {
     pub undecodable: u64,
     /// Longest time from a unit that cannot be shown to the next one that can.
     pub longest_damage: Duration,
+    /// What went in while measured.
+    pub asked: Stream,
     /// When each unit went in that did not come out on time.
     pub missed: Vec<Instant>,
     /// References that did not come out on time, among [`Self::units`].
@@ -112,7 +126,7 @@ impl Outcome {
 impl Meter {
     pub(crate) fn on_push(&mut self, now: Instant, unit: &Unit) {
         let alone = unit.keyframe || unit.pts.is_none();
-        self.pushed.push(Pushed { at: now, size: unit.payload.len(), alone });
+        self.pushed.push(Asked { at: now, size: unit.payload.len(), alone });
         self.out.push(None);
     }
 
@@ -146,6 +160,7 @@ impl Meter {
         let mut damaged_since: Option<Instant> = None;
         for (pushed, out) in self.pushed.iter().zip(&self.out).filter(|(pushed, _)| pushed.at >= from) {
             outcome.units += 1;
+            outcome.asked.0.push(*pushed);
             outcome.media_bytes += pushed.size as u64;
             let delay = out.map(|out| out - pushed.at);
             let on_time = delay.is_some_and(|delay| delay <= allowed);

@@ -95,7 +95,7 @@ pub(crate) struct Next {
     pub(crate) at: Instant,
     number: u32,
     pub(crate) size: usize,
-    keyframe: bool,
+    pub(crate) keyframe: bool,
 }
 
 /// The bytes of unit `number`: a receiver can tell whether any was changed.

@@ -136,8 +136,9 @@ pub fn play(cases: &[&'static Case], setup: &Setup, mut done: impl FnMut(&Row)) 
     let play = |(case, seed): &(usize, u64)| {
         let scenario = &scenarios[*case];
         let config = Config { features, radio, ..cases[*case].config(*seed) };
-        let bounds = (with_bounds && config.follow.is_none()).then(|| Bounds::of(scenario, &config));
-        (run(scenario, &config), bounds)
+        let outcome = run(scenario, &config);
+        let bounds = with_bounds.then(|| Bounds::of(scenario, &config, &outcome));
+        (outcome, bounds)
     };
     in_order(&runs, jobs, play, |(case, _), (outcome, bound)| {
         outcomes.push(outcome);
@@ -161,12 +162,10 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Of one run.
-    pub fn of(scenario: &Scenario, config: &Config) -> Self {
-        Self {
-            oracle: bounds::oracle(scenario, config, 1.0).percent(),
-            informed: bounds::informed(scenario, config).percent(),
-        }
+    /// Of what went in in one run.
+    pub fn of(scenario: &Scenario, config: &Config, outcome: &Outcome) -> Self {
+        let [oracle, informed] = bounds::of(scenario, config, &outcome.asked.0).map(|bound| bound.percent());
+        Self { oracle, informed }
     }
 }
 

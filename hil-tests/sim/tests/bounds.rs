@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bondbox_linksim::Scenario;
-use bondbox_sim::bounds::{informed, oracle};
+use bondbox_sim::bounds::{self, informed, oracle};
 use bondbox_sim::{Config, Shape, run};
 use bondbox_units::Bitrate;
 
@@ -32,6 +32,24 @@ fn no_run_does_better_than_the_oracle() {
         assert_eq!(best.units as u64, run.units);
         assert!(run.on_time <= best.on_time as u64, "{name}: {} > {best:?}", run.on_time);
     }
+}
+
+#[test]
+fn what_went_in_has_the_bounds_of_what_was_to_go_in_and_a_stream_that_follows_has_some_too() {
+    let six = scenario("six_driving");
+    let constant = config(2, Shape::Frames, 20_000);
+    let run_of = |config: &Config| run(&six, config);
+    let went_in = bounds::of(&six, &constant, &run_of(&constant).asked.0);
+    assert_eq!(went_in, [oracle(&six, &constant, 1.0), informed(&six, &constant)]);
+    let follows = Config { follow: Some(Bitrate::from_kbps(14_000)), ..config(2, Shape::Frames, 12_000) };
+    let followed = run_of(&follows);
+    let [best, _] = bounds::of(&six, &follows, &followed.asked.0);
+    assert_eq!(best.units as u64, followed.units);
+    assert!(
+        followed.on_time <= best.on_time as u64 && best.on_time > best.units / 2,
+        "{} > {best:?}",
+        followed.on_time
+    );
 }
 
 #[test]

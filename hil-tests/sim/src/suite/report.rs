@@ -12,7 +12,7 @@ pub struct Row {
     pub case: &'static Case,
     /// In the order of the seeds.
     pub outcomes: Vec<Outcome>,
-    /// In the same order, where they were asked for and there are any.
+    /// In the same order, where they were asked for.
     pub bounds: Vec<Bounds>,
     /// What of its bar does not hold.
     pub missed: Vec<String>,
