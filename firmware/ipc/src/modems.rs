@@ -121,12 +121,25 @@ pub struct Radio {
     pub rsrq_tenth_db: Option<i16>,
     /// Signal to interference and noise, in tenths of a dB.
     pub sinr_tenth_db: Option<i16>,
+    /// Of the LTE cell that an NR cell was added to, as last read; the others are that NR cell's then.
+    pub anchor: Option<Anchor>,
     /// What the modem draws as bars, 0 to 100.
     pub percent: Option<u8>,
     /// How well it is, 0 to 100, from signal, loss and jitter together.
     pub health: Option<u8>,
     /// It falls as before a change of cell.
     pub handover: bool,
+}
+
+/// A reading of the LTE cell that holds on to the network while an NR cell carries data beside it (EN-DC, 3GPP TS 37.340 4.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Anchor {
+    /// See [`Radio::rsrp_tenth_dbm`].
+    pub rsrp_tenth_dbm: Option<i16>,
+    /// See [`Radio::rsrq_tenth_db`].
+    pub rsrq_tenth_db: Option<i16>,
+    /// See [`Radio::sinr_tenth_db`].
+    pub sinr_tenth_db: Option<i16>,
 }
 
 /// A device that ModemManager knows, or knew.
@@ -458,6 +471,8 @@ mod tests {
     #[test]
     fn the_state_of_a_full_unit_fits_a_packet() {
         let text = || "x".repeat(64);
+        let least = Some(i16::MIN);
+        let anchor = Anchor { rsrp_tenth_dbm: least, rsrq_tenth_db: least, sinr_tenth_db: least };
         let radio = Radio {
             at: Instant::FAR_FUTURE,
             stale_after_ms: u32::MAX,
@@ -465,6 +480,7 @@ mod tests {
             rsrp_tenth_dbm: Some(i16::MIN),
             rsrq_tenth_db: Some(i16::MIN),
             sinr_tenth_db: Some(i16::MIN),
+            anchor: Some(anchor),
             percent: Some(u8::MAX),
             health: Some(u8::MAX),
             handover: true,

@@ -166,6 +166,19 @@ pub struct Signal {
     pub rsrq: Option<f64>,
     /// dB.
     pub sinr: Option<f64>,
+    /// Of LTE, where NR is the best and LTE holds on to the network for it (EN-DC, 3GPP TS 37.340 4.1.2).
+    pub anchor: Option<Anchor>,
+}
+
+/// A reading of the cell that a faster one is added to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Anchor {
+    /// dBm.
+    pub rsrp: Option<f64>,
+    /// dB.
+    pub rsrq: Option<f64>,
+    /// dB.
+    pub sinr: Option<f64>,
 }
 
 /// A cell that serves.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use zbus::OwnedVariant;
 
 use crate::bus::{Values, number, owned, path, text};
-use crate::{Bearer, Cell, IpConfig, Lock, Method, Modem, Network, Signal, Sim, State};
+use crate::{Anchor, Bearer, Cell, IpConfig, Lock, Method, Modem, Network, Signal, Sim, State};
 
 /// A modem's own properties, by interface.
 pub(crate) fn modem(object: &str, interfaces: &HashMap<String, Values>) -> Option<Modem> {
@@ -136,13 +136,19 @@ fn network(modem: &Values, values: &Values) -> Network {
 }
 
 fn reading(values: &Values) -> Signal {
-    let best = ["Nr5g", "Lte", "Umts", "Gsm"].into_iter().find_map(|technology| {
-        owned::<HashMap<String, OwnedVariant>>(values, technology).filter(|values| !values.is_empty())
-    });
-    let Some(best) = best else { return Signal::default() };
-    // A modem without a value says -32768 for it.
-    let of = |key| best.get(key)?.downcast_ref::<f64>().ok().filter(|value| (-200.0..=100.0).contains(value));
-    Signal { percent: None, rssi: of("rssi"), rsrp: of("rsrp"), rsrq: of("rsrq"), sinr: of("snr") }
+    let of = |technology| {
+        let values = owned::<HashMap<String, OwnedVariant>>(values, technology).unwrap_or_default();
+        // A modem without a value says -32768 for it.
+        let of = |key| values.get(key)?.downcast_ref::<f64>().ok().filter(|value| (-200.0..=100.0).contains(value));
+        Signal { rssi: of("rssi"), rsrp: of("rsrp"), rsrq: of("rsrq"), sinr: of("snr"), ..Signal::default() }
+    };
+    let said = |technology| Some(of(technology)).filter(|signal| *signal != Signal::default());
+    match (said("Nr5g"), said("Lte")) {
+        (Some(nr), lte) => {
+            Signal { anchor: lte.map(|Signal { rsrp, rsrq, sinr, .. }| Anchor { rsrp, rsrq, sinr }), ..nr }
+        }
+        (None, lte) => lte.or_else(|| said("Umts")).or_else(|| said("Gsm")).unwrap_or_default(),
+    }
 }
 
 pub(crate) const MODEM: &str = "org.freedesktop.ModemManager1.Modem";
@@ -185,6 +191,25 @@ mod tests {
         assert!(modem.network.roaming);
         let expected = Signal { percent: Some((71, true)), rsrp: Some(-95.5), ..Signal::default() };
         assert_eq!(modem.signal, expected);
+    }
+
+    #[test]
+    fn lte_beside_nr_is_its_anchor_and_a_technology_without_values_is_none() {
+        let of = |rsrp: f64, snr: f64| HashMap::from([("rsrp", Variant::from(rsrp)), ("snr", Variant::from(snr))]);
+        let none = -32_768.0;
+        let nr = Signal { rsrp: Some(-101.0), sinr: Some(7.5), ..Signal::default() };
+        let lte = Signal { rsrp: Some(-88.0), sinr: Some(21.0), ..Signal::default() };
+        let anchor = Some(Anchor { rsrp: Some(-88.0), rsrq: None, sinr: Some(21.0) });
+        for (said, expected) in [
+            (vec![("Nr5g", of(-101.0, 7.5)), ("Lte", of(-88.0, 21.0))], Signal { anchor, ..nr }),
+            // Alone (NR SA), and only said to be there.
+            (vec![("Nr5g", of(-101.0, 7.5)), ("Lte", of(none, none))], nr),
+            (vec![("Nr5g", of(none, none)), ("Lte", of(-88.0, 21.0))], lte),
+            (vec![("Nr5g", of(none, none)), ("Gsm", of(none, none))], Signal::default()),
+        ] {
+            let said = said.into_iter().map(|(technology, values)| (technology, Variant::from(values)));
+            assert_eq!(reading(&values(said.collect())), expected);
+        }
     }
 
     #[test]

@@ -76,6 +76,16 @@ struct Radio {
     rsrq_db: Option<f32>,
     sinr_db: Option<f32>,
     health: Option<u8>,
+    /// Of LTE, where the others are of an NR cell beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<Anchor>,
+}
+
+#[derive(Serialize)]
+struct Anchor {
+    rsrp_dbm: Option<f32>,
+    rsrq_db: Option<f32>,
+    sinr_db: Option<f32>,
 }
 
 #[derive(Serialize)]
@@ -189,6 +199,11 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
                 rsrq_db: tenths(radio.rsrq_tenth_db),
                 sinr_db: tenths(radio.sinr_tenth_db),
                 health: radio.health,
+                anchor: radio.anchor.map(|anchor| Anchor {
+                    rsrp_dbm: tenths(anchor.rsrp_tenth_dbm),
+                    rsrq_db: tenths(anchor.rsrq_tenth_db),
+                    sinr_db: tenths(anchor.sinr_tenth_db),
+                }),
             }),
             data: data.map(|data| Data { bytes: data.bytes, plan_bytes: data.plan.map(|plan| plan.bytes) }),
         }
@@ -216,6 +231,7 @@ mod tests {
             rsrp_tenth_dbm: Some(-955),
             rsrq_tenth_db: None,
             sinr_tenth_db: None,
+            anchor: None,
             percent: None,
             health: Some(71),
             handover: false,
@@ -260,6 +276,11 @@ mod tests {
             rsrp_tenth_dbm: Some(-1_045),
             rsrq_tenth_db: Some(-125),
             sinr_tenth_db: Some(-35),
+            anchor: Some(modems::Anchor {
+                rsrp_tenth_dbm: Some(-983),
+                rsrq_tenth_db: Some(-110),
+                sinr_tenth_db: Some(125),
+            }),
             percent: Some(63),
             health: Some(71),
             handover: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bondbox_ipc::modems::{
-    self, Band, Cell, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
+    self, Anchor, Band, Cell, LinkState, Lock, ModemState, Network as ShownNetwork, Radio, Recovery, Sim, State,
 };
 use bondbox_modem::{Manager, Modem, band_of};
 use bondbox_netlink::Network;
@@ -173,6 +173,11 @@ fn radio(entry: &Entry) -> Option<Radio> {
         rsrp_tenth_dbm: tenths(signal.rsrp),
         rsrq_tenth_db: tenths(signal.rsrq),
         sinr_tenth_db: tenths(signal.sinr),
+        anchor: signal.anchor.map(|anchor| Anchor {
+            rsrp_tenth_dbm: tenths(anchor.rsrp),
+            rsrq_tenth_db: tenths(anchor.rsrq),
+            sinr_tenth_db: tenths(anchor.sinr),
+        }),
         percent,
         health: None,
         handover: false,

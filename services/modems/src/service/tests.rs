@@ -5,7 +5,7 @@ mod data;
 
 use std::cell::Cell;
 
-use bondbox_ipc::modems::{Link, LinkState as PortState, Modem, ModemState, Step};
+use bondbox_ipc::modems::{Anchor, Link, LinkState as PortState, Modem, ModemState, Step};
 use bondbox_ipc::uplink::{self, LinkState, Session};
 use bondbox_modem::{self as modem, Gives, IpConfig, IpFamily, Made, Method};
 use bondbox_netlink::{self as netlink, Address, Interface, MAIN, Route};
@@ -278,6 +278,22 @@ async fn what_networkd_is_not_told_is_tried_again_and_what_is_plugged_in_again_i
     bench.service.network.plug(Interface { index: 17, name: "wwan0".into(), ..Interface::default() });
     bench.pass(20).await;
     assert_eq!(bench.system.take_done(), ["lease wwan0"]);
+}
+
+#[tokio::test]
+async fn nr_and_the_lte_cell_that_it_is_added_to_are_both_shown() {
+    let mut bench = Bench::new();
+    bench.modems.plug(DEVICE, served());
+    bench.pass(10).await;
+    let shown = |bench: &Bench| {
+        [bench.modem().radio, bench.link().radio].map(|radio| radio.map(|it| (it.rsrp_tenth_dbm, it.anchor)))
+    };
+    assert_eq!(shown(&bench), [Some((Some(-950), None)); 2]);
+    let anchor = modem::Anchor { rsrp: Some(-88.0), rsrq: Some(-9.5), sinr: None };
+    bench.modems.change(DEVICE, |made| made.signal = modem::Signal { anchor: Some(anchor), ..made.signal });
+    bench.pass(1).await;
+    let anchor = Anchor { rsrp_tenth_dbm: Some(-880), rsrq_tenth_db: Some(-95), sinr_tenth_db: None };
+    assert_eq!(shown(&bench), [Some((Some(-950), Some(anchor))); 2]);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ describe('readUnit', () => {
           roaming: true,
           signal_percent: 63,
           rsrp_dbm: -104.5,
+          anchor_rsrp_dbm: -98.3,
           used_bytes: 12_345_678_901,
           plan_bytes: 50_000_000_000,
         },

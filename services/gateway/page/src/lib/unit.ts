@@ -25,6 +25,8 @@ export interface UnitLink {
   roaming: boolean;
   signal_percent: number | null;
   rsrp_dbm: number | null;
+  /** Of the LTE cell that an NR cell was added to; `rsrp_dbm` is the NR cell's then. */
+  anchor_rsrp_dbm: number | null;
   used_bytes: number | null;
   plan_bytes: number | null;
 }
@@ -78,6 +80,7 @@ function readLink(link: Record<string, unknown>): UnitLink {
     roaming: network?.['roaming'] === true,
     signal_percent: number(radio?.['percent']),
     rsrp_dbm: number(radio?.['rsrp_dbm']),
+    anchor_rsrp_dbm: number(record(radio?.['anchor'])?.['rsrp_dbm']),
     used_bytes: number(data?.['bytes']),
     plan_bytes: number(data?.['plan_bytes']),
   };
