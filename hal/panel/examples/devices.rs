@@ -3,6 +3,7 @@
 //! battery of `test_power`, and a fan's chip on `i2c-stub` with the kernel's own driver. That takes root. Fails with what is not
 //! as it should be.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,23 +69,24 @@ async fn keys_of_an_input_device() {
     let found = || Evdev::find(Path::new("/sys"), Path::new("/dev"));
     let before = found();
     let keys = AttributeSet::from_iter([KeyCode::KEY_RECORD, KeyCode::KEY_SELECT]);
-    let mut made = VirtualDevice::builder().unwrap().name("keys").with_keys(&keys).unwrap().build().unwrap();
+    let made = VirtualDevice::builder().unwrap().name("keys").with_keys(&keys).unwrap().build().unwrap();
     run("udevadm settle");
     let path = found().into_iter().find(|path| !before.contains(path)).expect("it is found by its keys");
     let mut real = Evdev::open(&path).unwrap();
-    for down in [1, 0] {
-        made.emit(&[InputEvent::new(EventType::KEY.0, KeyCode::KEY_RECORD.0, down)]).unwrap();
-    }
-    promises::keys_keep_the_contract(&mut real, || drop(made)).await;
+    let made = RefCell::new(Some(made));
+    let moves = |down| {
+        let event = InputEvent::new(EventType::KEY.0, KeyCode::KEY_RECORD.0, i32::from(down));
+        made.borrow_mut().as_mut().expect("it is there").emit(&[event]).unwrap();
+    };
+    promises::keys_keep_the_contract(&mut real, moves, || drop(made.take())).await;
     println!("keys of an input device keep the contract");
 }
 
 async fn keys_on_lines() {
     let mut real = gpio::Contacts::open(["start", "select"]).unwrap();
-    for pull in ["pull-down", "pull-up"] {
-        fs::write(line("start").join("pull"), pull).unwrap();
-    }
-    promises::keys_tell_each_change(&mut real).await;
+    let pull = line("start").join("pull");
+    let moves = |down| fs::write(&pull, if down { "pull-down" } else { "pull-up" }).unwrap();
+    promises::keys_tell_each_change(&mut real, moves).await;
     println!("keys on lines keep the contract, of {}", real.name());
 }
 

@@ -189,22 +189,26 @@ fn event(ms: i64, kind: u16, code: u16, value: i32) -> Vec<u8> {
 #[tokio::test]
 async fn keys_tell_each_change_once_and_when_they_are_gone() {
     let (mut fake, finger) = keys::Fake::new();
-    finger.edge(Key::Start, true, Some(Instant::from_millis(1)));
-    finger.edge(Key::Start, false, None);
-    keys_keep_the_contract(&mut fake, || drop(finger)).await;
+    let hand = finger.clone();
+    let moves = move |down| hand.edge(Key::Start, down, down.then_some(Instant::from_millis(1)));
+    keys_keep_the_contract(&mut fake, moves, || drop(finger)).await;
 
     // A pipe in the place of the kernel's device: what is written is what it would send.
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("event0");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut evdev = Evdev::open(&path).unwrap();
-    let mut kernel = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    // Another key, a press that repeats, and reports between.
-    let told = [(1, 28, 1), (1, 167, 1), (0, 0, 0), (1, 167, 2), (1, 167, 0), (0, 0, 0)];
-    for (kind, code, value) in told {
-        kernel.write_all(&event(1_234, kind, code, value)).unwrap();
-    }
-    keys_keep_the_contract(&mut evdev, || drop(kernel)).await;
+    let kernel = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let mut hand = kernel.try_clone().unwrap();
+    let moves = move |down| {
+        // Another key, a press that repeats, and reports between.
+        let told: &[_] =
+            if down { &[(1, 28, 1), (1, 167, 1), (0, 0, 0), (1, 167, 2)] } else { &[(1, 167, 0), (0, 0, 0)] };
+        for (kind, code, value) in told {
+            hand.write_all(&event(1_234, *kind, *code, *value)).unwrap();
+        }
+    };
+    keys_keep_the_contract(&mut evdev, moves, || drop(kernel)).await;
 }
 
 #[test]

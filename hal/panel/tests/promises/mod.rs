@@ -88,17 +88,18 @@ pub(crate) fn said(file: &Path) -> String {
     fs::read_to_string(file).unwrap().trim().to_string()
 }
 
-/// Start goes down and up.
-pub(crate) async fn keys_tell_each_change(keys: &mut impl Keys) {
+/// Start goes down and up, as `moves` has it.
+pub(crate) async fn keys_tell_each_change(keys: &mut impl Keys, mut moves: impl FnMut(bool)) {
     for down in [true, false] {
+        moves(down);
         let edge = next(keys).await.unwrap();
         assert_eq!((edge.key, edge.down), (Key::Start, down));
     }
 }
 
 /// And then the device is gone.
-pub(crate) async fn keys_keep_the_contract(keys: &mut impl Keys, goes: impl FnOnce()) {
-    keys_tell_each_change(keys).await;
+pub(crate) async fn keys_keep_the_contract(keys: &mut impl Keys, moves: impl FnMut(bool), goes: impl FnOnce()) {
+    keys_tell_each_change(keys, moves).await;
     goes();
     assert!(next(keys).await.is_err(), "keys that are gone say so");
 }
