@@ -8,7 +8,7 @@ and, before ModemManager asks for them, {"imei": "…", "iccid": "…", "imsi": 
 Its network takes calls for the families of addresses that {"takes": ["IP", "IPV6", "IPV4V6"]} names (TS 27.007 10.1.1).
 
 It has the LTE bands 3, 7 and 20, and those who know Telit's AT#BND can lock them: {"refuses_bands": true} takes no other bands,
-{"served_on": [7]} says which are heard where it is.
+{"served_on": [7]} says which are heard where it is. They are told by #QSS that the SIM was pulled or put back.
 
 Those who know u-blox's AT+U... can have its network card carry a bearer, in the mode in which the network's address is that of
 the card's other end: {"address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}; or, from its next plug on, in the
@@ -48,13 +48,21 @@ class Modem:
         """As it is when it has just got its power."""
         self.world["hangs"] = False
         self.radio_on = True
+        self.tells_of_sim = False
         self.operator_in_letters = True
         self.bands = mask(BANDS)
         self.contexts, self.active = {"1": '"IP","internet"'}, set()
         self.register_reports = {"CREG": 0, "CGREG": 0, "CEREG": 0}
+        return []
 
     def become(self, what):
+        """Gives what it says of it by itself."""
+        had_sim = self.world["sim"]
         self.world.update(what)
+        return [f"#QSS: {self.sim_state()}"] if self.tells_of_sim and self.world["sim"] != had_sim else []
+
+    def sim_state(self):
+        return 3 if self.world["sim"] else 0
 
     @property
     def locked(self):
@@ -143,6 +151,10 @@ class Modem:
             told = [which for which, how in self.register_reports.items() if how and self.served != was_served]
             return ["OK", *(f"+{which}: {self.registered}" for which in told)]
 
+        def tell_of_sim(how):
+            self.tells_of_sim = how == "1"
+            return []
+
         def network(how):
             self.operator_in_letters = how == "0" if how else self.operator_in_letters
             imsi, operator = world["imsi"], world["operator"]
@@ -208,6 +220,10 @@ class Modem:
             (r"\+CESQ=\?", lambda: ["+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-34,255),(0-34,255),(0-97,255)"]),
             (r"\+CESQ", signal),
             (r"\+WS46=\?", lambda: ["+WS46: (12,22,25,28,29)"]),
+            (r"#REBOOT", self.begin),
+            (r"#QSS=\?", lambda: ["#QSS: (0-2)"]),
+            (r"#QSS\?", lambda: [f"#QSS: {int(self.tells_of_sim)},{self.sim_state()}"]),
+            (r"#QSS=(\d)", tell_of_sim),
             (r"#BND=\?", lambda: [f"#BND: (0),(0),(1-{mask(BANDS)})"]),
             (r"#BND\?", lambda: [f"#BND: 0,0,{self.bands}"]),
             (r"#BND=0,0,(\d+)", lock),
@@ -253,8 +269,9 @@ def main(name):
                 if not more:
                     return
                 *lines, said = (said + more).split(b"\n")
-                for line in lines:
-                    modem.become(json.loads(line))
+                for out in (out for line in lines for out in modem.become(json.loads(line))):
+                    for port in buffers:
+                        port.sendall(f"\r\n{out}\r\n".encode())
             else:
                 port = key.fileobj
                 try:

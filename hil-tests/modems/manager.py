@@ -83,11 +83,17 @@ class Bench:
         shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 
-    def spread(self):
-        """Has bands spread, and gives what the service says in the end."""
-        command = [self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems", "spread"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+    def command(self, *verb):
+        """Has the service do something, and gives what it says in the end."""
+        return self.answer(self.begin_command(*verb))
+
+    def begin_command(self, *verb):
+        command = [self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems", *verb]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def answer(self, command):
+        said, refused = command.communicate()
+        return json.loads(said) if command.returncode == 0 else refused
 
     def modem(self, port=PORT):
         return next((modem for modem in (self.state() or {"modems": []})["modems"] if modem["port"] == port), {})

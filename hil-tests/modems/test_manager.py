@@ -83,10 +83,55 @@ def test_a_wrong_pin_is_tried_once(bench):
     assert bench.asked("AT+CPIN=") == 1
 
 
+def test_a_pin_is_entered_by_command_and_a_wrong_one_is_said_to_be_wrong(bench):
+    on_the_air(bench, pin="4711")
+    becomes(bench, "Locked")
+    said = bench.command("pin", PORT, "0000")
+    assert "modems: no effect seen: " in said and "ncorrect" in said, said
+    assert bench.asked("AT+CPIN=") == 1 and bench.modem()["state"] == "Locked"
+    assert bench.command("pin", PORT, "4711") == "Unlocked"
+    assert bench.modem()["sim"]["lock"] == "None"
+    becomes(bench, "Registered")
+
+
 def test_without_a_sim_it_says_so(bench):
     on_the_air(bench, sim=False)
     becomes(bench, "Failed")
     until("the reason", lambda: bench.modem()["reason"] == "no SIM")
+
+
+def test_a_sim_that_is_pulled_is_missed_and_one_that_is_put_back_is_used(bench):
+    # Telit's plugin hears of it (AT#QSS). It roams, where the service does not connect it: PPP would be in the way.
+    bench.start_manager()
+    bench.plug(plugin="telit", roaming=True)
+    bench.start_modems()
+    becomes(bench, "Registered")
+    bench.become(sim=False)
+    becomes(bench, "Failed")
+    until("the reason", lambda: bench.modem()["reason"] == "no SIM")
+    assert bench.modem()["sim"] is None
+    bench.become(sim=True)
+    becomes(bench, "Registered")
+    assert bench.modem()["sim"]["iccid"] == "8949000000000000014"
+
+
+def test_a_modem_that_is_reset_by_command_is_back_when_it_is_there_again(bench):
+    bench.start_manager()
+    bench.plug(plugin="telit", roaming=True)
+    bench.start_modems()
+    becomes(bench, "Registered")
+    asked = bench.begin_command("recover", PORT, "reset")
+    until("it was told", lambda: bench.asked("AT#REBOOT") == 1)
+    until("it is counted", lambda: bench.modem()["recovery"]["last"] == "Reset")
+    # That it went and came back would come from udev, which is not here.
+    bench.kill(PORT)
+    bench.kill("ModemManager")
+    bench.start_manager()
+    until("ModemManager is known", lambda: bench.state()["manager"])
+    assert asked.poll() is None, "it is not back yet"
+    bench.plug(plugin="telit", roaming=True)
+    assert bench.answer(asked)["Back"]["after_ms"] > 0
+    becomes(bench, "Registered")
 
 
 def test_a_modem_that_vanishes_in_a_call_is_said_and_comes_back(bench):
@@ -126,17 +171,34 @@ def locks(bench):
 
 def test_two_modems_of_one_operator_get_bands_of_their_own(bench):
     two_that_lock_bands(bench)
-    assert bench.spread() == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
+    assert bench.command("spread") == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
     assert locks(bench) == [FIRST, SECOND]
     assert [bench.modem(port)["state"] for port in (PORT, OTHER)] == ["Registered"] * 2
     told = bench.asked("AT#BND=0")
-    assert bench.spread() == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
+    assert bench.command("spread") == {"Spread": [[PORT, FIRST], [OTHER, SECOND]]}
     assert bench.asked("AT#BND=0") == told, "whoever asks again changes nothing"
+
+
+def test_bands_are_locked_by_command_and_given_back(bench):
+    bench.start_manager()
+    bench.plug(plugin="telit", roaming=True)
+    bench.start_modems()
+    becomes(bench, "Registered")
+    until("its bands", lambda: bench.modem()["bands_allowed"] == ALL)
+    assert bench.command("lock", PORT, *"legacy1 legacy2 legacy5 B7".split()) == {"Bands": SECOND}
+    assert bench.modem()["bands_allowed"] == SECOND and bench.told("AT#BND=0")[-1].endswith(",64")
+    assert 'invalid: bands is [Lte(8)], must be some of' in bench.command("lock", PORT, "B8")
+    bench.become(refuses_bands=True)
+    said = bench.command("lock", PORT)
+    assert "modems: no effect seen: " in said, said
+    bench.become(refuses_bands=False)
+    assert bench.command("lock", PORT) == {"Bands": ALL}
+    assert bench.modem()["bands_allowed"] == ALL
 
 
 def test_a_modem_that_refuses_its_bands_sends_the_other_back_to_its_old_ones(bench):
     two_that_lock_bands(bench, refuses_bands=True)
-    said = bench.spread()
+    said = bench.command("spread")
     assert f"{OTHER}: refused (" in said and "every modem has the bands that it had" in said
     assert locks(bench) == [ALL, ALL]
     assert bench.state()["counters"]["spreads_failed"] == 1
@@ -144,7 +206,7 @@ def test_a_modem_that_refuses_its_bands_sends_the_other_back_to_its_old_ones(ben
 
 def test_a_modem_that_is_not_heard_on_its_bands_sends_both_back_to_their_old_ones(bench):
     two_that_lock_bands(bench, served_on=[20])
-    said = bench.spread()
+    said = bench.command("spread")
     assert f"{OTHER}: no network took it in with them; every modem has the bands that it had" in said
     assert locks(bench) == [ALL, ALL]
     becomes(bench, "Registered", OTHER)
@@ -155,7 +217,7 @@ def test_bands_are_not_spread_where_none_can_be_and_that_is_said(bench):
     on_the_air(bench)
     becomes(bench, "Registered")
     assert bench.modem()["bands"] == []
-    assert "no two modems are served by one operator" in bench.spread()
+    assert "no two modems are served by one operator" in bench.command("spread")
 
 
 def test_modemmanager_may_be_killed_and_come_back(bench):

@@ -112,7 +112,8 @@ fn gauge_of_the_kernel() {
 /// An AMC6821 of Texas Instruments, by its data sheet (SBAS386): what turns the fan, and what two thermometers say.
 fn fan_and_thermometer() {
     const ADDRESS: u16 = 0x18;
-    run(&format!("modprobe i2c-dev && modprobe i2c-stub chip_addr={ADDRESS} && udevadm settle"));
+    // Its driver is there before it: what is loaded for it comes when it comes.
+    run(&format!("modprobe -a amc6821 i2c-dev && modprobe i2c-stub chip_addr={ADDRESS} && udevadm settle"));
     let adapter = named(Path::new("/sys/bus/i2c/devices"), "SMBus stub driver");
     let bus = Path::new("/dev").join(adapter.file_name().expect("i2c-N"));
     let mut chip = LinuxI2CDevice::new(bus, ADDRESS).unwrap();
@@ -128,6 +129,7 @@ fn fan_and_thermometer() {
     assert_eq!(thermometers.hottest().unwrap(), 61_000);
     fs::write(adapter.join("delete_device"), format!("{ADDRESS:#x}")).unwrap();
     assert!(thermometers.hottest().map_or(true, |hottest| hottest < 61_000), "one that is gone says nothing");
+    drop(chip);
     run("rmmod i2c-stub");
     println!("thermometers keep the contract");
 }

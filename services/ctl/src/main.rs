@@ -5,6 +5,7 @@
 
 mod ask;
 mod done;
+mod modems;
 mod selftest;
 mod show;
 mod support;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bondbox_ipc::capture::{self, Capture};
-use bondbox_ipc::modems::{self, Modems};
+use bondbox_ipc::modems::Modems;
 use bondbox_ipc::panel::{self, Action, Key, Panel};
 use bondbox_ipc::uplink::{self, Uplink};
 use bondbox_units::Bitrate;
@@ -52,8 +53,7 @@ struct How {
 impl How {
     fn patience(&self, verb: &Verb) -> Duration {
         let usual = match verb {
-            // A modem may look for a network for a minute and a half, and there are several.
-            Verb::Modems(Modem { verb: Some(ModemVerb::Spread) }) => 1_800,
+            Verb::Modems(verb) => verb.patience_s(),
             // The unit says itself when it gives up.
             Verb::Uplink(UplinkVerb::Pair { .. }) | Verb::Panel(PanelVerb::Do { action: PanelAction::Pair }) => 310,
             _ => 30,
@@ -82,7 +82,7 @@ enum Verb {
     /// The pack, and how long it lasts.
     Battery,
     /// Modems and every interface.
-    Modems(Modem),
+    Modems(modems::Verb),
     /// Have a service do what it understands, said in JSON as it travels: send capture '"ForceKeyframe"'.
     Send { service: Service, command: String },
     /// Walks through everything that can be tried without harm, and says what does not work.
@@ -131,19 +131,6 @@ enum CaptureVerb {
     Keyframe,
     /// Take the picture from there: test, slate, /dev/videoN or a file.
     Source { source: String },
-}
-
-/// Without a verb it shows them.
-#[derive(Args)]
-struct Modem {
-    #[command(subcommand)]
-    verb: Option<ModemVerb>,
-}
-
-#[derive(Subcommand)]
-enum ModemVerb {
-    /// Give modems of one operator bands of their own, one modem after the other; it takes minutes.
-    Spread,
 }
 
 #[derive(Subcommand)]
@@ -244,10 +231,10 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
             let state = ask.state::<Panel>().await?;
             show::print(json, &show::Power::of(&state), show::battery);
         }
-        Verb::Modems(Modem { verb: None }) => show::print(json, &ask.state::<Modems>().await?, show::modems),
-        Verb::Modems(Modem { verb: Some(ModemVerb::Spread) }) => {
-            done(json, &ask.command::<Modems>(modems::Command::SpreadBands).await?);
-        }
+        Verb::Modems(verb) => match verb.command(&ask).await? {
+            None => show::print(json, &ask.state::<Modems>().await?, show::modems),
+            Some(command) => done(json, &ask.command::<Modems>(command).await?),
+        },
         // It answers as it was asked.
         Verb::Send { service, command } => show::print(true, &ask.send(service, &command).await?, Value::to_string),
         Verb::Selftest(selftest) => return Ok(selftest.run(&ask, json).await),

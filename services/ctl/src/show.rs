@@ -127,8 +127,12 @@ pub(crate) fn modems(state: &modems::State) -> String {
         let allowed = &modem.bands_allowed;
         let is_locked = !allowed.is_empty() && modem.bands.iter().any(|band| !allowed.contains(band));
         let lock = if is_locked { format!(", on {} alone", bands(allowed)) } else { String::new() };
+        let power = power(modem.radio.as_ref());
         let part = modem.link.as_ref().map(|link| format!(", part of {link}")).unwrap_or_default();
-        row(&modem.port, format!("{:?} {} {operator} {technologies}{cell}{lock}{part}{why}", modem.state, modem.model));
+        row(
+            &modem.port,
+            format!("{:?} {} {operator} {technologies}{power}{cell}{lock}{part}{why}", modem.state, modem.model),
+        );
     }
     for data in &state.data {
         let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
@@ -138,6 +142,15 @@ pub(crate) fn modems(state: &modems::State) -> String {
         );
     }
     text
+}
+
+/// What is received, and of LTE beside NR, each in dBm.
+fn power(radio: Option<&modems::Radio>) -> String {
+    let of = |tenths: Option<i16>| tenths.map(|tenths| format!("{} dBm", tenths / 10));
+    let beside =
+        radio.and_then(|radio| of(radio.anchor?.rsrp_tenth_dbm)).map(|power| format!(" beside LTE of {power}"));
+    let own = radio.and_then(|radio| of(radio.rsrp_tenth_dbm));
+    own.map(|power| format!(" {power}{}", beside.unwrap_or_default())).unwrap_or_default()
 }
 
 /// The cell that serves; in LTE with its site, which is what coverage maps go by.
@@ -263,6 +276,27 @@ mod tests {
         );
         let older = shown(Modem { link: Some("usb0".into()), ..modem("UMTS", &[Band::Lte(7), Band::Lte(3)]) });
         assert!(older.ends_with("Testnetz UMTS, cell 29611237 in area 6699, part of usb0"), "{older}");
+    }
+
+    #[test]
+    fn a_modem_of_two_technologies_is_shown_with_what_it_receives_of_each() {
+        let mut radio = modems::Radio {
+            at: bondbox_units::Instant::ZERO,
+            stale_after_ms: 45_000,
+            rssi_tenth_dbm: None,
+            rsrp_tenth_dbm: Some(-1_014),
+            rsrq_tenth_db: None,
+            sinr_tenth_db: None,
+            anchor: None,
+            percent: Some(60),
+            health: None,
+            handover: false,
+        };
+        let of = |radio| shown(Modem { radio: Some(radio), ..modem("5G NR", &[]) });
+        assert!(of(radio).contains("Testnetz 5G NR -101 dBm, cell "), "{}", of(radio));
+        let anchor = modems::Anchor { rsrp_tenth_dbm: Some(-880), rsrq_tenth_db: None, sinr_tenth_db: None };
+        radio.anchor = Some(anchor);
+        assert!(of(radio).contains("Testnetz 5G NR -101 dBm beside LTE of -88 dBm, cell "), "{}", of(radio));
     }
 
     #[test]
