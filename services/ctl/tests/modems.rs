@@ -40,11 +40,12 @@ impl Unit {
             return None;
         }
         let folder = TempDir::new().unwrap();
-        let stick = "ip link add stick0 type veth peer name far0 && ip link set far0 up && ip link set stick0 up \
+        // What is in `/sys` of the network that it was mounted in.
+        let stick = "mount -t sysfs sysfs /sys && ip link add stick0 type veth peer name far0 && ip link set far0 up && ip link set stick0 up \
                      && ip address add 192.168.8.100/24 dev stick0 && exec \"$0\" --exact plays_the_service --nocapture";
         let dir = folder.path().display();
         let service = Command::new("unshare")
-            .args(["--net", "sh", "-euc", stick])
+            .args(["--net", "--mount", "sh", "-euc", stick])
             .arg(std::env::current_exe().unwrap())
             .env("PLAYS", format!("service --run-dir {dir} --state {dir} --bus unix:path={dir}/bus --also stick0"))
             .stdout(Stdio::null())
