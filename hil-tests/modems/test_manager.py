@@ -54,8 +54,9 @@ def contexts(bench):
 
 def test_both_families_are_asked_for_and_ipv4_where_a_network_refuses_that(bench):
     on_the_air(bench)
-    until("PPP is named", lambda: "PPP" in (bench.modem().get("reason") or ""))
-    assert bench.asked("ATD") == 1 and contexts(bench) == ["IPV4V6"]
+    until("a call", lambda: bench.asked("ATD") == 1)
+    assert contexts(bench) == ["IPV4V6"]
+    # It may have taken the call by now, which carries nothing and ends.
     bench.kill("bondbox-modems")
     bench.become(takes=["IP"])
     bench.start_modems()

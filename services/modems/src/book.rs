@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bondbox_ipc::modems as ipc;
-use bondbox_modem::{Action, Bearer, IpFamily, Lock, Modem, ModemError, Quirk, State, quirks};
+use bondbox_modem::{Action, Bearer, IpFamily, Lock, Method, Modem, ModemError, Quirk, State, quirks};
 use bondbox_radio::{Radio, Reading};
 use bondbox_udev::Port;
 use bondbox_units::Instant;
@@ -308,7 +308,8 @@ impl Entry {
         let network = &self.modem.network;
         let access = place.map(|place| place.access.clone()).unwrap_or_default();
         match self.modem.state {
-            State::Connected if self.outdated => (Some(Action::Disconnect), None),
+            // Of before this service started: it carries nothing.
+            State::Connected if self.outdated || self.speaks_ppp() => (Some(Action::Disconnect), None),
             State::Connected => (None, None),
             _ if network.denied => because("the network sent it away"),
             State::Registered if network.roaming && !access.roaming => {
@@ -321,6 +322,12 @@ impl Entry {
             }
             _ => because("it looks for a network"),
         }
+    }
+
+    /// Whether its bearer is one that nobody here can use.
+    fn speaks_ppp(&self) -> bool {
+        let families = self.modem.bearer.iter().flat_map(|bearer| &bearer.families);
+        families.into_iter().any(|family| family.method == Method::Ppp)
     }
 
     /// Seconds between two readings of its radio; ModemManager takes whole ones.
@@ -362,7 +369,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
-    use bondbox_modem::{Network, Sim};
+    use bondbox_modem::{IpConfig, Network, Sim};
 
     use super::*;
 
@@ -481,6 +488,15 @@ mod tests {
         assert!(!book.done(at(7), &port(), "/modem/0", &second[0], None));
         book.look(at(8), vec![carries]);
         assert_eq!((next(&mut book, 8, &place), book.entries()[&port()].bearer().is_some()), (vec![], true));
+    }
+
+    #[test]
+    fn a_bearer_of_before_that_speaks_ppp_is_ended() {
+        let mut book = Book::default();
+        let families = vec![IpConfig { ipv6: false, method: Method::Ppp, address: None, gateway: None, mtu: None }];
+        let bearer = Some(Bearer { families, ..Bearer::default() });
+        book.look(at(0), vec![Modem { bearer, ..modem(State::Connected) }]);
+        assert_eq!(next(&mut book, 0, &Place::default()), [Action::Disconnect]);
     }
 
     #[test]
