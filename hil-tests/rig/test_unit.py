@@ -52,6 +52,8 @@ def test_who_is_inside_reaches_the_page_and_who_is_outside_does_not(unit):
         unit.run(NEIGHBOUR.format(*neighbour))
     code, page = unit.try_run(ASKS.format("ap0", neighbours["ap0"]))
     assert code == 0 and "ID=bondbox" in page, page
+    # Its way there works: what is closed is the port.
+    unit.run(f"ip netns exec eth9 busybox ping -c 1 -W 10 {neighbours['eth9']}.1")
     code, page = unit.try_run(ASKS.format("eth9", neighbours["eth9"]))
     assert code != 0 and not page.count("ID=bondbox"), page
     # What leads outside leases an address and has routes of its own, what leads inside has not.

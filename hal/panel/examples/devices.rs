@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bondbox_ipc::panel::{Light, Lights};
@@ -20,8 +19,10 @@ use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, EventType, InputEvent, KeyCode};
 use i2cdev::core::I2CDevice;
 use i2cdev::linux::LinuxI2CDevice;
+use machine::{named, run};
 use tempfile::TempDir;
 
+mod machine;
 #[path = "../tests/promises/mod.rs"]
 mod promises;
 
@@ -114,9 +115,8 @@ fn fan_and_thermometer() {
     const ADDRESS: u16 = 0x18;
     // Its driver is there before it: what is loaded for it comes when it comes.
     run(&format!("modprobe -a amc6821 i2c-dev && modprobe i2c-stub chip_addr={ADDRESS} && udevadm settle"));
-    let adapter = named(Path::new("/sys/bus/i2c/devices"), "SMBus stub driver");
-    let bus = Path::new("/dev").join(adapter.file_name().expect("i2c-N"));
-    let mut chip = LinuxI2CDevice::new(bus, ADDRESS).unwrap();
+    let adapter = machine::stub();
+    let mut chip = LinuxI2CDevice::new(machine::device_of(&adapter), ADDRESS).unwrap();
     // It turns the fan by itself, by the remote thermometer; 48 degrees are here, 61 there.
     for (register, value) in [(0x00, 0x40), (0x0a, 48), (0x0b, 61)] {
         chip.smbus_write_byte_data(register, value).unwrap();
@@ -132,13 +132,6 @@ fn fan_and_thermometer() {
     drop(chip);
     run("rmmod i2c-stub");
     println!("thermometers keep the contract");
-}
-
-/// The first folder of a class whose `name` begins like this.
-fn named(class: &Path, name: &str) -> PathBuf {
-    let is_it = |path: &PathBuf| fs::read_to_string(path.join("name")).is_ok_and(|said| said.starts_with(name));
-    let entries = fs::read_dir(class).unwrap().flatten();
-    entries.map(|entry| entry.path()).find(is_it).unwrap_or_else(|| panic!("{}: no {name}", class.display()))
 }
 
 /// Where gpio-sim shows and pulls the line of this name.
@@ -173,9 +166,4 @@ fn eye(values: &[PathBuf; 3]) -> Lights {
         }
     });
     Lights { air, link, power }
-}
-
-fn run(command: &str) {
-    let ended = Command::new("sh").args(["-c", command]).status().unwrap();
-    assert!(ended.success(), "{command}: {ended}");
 }

@@ -84,17 +84,22 @@ fn draw(seed: u64) -> Drawn {
     for _ in 0..draw.within(0, 4) {
         event(&mut draw, &mut text, links);
     }
+    let config = stream(&mut draw, seed, sum_kbps, &[300, 400, 600, 600, 800, 1_000]);
+    Drawn { scenario: parse(&text), text, config }
+}
+
+/// Half a minute of a stream over links that carry so much together, at one of these latencies.
+fn stream(draw: &mut Draw, seed: u64, sum_kbps: u64, latencies_ms: &[u64]) -> Config {
     let load_percent = draw.within(35, 91);
-    let config = Config {
+    Config {
         seed,
         duration: Duration::from_secs(30),
-        latency: Duration::from_millis([300, 400, 600, 600, 800, 1_000][draw.within(0, 6) as usize]),
+        latency: Duration::from_millis(latencies_ms[draw.within(0, latencies_ms.len() as u64) as usize]),
         shape: if draw.one_in(2) { Shape::Constant } else { Shape::Frames },
         rate: Bitrate::from_kbps((sum_kbps * load_percent / 100).clamp(300, 25_000)),
         clocks: Clocks { offset_us: draw.within(0, 1 << 40) as i64, drift_ppm: draw.within(0, 200) as i64 - 100 },
         ..Config::default()
-    };
-    Drawn { scenario: parse(&text), text, config }
+    }
 }
 
 /// Writes one link that carries `rate` kbit/s on average.

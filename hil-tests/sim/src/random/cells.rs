@@ -4,12 +4,8 @@
 //! thing that happens to them, in the others each link has troubles of its own, as links by themselves have.
 
 use std::fmt::Write;
-use std::time::Duration;
 
-use bondbox_units::Bitrate;
-
-use super::{Draw, Drawn, event, one_link, parse};
-use crate::{Clocks, Config, Shape};
+use super::{Draw, Drawn, event, one_link, parse, stream};
 
 pub(super) fn draw(seed: u64) -> Drawn {
     let mut draw = Draw(seed ^ 0x0000_ce11_0000);
@@ -44,16 +40,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
             event(&mut draw, &mut text, links);
         }
     }
-    let load_percent = draw.within(35, 91);
-    let config = Config {
-        seed,
-        duration: Duration::from_secs(30),
-        latency: Duration::from_millis([300, 400, 600, 1_000][draw.within(0, 4) as usize]),
-        shape: if draw.one_in(2) { Shape::Constant } else { Shape::Frames },
-        rate: Bitrate::from_kbps((sum_kbps * load_percent / 100).clamp(300, 25_000)),
-        clocks: Clocks { offset_us: draw.within(0, 1 << 40) as i64, drift_ppm: draw.within(0, 200) as i64 - 100 },
-        ..Config::default()
-    };
+    let config = stream(&mut draw, seed, sum_kbps, &[300, 400, 600, 1_000]);
     Drawn { scenario: parse(&text), text, config }
 }
 
