@@ -30,19 +30,21 @@ def binaries():
 @contextlib.contextmanager
 def a_unit(binaries, folder, **more):
     """A unit that nobody has set up, with all that is outside of it."""
+    import environments
     import gateway
-    import rig
+    import update
 
-    yaml = Path(os.environ.get("RIG_YAML", HERE / "qemu.yaml"))
-    built = rig.Unit(folder / "unit", Path(os.environ.get("IMAGE") or machine.folder().resolve() / "unit" / "disk.img"), yaml, **more)
-    built.gateway = gateway.Gateway(folder / "gateway", binaries)
-    built.update = rig.Update(built, machine.folder().resolve() / "updates")
-    try:
-        yield built
-    finally:
-        built.close()
-        built.gateway.stop()
-        built.update.served.stop()
+    yaml = HERE / (os.environ.get("RIG_YAML") or "qemu.yaml")
+    image = os.environ.get("IMAGE")
+    with environments.unit_of(yaml, folder / "unit", image and Path(image), **more) as built:
+        listen = built.option("listen", "127.0.0.1")
+        built.gateway = gateway.Gateway(folder / "gateway", binaries, listen)
+        built.update = update.Update(built, machine.folder().resolve() / "updates")
+        try:
+            yield built
+        finally:
+            built.gateway.stop()
+            built.update.served.stop()
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +94,13 @@ def battery(unit):
 @pytest.fixture
 def example(unit, binaries, tmp_path):
     """Brings an example of one of our crates into the unit, and gives the command that runs it: code of the unit's by itself."""
-    served = Served(tmp_path)
+    served = Served(tmp_path, unit.option("listen", "127.0.0.1"))
     unit.run("mkdir -p /run/example && mount -t tmpfs example /run/example")
 
     def bring(name):
         subprocess.run(["strip", "-o", tmp_path / name, binaries / "examples" / name], check=True)
         path = f"/run/example/{name}"
-        unit.run(f"busybox wget -q -O {path} http://10.0.2.2:{served.port}/{name} && chmod +x {path}", timeout=300)
+        unit.run(f"busybox wget -q -O {path} http://{unit.outside}:{served.port}/{name} && chmod +x {path}", timeout=300)
         return path
 
     yield bring

@@ -14,10 +14,11 @@ from patience import free_port, until
 class Gateway:
     """A gateway outside of the unit, which records what comes in."""
 
-    def __init__(self, folder: Path, binaries: Path):
+    def __init__(self, folder: Path, binaries: Path, listen: str):
+        """`listen` is the address of this machine that units reach."""
         for part in ("run", "recordings"):
             (folder / part).mkdir(parents=True)
-        self.folder, self.binary = folder, binaries / "bondbox-gateway"
+        self.folder, self.binary, self.listen = folder, binaries / "bondbox-gateway", listen
         self.port, self.http = free_port(socket.SOCK_DGRAM), free_port()
         self.address = f"http://127.0.0.1:{self.http}"
         self.key = self.say("keygen", "--out", folder / "key")
@@ -28,7 +29,7 @@ class Gateway:
 
     def start(self) -> None:
         words = [
-            *["--listen", f"127.0.0.1:{self.port}", "--identity", self.folder / "key", "--units", self.units],
+            *["--listen", f"{self.listen}:{self.port}", "--identity", self.folder / "key", "--units", self.units],
             *["--http", f"127.0.0.1:{self.http}", "--run-dir", self.folder / "run"],
             *["--record", self.folder / "recordings"],
         ]  # fmt: skip

@@ -9,9 +9,9 @@ from patience import until
 
 
 class Served:
-    """Serves a folder on this machine, and counts what was fetched."""
+    """Serves a folder on this address of this machine, and counts what was fetched."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, listen: str):
         served = self
         self.bytes = 0
 
@@ -47,7 +47,7 @@ class Served:
                         self.wfile.write(file.read(last - first + 1))
                     served.bytes += last - first + 1
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((listen, 0), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

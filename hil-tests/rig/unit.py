@@ -28,6 +28,15 @@ class Disk:
         """Holds what another disk holds from now on."""
         subprocess.run(["cp", "--sparse=always", original, self.path], check=True)
 
+    def beside(self, suffix: str) -> Path:
+        """Where a copy is worked on of what is on it."""
+        return self.path.with_suffix(suffix)
+
+    def grow(self, more: int) -> None:
+        """There is room for so many bytes more behind what it holds."""
+        with self.path.open("r+b") as disk:
+            disk.truncate(disk.seek(0, 2) + more)
+
     def partition(self, name: str) -> tuple[int, int]:
         """Where a partition begins, and how long it is, in bytes."""
         table = subprocess.run(["sfdisk", "--dump", self.path], check=True, capture_output=True, text=True).stdout
@@ -55,7 +64,7 @@ class Disk:
 
     def fill(self, name: str, tree: Path, owner: dict[str, tuple[int, int]]) -> None:
         """A new ext4 of what is in a folder, in which some paths belong to others than root."""
-        image = self.path.with_suffix(f".{name}")
+        image = self.beside(f".{name}")
         image.unlink(missing_ok=True)
         for path, (user, group) in owner.items():
             for each in [tree / path, *(tree / path).rglob("*")]:
@@ -73,7 +82,7 @@ class Disk:
 
     def environment(self, **values: str) -> None:
         """Sets values in GRUB's environment."""
-        block = self.path.with_suffix(".grubenv")
+        block = self.beside(".grubenv")
         block.write_bytes(self.fat("esp", "mtype", "::/EFI/BOOT/grubenv"))
         words = [f"{key}={value}" for key, value in values.items()]
         subprocess.run(["grub-editenv", block, "set", *words], check=True)
@@ -81,7 +90,7 @@ class Disk:
 
     def environment_is(self, content: bytes) -> None:
         """Puts this in the place of GRUB's environment, whatever it is."""
-        block = self.path.with_suffix(".grubenv")
+        block = self.beside(".grubenv")
         block.write_bytes(content)
         self.fat("esp", "mcopy", "-o", str(block), "::/EFI/BOOT/grubenv")
 
