@@ -24,6 +24,8 @@
 #   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
 #   make rig            the same, and pairing, a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
+#                       RIG_YAML=rpi5.yaml IMAGE=FILE play it on a board (hil-tests/rig/README.md)
+#   make rig-bench      part of it on a virtual unit that is worked as a board is, by instruments that are played
 #   make rig-broken     units with one mistake each, which the tests of rig-short must find
 #   make rig-arm64      the boot chain of 64-bit Arm in a virtual machine: U-Boot's counters, slots, verified root, RAUC
 #   make rig-cuts       the power fails at 20 moments that a seed draws; CUTS=100 SEED=7
@@ -132,9 +134,9 @@ check-boot:
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_replay.py test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
-IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release IMAGE='$(if $(IMAGE),$(abspath $(IMAGE)))' $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release IMAGE='$(if $(IMAGE),$(abspath $(IMAGE)))' RIG_YAML='$(RIG_YAML)' LG_OUTSIDE='$(LG_OUTSIDE)' $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
-RIG_TESTS = test_unit.py test_panel.py test_pairing.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
+RIG_TESTS = test_bench.py test_unit.py test_panel.py test_pairing.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
@@ -149,7 +151,15 @@ rig-short: rig-unit
 .PHONY: rig
 rig: RIG_ALL = all
 rig: rig-unit
-	$(IN_RIG) -n 2 --dist loadgroup $(RIG_TESTS)
+	$(IN_RIG) $(if $(RIG_YAML),,-n 2 --dist loadgroup) $(RIG_TESTS)
+
+# Each fixture of a board at least once.
+.PHONY: rig-bench
+rig-bench: RIG_YAML = bench-of-qemu.yaml
+rig-bench: rig-unit
+	$(IN_RIG) test_bench.py test_unit.py test_panel.py::test_a_button_stops_the_stream_and_starts_it_and_lights_say_so \
+		test_hdmi.py test_updates.py::test_a_good_update_fetches_what_differs_starts_and_is_kept \
+		test_panel.py::test_an_empty_battery_is_said_and_ends_in_power_off test_survival.py::test_the_boot_environment_is_garbage
 
 .PHONY: rig-broken
 rig-broken: rig-unit
