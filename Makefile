@@ -144,14 +144,19 @@ rig-unit: target/rig/venv/made
 	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health -p bondbox-encoder -p bondbox-panel-devices -p bondbox-udev --bins --example stateful --example chips --example devices --example ports
 	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
 
+# Two units side by side, where they are virtual.
+IN_TWO = $(IN_RIG) $(if $(RIG_YAML),,-n 2 --dist loadgroup)
+
 .PHONY: rig-short
+rig-short: RIG_ENV = SECOND='test_updates.py test_recording.py'
 rig-short: rig-unit
-	$(IN_RIG) -m 'not long' $(RIG_TESTS)
+	$(IN_TWO) -m 'not long' $(RIG_TESTS)
 
 .PHONY: rig
 rig: RIG_ALL = all
+rig: RIG_ENV = SECOND='test_survival.py test_recording.py'
 rig: rig-unit
-	$(IN_RIG) $(if $(RIG_YAML),,-n 2 --dist loadgroup) $(RIG_TESTS)
+	$(IN_TWO) $(RIG_TESTS)
 
 # Each fixture of a board at least once.
 .PHONY: rig-bench

@@ -76,7 +76,7 @@ def test_its_stream_reaches_the_gateway_over_all_links_and_loses_nothing(unit, g
     # What was on its way while the links joined may be late.
     gateway.flows(units=20, links=2)
     lost = gateway.lost()
-    status = gateway.flows(units=60, links=2)
+    status = gateway.flows(units=40, links=2)
     assert status["totals"]["lost"] == lost, status
 
 
@@ -88,6 +88,6 @@ def test_nothing_is_lost_when_sticks_are_pulled_one_after_the_other(unit, gatewa
         stick.unplug()
         gateway.flows(units=30, links=1)
         stick.plug()
-        gateway.flows(units=60, links=2)
+        gateway.flows(units=20, links=2)
     assert gateway.lost() == lost, gateway.status()
 

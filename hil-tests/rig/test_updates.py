@@ -6,6 +6,7 @@ pytestmark = pytest.mark.needs("updates")
 
 
 def test_a_good_update_fetches_what_differs_starts_and_is_kept(unit, update):
+    unit.works(unit.slot())
     fetched = update.served.bytes
     update.install("next.raucb")
     # Most of the root is the same, and is taken from the slot that runs.
