@@ -22,11 +22,13 @@ SLOTS = {2: "A", 3: "B"}
 class Pi:
     def __init__(self, folder, shell):
         self.folder, self.shell = folder, shell
-        self.selector = folder / "selector.vfat"
+        #: Where programs are looked for first.
+        self.instead = folder / "instead"
+        self.selector = self.disk = folder / "selector.vfat"
         config = (BOARD / "rpi5/genimage.cfg").read_text()
         image = re.search(r"image selector\.vfat \{.*?\n\}\n", config, re.S)[0]
         (folder / "genimage.cfg").write_text(image)
-        for name in ["in", "empty", "state", "run", "tree/chosen/bootloader"]:
+        for name in ["in", "empty", "state", "run", "instead", "tree/chosen/bootloader"]:
             (folder / name).mkdir(parents=True)
         (folder / "in/autoboot.txt").write_text(run(SCRIPT.parent / "autoboot", "A"))
         run("genimage", "--rootpath", "empty", "--tmppath", "tmp", "--inputpath", "in", "--outputpath", folder,
@@ -34,14 +36,15 @@ class Pi:
         self.running = None
 
     def slots(self, *words: str, refused: bool = False) -> str:
-        places = {"BONDBOX_TREE": "tree", "BONDBOX_STATE": "state", "BONDBOX_SELECTOR": "selector.vfat", "BONDBOX_RUN": "run"}
+        places = {"BONDBOX_TREE": "tree", "BONDBOX_STATE": "state", "BONDBOX_SELECTOR": self.selector, "BONDBOX_RUN": "run"}
         environment = {name: str(self.folder / place) for name, place in places.items()}
-        done = subprocess.run([*self.shell, SCRIPT, *words], capture_output=True, text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment})
+        environment["PATH"] = f"{self.instead}:/usr/sbin:/usr/bin:/sbin:/bin"
+        done = subprocess.run([*self.shell, SCRIPT, *words], capture_output=True, text=True, env=environment)
         assert (done.returncode != 0) == refused, f"{words}: {done.stdout}{done.stderr}"
         return done.stderr if refused else done.stdout.strip()
 
     def autoboot(self) -> configparser.ConfigParser:
-        text = run("mtype", "-i", self.selector, "::/autoboot.txt")
+        text = run("mtype", "-i", self.disk, "::/autoboot.txt")
         assert len(text) <= 512
         parser = configparser.ConfigParser(strict=True)
         parser.read_string(text)
@@ -88,6 +91,12 @@ class Pi:
 @pytest.fixture(params=[["dash"], ["busybox", "sh"]], ids=["dash", "busybox"])
 def pi(request, tmp_path):
     return Pi(tmp_path, request.param)
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    """One whose programs can have others in their place: busybox calls its own, whatever comes first in PATH."""
+    return Pi(tmp_path, ["dash"])
 
 
 def proven(pi):
@@ -186,6 +195,57 @@ def test_a_garbled_autoboot_txt_is_written_anew_by_the_next_proof(pi):
     pi.slots("get-primary", refused=True)
     proven(pi)
     assert pi.selector.read_bytes() == whole
+
+
+def instead(pi, name: str, does: str) -> None:
+    (program := pi.instead / name).write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+
+
+def after_dd(pi, of: str, does: str) -> None:
+    """Has something happen right after each write to a file or device."""
+    instead(pi, "dd", f'/bin/dd "$@" || exit\ncase " $* " in *" of={of} "*) {does} ;; esac')
+
+
+def test_a_start_is_on_the_disk_when_it_is_counted(faulty):
+    state, synced = faulty.folder / "state", faulty.folder / "synced"
+    instead(faulty, "sync", f'[ "$*" != {state} ] || cp {state}/slots {synced}')
+    for starts in range(1, 4):
+        faulty.start()
+        assert f"starts={starts}\n" in synced.read_text()
+
+
+@pytest.fixture
+def card(faulty):
+    """The selector as a block device, which the kernel keeps its copy of while somebody has it open."""
+    made = subprocess.run(["losetup", "--find", "--show", faulty.disk], capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"no loop device, which only root has: {made.stderr.strip()}")
+    faulty.selector = made.stdout.strip()
+    with open(faulty.selector):
+        yield faulty
+    run("losetup", "--detach", faulty.selector)
+
+
+def test_a_card_that_has_something_else_than_was_written_is_not_believed(card):
+    card.start()
+    proven(card)
+    card.install("B")
+    card.restart()
+    # What the kernel keeps of the device stays as it was written.
+    sector = card.disk.read_bytes().index(b"[all]\n")
+    after_dd(card, card.selector, f"printf lost | /bin/dd of={card.disk} bs=1 seek={sector} conv=notrunc,fsync 2>/dev/null")
+    assert "autoboot.txt is not what was written" in card.slots("set-state", "B", "good", refused=True)
+    (card.instead / "dd").unlink()
+    run("blockdev", "--flushbufs", card.selector)
+    proven(card)
+    assert card.named == "B" and card.start() == "B"
+
+
+def test_a_verdict_that_state_does_not_keep_is_not_believed(faulty):
+    faulty.start()
+    after_dd(faulty, f"{faulty.folder}/state/slots.new", f"echo lost >{faulty.folder}/state/slots.new")
+    assert "slots is not what was written" in faulty.slots("set-state", "A", "good", refused=True)
 
 
 def test_a_selector_without_the_file_is_refused_and_not_written(pi):
