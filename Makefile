@@ -228,7 +228,7 @@ check-arm64:
 
 .PHONY: refresh-symbols
 refresh-symbols:
-	buildroot-external/refresh '$(abspath $(BUILDROOT))' '$(abspath $(KERNEL))'
+	buildroot-external/refresh '$(abspath $(BUILDROOT))' '$(abspath $(KERNEL))' '$(abspath $(UBOOT))'
 
 .PHONY: suite
 suite:

@@ -123,17 +123,6 @@ def test_both_slots_can_be_installed_with_the_same_bundle(made):
     assert size["boot_a"] == size["boot_b"] and size["root_a"] == size["root_b"]
 
 
-def test_u_boot_keeps_its_environment_in_partitions_of_its_own():
-    asked = options(BOARD / "orangepi5plus/u-boot.fragment") | options(BOARD / "common/u-boot/u-boot.fragment")
-    disk = (BOARD / "orangepi5plus/genimage.cfg").read_text()
-    unit = {"K": 1024, "M": 1048576}
-    for name, option in [("env_a", "CONFIG_ENV_OFFSET"), ("env_b", "CONFIG_ENV_OFFSET_REDUND")]:
-        number, suffix = re.search(rf"partition {name} \{{.*?offset = (\d+)([KM])", disk, re.S).groups()
-        assert int(asked[option], 16) == int(number) * unit[suffix]
-        number, suffix = re.search(rf"partition {name} \{{.*?size = (\d+)([KM])", disk, re.S).groups()
-        assert int(asked["CONFIG_ENV_SIZE"], 16) == int(number) * unit[suffix]
-
-
 @pytest.mark.parametrize("board", PIS)
 def test_a_pi_loads_the_kernel_initramfs_and_panel_that_its_boot_partition_has(board):
     config = (BOARD / board / "config.txt").read_text()
