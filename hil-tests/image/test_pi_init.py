@@ -9,7 +9,7 @@ import stat
 import struct
 
 import pytest
-from tree import BOARD, run
+from tree import BOARD, OVERLAY, run
 
 PARTITIONS = ["boot_a", "boot_b", "root_a", "root_b", "state"]
 #: Programs that write down how they were called. What a test says of each comes first, and may end it.
@@ -18,10 +18,9 @@ SAY = "#!/bin/busybox sh\necho \"${0##*/} $*\" >>/calls\n"
 
 
 class Pi:
-    def __init__(self, there):
+    def __init__(self, initramfs, there):
         self.there = there
-        run(BOARD / "common/initramfs/build", "/", there / "initramfs.img")
-        run("sh", "-c", f"zcat {there}/initramfs.img | (cd {there} && cpio --quiet -id)")
+        run("sh", "-c", f"zcat {initramfs} | (cd {there} && cpio --quiet -id)")
         for name in ["dev", "state", "boot", "proc/device-tree/chosen/bootloader", "proc/sys/kernel/random", "sysroot/etc"]:
             (there / name).mkdir(parents=True)
         os.mknod(there / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
@@ -49,9 +48,16 @@ class Pi:
         return (self.there / "calls").read_text().splitlines()
 
 
+@pytest.fixture(scope="session")
+def initramfs(tmp_path_factory):
+    made = tmp_path_factory.mktemp("initramfs") / "initramfs.img"
+    run(BOARD / "common/initramfs/build", "/", made)
+    return made
+
+
 @pytest.fixture
-def pi(tmp_path):
-    return Pi(tmp_path)
+def pi(initramfs, tmp_path):
+    return Pi(initramfs, tmp_path)
 
 
 def restarts(calls: list[str]) -> list[str]:
@@ -91,3 +97,20 @@ def test_where_nothing_can_be_counted_a_slot_that_fails_gives_way_at_once(pi):
     assert restarts(pi.start()) == ["restart 0 tryboot", "reboot -f"]
     # The other one, which the firmware tries once and leaves by itself.
     assert restarts(pi.start(partition=3, tryboot=1)) == ["reboot -f"]
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_what_state_has_lost_is_brought_back_before_it_is_read(pi, repaired):
+    machine = pi.there / "state/machine-id"
+    machine.write_text("0123456789abcdef0123456789abcdef\n")
+    os.utime(machine, (1_700_000_000, 1_700_000_000))
+    run("env", f"BONDBOX_STATE={machine.parent}", OVERLAY / "usr/libexec/bondbox/second", "keep")
+    if repaired:
+        pi.plays("e2fsck", "exit 1\n")
+        machine.unlink()
+    else:
+        machine.write_bytes(b"")
+    assert pi.start()[-1] == "switch_root /sysroot /sbin/init"
+    assert (pi.there / "run/bondbox-boot/machine-id").read_text() == "0123456789abcdef0123456789abcdef\n"
+    said = f"machine-id was {'missing' if repaired else 'empty'}: its second copy counts\n"
+    assert (pi.there / "run/bondbox-boot/mended").read_text() == said

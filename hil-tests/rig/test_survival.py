@@ -105,6 +105,17 @@ def test_data_is_garbage(unit):
     assert "/data" in unit.run("findmnt -no TARGET /data")
 
 
+def test_a_setting_is_damaged_where_it_lies(unit):
+    slot, file = unit.slot(), "/state/settings/uplink.toml"
+    unit.run("systemctl start bondbox-second")
+    before = unit.run(f"cat {file}")
+    unit.run(f"at=$(stat -c %Y {file}) && printf '\\377' | dd of={file} conv=notrunc && touch -d @$at {file} && sync")
+    cut_and_start(unit)
+    unit.works(slot)
+    assert unit.run(f"cat {file}") == before
+    assert "settings/uplink.toml was damaged" in unit.run("journalctl -b -u bondbox-state -o cat --no-pager")
+
+
 @pytest.mark.needs("disk")
 def test_state_is_lost(unit, gateway):
     slot = unit.slot()
