@@ -5,9 +5,9 @@ import subprocess
 import tomllib
 
 import pytest
-from tree import BOARD, TOP, defconfig, options, run
+from tree import BOARD, OVERLAY, TOP, defconfig, options, run
 
-#: Keys of board.toml, and what their values have to be; then those that may be left out, and those of the panel.
+#: Keys of board.toml, and what their values have to be; then those of the panel.
 SCHEMA = {
     "compatible": lambda value: re.fullmatch(r"bondbox-[a-z0-9_-]+", value),
     "bootloader": lambda value: value in ("custom", "grub", "uboot"),
@@ -16,7 +16,6 @@ SCHEMA = {
     "watchdog": lambda value: re.fullmatch(r"[A-Z0-9_]+", value),
     "watchdog_s": lambda value: 5 <= value <= 2046,
 }
-OPTIONAL = {"console", "watchdog", "watchdog_s"}
 PANEL = {"gauge_i2c", "air", "link", "power", "start", "select", "mains", "fan"}
 
 BOARDS = sorted(path.parent.name for path in BOARD.glob("*/board.toml"))
@@ -25,6 +24,8 @@ ON_GENIMAGE = sorted(path.parent.name for path in BOARD.glob("*/genimage.cfg"))
 PANELS = sorted(BOARD.glob("*/overlays/*.dtso"))
 UBOOTS = sorted(path.parent.name for path in BOARD.glob("*/settings.cmd"))
 PIS = ["rpi4", "rpi5"]
+#: What systemd's manager is told, on all boards and on some.
+MANAGER = [path for top in [OVERLAY, *BOARD.glob("*/overlay")] for path in top.glob("**/system.conf*/*.conf")]
 
 
 def told(board: str) -> dict:
@@ -35,7 +36,7 @@ def told(board: str) -> dict:
 def test_board_toml_has_what_its_readers_need(board):
     have = told(board)
     panel = have.pop("panel", {})
-    assert set(SCHEMA) - OPTIONAL <= set(have) <= set(SCHEMA)
+    assert set(have) == set(SCHEMA)
     wrong = {key: value for key, value in have.items() if not SCHEMA[key](value)}
     assert not wrong
     assert set(panel) <= PANEL
@@ -52,15 +53,34 @@ def test_no_two_boards_take_each_others_bundles():
 
 @each
 def test_the_kernel_has_the_watchdog_that_the_board_names(board):
-    if watchdog := told(board).get("watchdog"):
-        assert options(BOARD / board / "linux.fragment")[f"CONFIG_{watchdog}"] == "y"
+    # Built in: nothing loads it before systemd asks.
+    assert options(BOARD / board / "linux.fragment")[f"CONFIG_{told(board)['watchdog']}"] == "y"
+
+
+def test_systemd_is_told_of_the_watchdog_in_one_place_and_a_hung_start_is_restarted_too():
+    said = re.findall(r"^(\w+WatchdogSec)=(\S+)$", "\n".join(path.read_text() for path in MANAGER), re.M)
+    assert sorted(said) == [("RebootWatchdogSec", "2min"), ("RuntimeWatchdogSec", "30s")]
+    kernel = options(BOARD / "common/linux.fragment")
+    assert kernel["CONFIG_WATCHDOG_HANDLE_BOOT_ENABLED"] == "y"
+    # Longer than the initramfs waits for a disk and repairs `state`.
+    assert 30 <= int(kernel["CONFIG_WATCHDOG_OPEN_TIMEOUT"]) <= 120
+
+
+@each
+def test_a_kernel_that_panics_restarts_whoever_started_it(board):
+    lines = [BOARD / board / name for name in ("cmdline.txt", "grub.cfg")]
+    texts = [path.read_text() for path in lines if path.exists()]
+    if (BOARD / board / "settings.cmd").exists():
+        texts.append((BOARD / "common/u-boot/boot.cmd").read_text())
+    assert len(texts) == 1 and re.findall(r"\bpanic=(\d+)", texts[0]) == ["5"]
+    assert options(BOARD / "common/linux.fragment")["CONFIG_PANIC_TIMEOUT"] == "5"
+    assert re.findall(r"^kernel\.panic = (\d+)$", (OVERLAY / "usr/lib/sysctl.d/60-bondbox.conf").read_text(), re.M) == ["5"]
 
 
 @each
 def test_the_kernel_talks_where_the_board_says(board):
-    if console := told(board).get("console"):
-        said = [path for path in (BOARD / board).glob("*") if path.name in ("cmdline.txt", "settings.cmd", "grub.cfg")]
-        assert said and all(f"console={console}" in path.read_text() for path in said)
+    said = [path for path in (BOARD / board).glob("*") if path.name in ("cmdline.txt", "settings.cmd", "grub.cfg")]
+    assert said and all(f"console={told(board)['console']}" in path.read_text() for path in said)
 
 
 @each
