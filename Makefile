@@ -19,9 +19,10 @@
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
 #   make bundle         BOARD=rpi5 KEYS=FOLDER: the update of an image that was built, signed with these keys
 #   make check-image    what the images are configured of, without building one; BUILDROOT= a tree of the pinned release
-#                       checks against it, too (`make refresh-symbols` takes over what it says)
+#                       checks against it, too (`make refresh-symbols` takes over what it says, and KERNEL= and UBOOT= trees)
 #   make check-arm64    the unit's services for 64-bit Arm, their cores' tests under emulation, and cores without an allocator
-#   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated
+#   make rig-short      a whole unit in a virtual machine, with a gateway outside: starts, streams, loses sticks, is updated;
+#                       IMAGE= has a disk played that Buildroot made for qemu_x86_64: none was yet, so that this is not proven
 #   make rig            the same, and pairing, a modem whose bearer is connected, hangs and comes back, an encoder, updates of other kinds,
 #                       power cuts, full and damaged partitions, wrong clocks
 #                       RIG_YAML=rpi5.yaml IMAGE=FILE play it on a board (hil-tests/rig/README.md)
