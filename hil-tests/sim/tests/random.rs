@@ -27,6 +27,9 @@ networks! {
     what_must_hold_holds_in_networks_625_to_749: 625..750;
     what_must_hold_holds_in_networks_750_to_874: 750..875;
     what_must_hold_holds_in_networks_875_to_999: 875..1_000;
+    what_must_hold_holds_in_network_16532_which_failed_once: 16_532..16_533;
+    what_must_hold_holds_in_network_21523_which_failed_once: 21_523..21_524;
+    what_must_hold_holds_in_network_37895_where_probes_of_size_silenced_a_standby_link: 37_895..37_896;
 }
 
 #[test]

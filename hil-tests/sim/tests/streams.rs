@@ -131,6 +131,41 @@ fn a_session_opens_over_links_that_lose_a_fifth_and_take_1000_bytes() {
 }
 
 #[test]
+fn a_stream_of_6_mbps_is_nearly_whole_after_two_seconds_and_loses_nothing_after_three() {
+    let config = Config {
+        rate: Bitrate::from_kbps(6_000),
+        duration: Duration::from_secs(8),
+        warm_up: Duration::from_secs(2),
+        ..Config::default()
+    };
+    for outcome in play(&scenario("three_lte"), 7_000..7_020, &config) {
+        let third = |at: Instant| at < Instant::from_millis(3_000);
+        let asked = outcome.asked.0.iter().filter(|unit| third(unit.at)).count();
+        let missed = outcome.missed.iter().filter(|at| third(**at)).count();
+        assert!(missed * 10 <= asked, "{missed} of {asked} units of the third second");
+        assert!(outcome.missed.iter().copied().all(third), "{:?}", outcome.missed);
+    }
+}
+
+#[test]
+fn a_stream_that_keeps_the_largest_link_free_loses_nothing_when_that_dies() {
+    let dies = |headroom| {
+        let config = Config {
+            shape: Shape::Frames,
+            rate: Bitrate::from_kbps(2_000),
+            follow: Some(Bitrate::from_kbps(8_000)),
+            headroom,
+            duration: Duration::from_secs(30),
+            ..Config::default()
+        };
+        let outcomes = play(&scenario("three_lte_blackhole"), 7_000..7_005, &config);
+        outcomes.iter().map(|outcome| outcome.units - outcome.on_time).sum::<u64>()
+    };
+    assert_eq!(dies(Headroom::SurviveOne), 0);
+    assert!(dies(Headroom::None) > 0, "what is not kept free is missed");
+}
+
+#[test]
 fn a_tunnel_of_two_seconds_costs_two_seconds_and_keeps_the_session() {
     let dark: String = ["wwan0", "wwan1", "wwan2"]
         .iter()

@@ -17,6 +17,9 @@ pub const CASES: &[Case] = &[
     case("blackhole", "three_lte_blackhole", Constant, 6_000, 600, ALL.costs(1.03)),
     case("blackhole", "three_lte_blackhole", Constant, 6_000, 400, NEARLY_ALL.costs(1.03)),
     case("blackhole_frames", "three_lte_blackhole", Frames, 6_000, 600, ALL.costs(1.03)),
+    case("survive_one_frames", "three_lte_blackhole", Frames, 2_000, 600, ALL.costs(1.03))
+        .following(8_000)
+        .surviving_one(),
     case("four_driving", "four_driving", Constant, 6_000, 600, bar(99.9, 99.8).costs(1.05)).lasting(120),
     case("four_driving", "four_driving", Constant, 6_000, 800, bar(99.98, 99.98).costs(1.05)).lasting(120),
     case("six_driving_frames", "six_driving", Frames, 10_000, 600, bar(99.3, 99.3).costs(1.05)).lasting(120),
@@ -98,6 +101,10 @@ impl Case {
 
     const fn following(self, kbps: u64) -> Self {
         Self { follow_kbps: Some(kbps), ..self }
+    }
+
+    const fn surviving_one(self) -> Self {
+        Self { headroom: Headroom::SurviveOne, ..self }
     }
 
     const fn drifting(self, drift_ppm: i64) -> Self {
