@@ -68,7 +68,7 @@ fn asked(config: &Config) -> Vec<Asked> {
     let end = Instant::ZERO + config.duration;
     let all = std::iter::from_fn(|| (source.deadline() < end).then(|| source.advance()));
     let measured = all.filter(|unit| unit.at >= Instant::ZERO + config.warm_up);
-    measured.map(|unit| Asked { at: unit.at, size: unit.size, alone: unit.keyframe }).collect()
+    measured.map(|unit| Asked { at: unit.at, size: unit.size, alone: unit.keyframe, critical: unit.critical }).collect()
 }
 
 /// A stream and the links under it, in equal packets.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bondbox_units::{Bitrate, Instant};
+use bondbox_units::{Bitrate, Instant, Priority};
 
 use bondbox_bond::sender::Unit;
 
@@ -29,6 +29,8 @@ pub struct Asked {
     pub size: usize,
     /// It can be shown without the one before it.
     pub alone: bool,
+    /// Nothing can be shown without it.
+    pub critical: bool,
 }
 
 /// Units in their order.
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub missed: Vec<Instant>,
     /// References that did not come out on time, among [`Self::units`].
     pub references_missed: u64,
+    /// Critical units that did not come out on time, and how many there were, among [`Self::units`].
+    pub critical_missed: [u64; 2],
     /// Units that did not come out of the recording in its time, among [`Self::units`], where there is one.
     pub not_recorded: u64,
     /// Encoder targets, and since when each holds.
@@ -103,6 +107,12 @@ impl Outcome {
         100.0 * (self.units - self.undecodable) as f64 / self.units.max(1) as f64
     }
 
+    /// Share of critical units on time, in percent; of none all.
+    pub fn critical_percent(&self) -> f64 {
+        let [missed, all] = self.critical_missed;
+        100.0 - 100.0 * missed as f64 / all.max(1) as f64
+    }
+
     /// Bytes from the unit per media byte, headers of IP and UDP included.
     pub fn cost(&self) -> f64 {
         let bytes: u64 = self.links.iter().map(|link| link.wire.up_bytes).sum();
@@ -126,7 +136,8 @@ impl Outcome {
 impl Meter {
     pub(crate) fn on_push(&mut self, now: Instant, unit: &Unit) {
         let alone = unit.keyframe || unit.pts.is_none();
-        self.pushed.push(Asked { at: now, size: unit.payload.len(), alone });
+        let critical = unit.priority == Priority::Critical;
+        self.pushed.push(Asked { at: now, size: unit.payload.len(), alone, critical });
         self.out.push(None);
     }
 
@@ -161,6 +172,7 @@ impl Meter {
         for (pushed, out) in self.pushed.iter().zip(&self.out).filter(|(pushed, _)| pushed.at >= from) {
             outcome.units += 1;
             outcome.asked.0.push(*pushed);
+            outcome.critical_missed[1] += u64::from(pushed.critical);
             outcome.media_bytes += pushed.size as u64;
             let delay = out.map(|out| out - pushed.at);
             let on_time = delay.is_some_and(|delay| delay <= allowed);
@@ -182,6 +194,7 @@ impl Meter {
             if !on_time {
                 outcome.missed.push(pushed.at);
                 outcome.references_missed += u64::from(pushed.alone);
+                outcome.critical_missed[0] += u64::from(pushed.critical);
             }
         }
         delays.sort_unstable();

@@ -11,6 +11,8 @@ use bytes::Bytes;
 pub enum Shape {
     /// Datagrams of 1,316 bytes at even distances.
     Constant,
+    /// The same, of which one in 100 ms is critical, as the tables of MPEG-TS are.
+    Tables,
     /// 25 frames a second; every fiftieth is eight times as large as the others.
     Frames,
 }
@@ -24,12 +26,14 @@ pub struct Source {
     next: u32,
     /// Frames until the next keyframe.
     until_keyframe: u32,
+    /// What comes then is a table.
+    table_at: Instant,
 }
 
 impl Source {
     /// The first unit comes at `start`.
     pub const fn new(start: Instant, shape: Shape, rate: Bitrate) -> Self {
-        Self { shape, rate, next_at: start, next: 0, until_keyframe: 0 }
+        Self { shape, rate, next_at: start, next: 0, until_keyframe: 0, table_at: start }
     }
 
     /// From the next unit on.
@@ -60,7 +64,11 @@ impl Source {
                 track: TRACK,
                 pts: (self.shape == Shape::Frames).then_some(next.at),
                 dts: None,
-                priority: if next.keyframe { Priority::Reference } else { Priority::Standard },
+                priority: match () {
+                    () if next.critical => Priority::Critical,
+                    () if next.keyframe => Priority::Reference,
+                    () => Priority::Standard,
+                },
                 keyframe: next.keyframe,
                 discontinuity: false,
                 payload: payload(next.number, next.size),
@@ -75,7 +83,7 @@ impl Source {
         let keyframe = self.shape == Shape::Frames && self.until_keyframe == 0;
         self.until_keyframe = if keyframe { GOP - 1 } else { self.until_keyframe.saturating_sub(1) };
         let (size, spacing) = match self.shape {
-            Shape::Constant => (DATAGRAM, self.rate.time_for(DATAGRAM as u64)),
+            Shape::Constant | Shape::Tables => (DATAGRAM, self.rate.time_for(DATAGRAM as u64)),
             Shape::Frames => {
                 let mean = self.rate.bytes_in(FRAME) as usize;
                 // 49 frames of one share and one of eight.
@@ -85,7 +93,9 @@ impl Source {
         };
         let at = self.next_at;
         self.next_at += spacing;
-        Next { at, number, size, keyframe }
+        let critical = self.shape == Shape::Tables && at >= self.table_at;
+        self.table_at += if critical { TABLES } else { Duration::ZERO };
+        Next { at, number, size, keyframe, critical }
     }
 }
 
@@ -96,6 +106,7 @@ pub(crate) struct Next {
     number: u32,
     pub(crate) size: usize,
     pub(crate) keyframe: bool,
+    pub(crate) critical: bool,
 }
 
 /// The bytes of unit `number`: a receiver can tell whether any was changed.
@@ -122,4 +133,6 @@ pub(crate) const TRACK: TrackId = TrackId(0);
 
 const DATAGRAM: usize = 1_316;
 const FRAME: Duration = Duration::from_millis(40);
+/// As often as most multiplexers repeat them.
+const TABLES: Duration = Duration::from_millis(100);
 const GOP: u32 = 50;

@@ -73,6 +73,8 @@ pub enum Besides {
     LikeWithout(&'static str),
     /// The trouble ends at this second, and what goes in 2 s later and after is on time.
     BackAfter(f64),
+    /// So many percent of the critical units of the worst seed are on time.
+    Critical(f64),
     /// Capacity halves at this second: the encoder is told within 200 ms, no reference is lost (where the latency is 1 s, no
     /// unit), and 10 s later the target is back at 90 % of what is left.
     Halved(f64),

@@ -45,9 +45,10 @@ fn quantile(freedom: usize) -> f64 {
 /// What runs are compared by: its name and unit, how many decimals tell something, and which difference is worth a line.
 type Measure = (&'static str, usize, f64, fn(&Outcome) -> f64);
 
-const MEASURES: [Measure; 3] = [
+const MEASURES: [Measure; 4] = [
     ("on time, points", 3, 0.0, Outcome::on_time_percent),
     ("can be shown, points", 3, 0.0, Outcome::shown_percent),
+    ("critical, points", 3, 0.0, Outcome::critical_percent),
     ("cost, % of the least", 2, WORTH_SAYING, |outcome| 100.0 * outcome.excess()),
 ];
 
@@ -55,7 +56,7 @@ const MEASURES: [Measure; 3] = [
 pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> anyhow::Result<String> {
     let all = play(cases, setup, |_| {})?;
     let heads = MEASURES.map(|(name, ..)| format!(" {name} (95 %) |"));
-    let mut table = format!("| part | case |{}\n|---|---|---|---|---|\n", heads.concat());
+    let mut table = format!("| part | case |{}\n|---|---|{}\n", heads.concat(), "---|".repeat(heads.len()));
     for feature in features {
         let name = feature.name();
         let without = play(cases, &Setup { features: setup.features.without(*feature), ..setup.clone() }, |_| {})?;
@@ -67,7 +68,7 @@ pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> a
                 Difference::of(&runs.iter().map(|(with, without)| (of(with), of(without))).collect::<Vec<_>>())
             })
         };
-        let mut line = |case: &str, differences: [Difference; 3]| {
+        let mut line = |case: &str, differences: [Difference; 4]| {
             let cells = MEASURES.iter().zip(differences).map(|((_, digits, ..), difference)| {
                 let sure = if difference.is_sure() { "**" } else { "" };
                 let Difference { mean, margin } = difference;

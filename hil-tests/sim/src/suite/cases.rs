@@ -3,7 +3,7 @@
 use bondbox_bond::sender::Headroom;
 
 use super::{Bar, Besides, Case};
-use crate::Shape::{self, Constant, Frames};
+use crate::Shape::{self, Constant, Frames, Tables};
 
 /// Every case, in the order of the reports.
 pub const CASES: &[Case] = &[
@@ -57,6 +57,7 @@ pub const CASES: &[Case] = &[
     case("far_pair", "far_pair", Constant, 6_000, 250, bar(99.8, 99.6).costs(1.25)),
     case("slow_lte", "slow_lte", Constant, 6_000, 250, bar(99.8, 99.5).costs(1.25)),
     case("slow_lte", "slow_lte", Constant, 6_000, 200, bar(99.7, 99.5).costs(1.25)),
+    case("slow_lte_tables", "slow_lte", Tables, 6_000, 200, bar(99.7, 99.5).costs(1.25).critical(99.9)),
     case("slow_lte_frames", "slow_lte", Frames, 6_000, 200, bar(94.0, 93.0).costs(1.3)),
     case("one_way_satellite", "one_way_satellite", Constant, 6_000, 400, bar(99.4, 99.2).costs(1.25)),
     case("clock_fast", "three_lte", Constant, 6_000, 600, ALL.costs(1.015)).drifting(500),
@@ -78,6 +79,10 @@ impl Bar {
 
     const fn like(self, without: &'static str) -> Self {
         Self { besides: Besides::LikeWithout(without), ..self }
+    }
+
+    const fn critical(self, percent: f64) -> Self {
+        Self { besides: Besides::Critical(percent), ..self }
     }
 
     const fn back_after(self, seconds: f64) -> Self {

@@ -68,6 +68,10 @@ impl Row {
         };
         least("median", self.median(), bar.median);
         least("worst", self.worst(), bar.worst);
+        if let Besides::Critical(bar) = bar.besides {
+            let worst = self.outcomes.iter().map(Outcome::critical_percent).fold(100.0, f64::min);
+            least("critical", worst, bar);
+        }
         let mut most = |what: &str, is: f64, bar: f64| {
             if is > bar {
                 missed.push(format!("{what} {is:.4} > {bar}"));
@@ -77,7 +81,7 @@ impl Row {
         most("return", self.highest(Outcome::return_share), RETURN);
         most("wrong", self.highest(|outcome| outcome.wrong as f64), 0.0);
         match bar.besides {
-            Besides::Nothing => {}
+            Besides::Nothing | Besides::Critical(_) => {}
             Besides::LikeWithout(name) => {
                 if let Some(other) = before.iter().find(|row| row.case.name == name) {
                     most("on time, points below without", other.median() - self.median(), 0.01);
