@@ -2,7 +2,8 @@
 //!
 //! A slot that was started counts as failed until this has marked it good (RAUC), which it does on every start, not only after an
 //! update. Nothing that it asks for needs a network, a SIM, a gateway or a camera. Where something is missing for too long and
-//! the other slot was good, it fails, and its unit file restarts the machine; otherwise it goes on asking.
+//! the other slot was good, it fails, and its unit file restarts the machine; otherwise it goes on asking, and so it does where the
+//! slot works and cannot be marked, or where what is missing is room that both slots share.
 
 mod bond;
 mod bus;
@@ -10,7 +11,7 @@ mod rauc;
 mod trial;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -66,34 +67,41 @@ async fn watch(command: &Command) -> anyhow::Result<String> {
     let now = || Instant::from_millis(0) + began.elapsed();
     let mut trial = Trial::new(now(), Duration::from_secs(command.patience_s));
     let mut told = String::new();
+    let mut tell = |said: String| {
+        if said != told {
+            eprintln!("{said}");
+            told = said;
+        }
+    };
     loop {
         for check in trial.missing().to_vec() {
             match ask(command, check).await {
                 Ok(()) => {
                     println!("{check:?} works");
-                    if trial.on_passed(check) == Some(Verdict::Keep) {
-                        return Rauc::connect().await?.mark_good().await;
-                    }
+                    trial.on_passed(check);
                 }
-                Err(error) => {
-                    let said = format!("{check:?}: {error:#}");
-                    if said != told {
-                        eprintln!("{said}");
-                        told = said;
-                    }
-                }
+                Err(error) => tell(format!("{check:?}: {error:#}")),
             }
         }
         if let Ok(rauc) = Rauc::connect().await {
             trial.on_other_slot(rauc.other_is_good().await.unwrap_or(false));
         }
-        match trial.on_timer(now()) {
+        match trial.verdict(now()) {
+            Some(Verdict::Keep) => match mark().await {
+                Ok(marked) => return Ok(marked),
+                Err(error) => tell(format!("this slot works, and cannot be marked good: {error:#}")),
+            },
             Some(Verdict::GiveWay(missing)) => {
                 bail!("{missing:?} after {} s; the other one was good", command.patience_s)
             }
-            Some(Verdict::GoOn(_) | Verdict::Keep) | None => tokio::time::sleep(PAUSE).await,
+            Some(Verdict::GoOn(_)) | None => {}
         }
+        tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn mark() -> anyhow::Result<String> {
+    Rauc::connect().await?.mark_good().await
 }
 
 async fn ask(command: &Command, check: Check) -> anyhow::Result<()> {
@@ -105,8 +113,9 @@ async fn ask(command: &Command, check: Check) -> anyhow::Result<()> {
         }
         Check::State => {
             ensure!(read(&command.boot, "state")? == "mounted", "state is not mounted: what is written is lost");
-            keeps(&command.state)
+            keeps(&command.state).or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
         }
+        Check::Room => keeps(&command.state).or_else(|error| if is_full(&error) { Err(error) } else { Ok(()) }),
         Check::Services => {
             let bus = bus::system().await?;
             for service in &command.service {
@@ -137,6 +146,12 @@ fn keeps(folder: &Path) -> anyhow::Result<()> {
     let found = write().with_context(|| path.display().to_string())?;
     ensure!(found == words, "{} does not hold what was written", path.display());
     Ok(())
+}
+
+/// Whether there was no room, for bytes or for files.
+fn is_full(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 async fn runs(bus: &Connection, service: &str) -> anyhow::Result<()> {
@@ -199,5 +214,14 @@ mod tests {
         keeps(folder.path()).unwrap();
         let refused = keeps(&folder.path().join("missing")).unwrap_err();
         assert!(format!("{refused:#}").contains("missing/written"), "{refused:#}");
+        assert!(!is_full(&refused));
+    }
+
+    #[test]
+    fn a_full_file_system_is_told_from_one_that_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        // Takes no byte, ever.
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("written")).unwrap();
+        assert!(is_full(&keeps(folder.path()).unwrap_err()));
     }
 }

@@ -23,9 +23,13 @@ pub(crate) struct Rauc {
 
 impl Rauc {
     pub(crate) async fn connect() -> anyhow::Result<Self> {
+        Ok(Self::on(bus::system().await?))
+    }
+
+    fn on(bus: Connection) -> Self {
         let installer =
             Peer { service: "de.pengutronix.rauc", path: "/".into(), interface: "de.pengutronix.rauc.Installer" };
-        Ok(Self { bus: bus::system().await?, installer })
+        Self { bus, installer }
     }
 
     /// The name that the boot loader has for the slot that runs.
@@ -67,5 +71,60 @@ impl Rauc {
             Some(slot) => bail!("{} was marked good, and the boot loader's environment says that it is not", slot.name),
             None => bail!("RAUC knows no slot that runs"),
         }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../hal/resolver/tests/bus/mod.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod test_bus;
+
+#[cfg(test)]
+mod tests {
+    use zbus::connection::Builder;
+
+    use super::*;
+
+    /// RAUC, as it is played: what it says after it was told to mark the slot.
+    struct Installer(&'static str);
+
+    #[zbus::interface(name = "de.pengutronix.rauc.Installer")]
+    impl Installer {
+        async fn mark(&self, state: String, slot: String) -> zbus::fdo::Result<(String, String)> {
+            assert_eq!((state.as_str(), slot.as_str()), ("good", "booted"));
+            match self.0 {
+                "refused" => Err(zbus::fdo::Error::Failed("the environment cannot be written".into())),
+                _ => Ok(("rootfs.0".into(), "marked".into())),
+            }
+        }
+
+        async fn get_slot_status(&self) -> Vec<(String, HashMap<String, OwnedVariant>)> {
+            let slot = |name: &str, values: &[(&str, &'static str)]| {
+                let values = values.iter().map(|(key, value)| ((*key).to_owned(), zbus::Variant::from(*value)));
+                let owned = values.map(|(key, value)| (key, OwnedVariant::try_from(value).unwrap()));
+                (name.to_owned(), owned.collect())
+            };
+            vec![
+                slot("rootfs.0", &[("bootname", "A"), ("state", "booted"), ("boot-status", self.0)]),
+                slot("rootfs.1", &[("bootname", "B"), ("state", "inactive"), ("boot-status", "good")]),
+                slot("boot.0", &[("state", "active")]),
+            ]
+        }
+    }
+
+    async fn marking(then: &'static str) -> anyhow::Result<String> {
+        let bus = test_bus::Bus::start();
+        let built = Builder::address(bus.address.as_str()).serve_at("/", Installer(then)).name("de.pengutronix.rauc");
+        let _rauc = built.build().await.unwrap();
+        Rauc::on(Builder::address(bus.address.as_str()).build().await.unwrap()).mark_good().await
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_marked_only_where_the_boot_loaders_environment_says_so() {
+        assert_eq!(marking("good").await.unwrap(), "rootfs.0");
+        let unwritten = marking("bad").await.unwrap_err().to_string();
+        assert!(unwritten.contains("rootfs.0 was marked good, and the boot loader's environment says"), "{unwritten}");
+        let refused = format!("{:#}", marking("refused").await.unwrap_err());
+        assert!(refused.contains("cannot be written"), "{refused}");
     }
 }
