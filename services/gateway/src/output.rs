@@ -26,6 +26,15 @@ use live::Piece;
 use reader::Reader;
 use recorder::Recorder;
 
+/// Where the datagrams of a stream go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deliver {
+    Nowhere,
+    To(SocketAddr),
+    /// Another stream goes there.
+    Taken(SocketAddr),
+}
+
 /// The outputs of one stream, from its first session to its last.
 pub(crate) struct Outputs {
     live: Arc<Live>,
@@ -39,6 +48,8 @@ pub(crate) struct Outputs {
     /// Tracks of sessions that nothing was recorded of yet: the one before may still be at it.
     to_record: BTreeMap<SessionId, Vec<TrackInfo>>,
     counters: Counters,
+    /// What could not be opened, for as long as the stream is there.
+    unopened: Vec<String>,
 }
 
 /// What did not come out, though it was delivered.
@@ -78,13 +89,27 @@ impl Counters {
 }
 
 impl Outputs {
-    pub(crate) fn new(name: &str, deliver: Option<SocketAddr>, record: Option<&Path>) -> Self {
-        let datagrams = deliver.and_then(|to| {
-            Datagrams::open(to).inspect_err(|error| tracing::error!(%to, %error, "nothing is delivered")).ok()
-        });
+    pub(crate) fn new(name: &str, deliver: Deliver, record: Option<&Path>) -> Self {
+        let mut unopened = Vec::new();
+        let datagrams = match deliver {
+            Deliver::Nowhere => None,
+            Deliver::To(to) => Datagrams::open(to)
+                .inspect_err(|error| {
+                    tracing::error!(%to, %error, "nothing is delivered");
+                    unopened.push(format!("not delivered to {to}: {error}"));
+                })
+                .ok(),
+            Deliver::Taken(to) => {
+                unopened.push(format!("not delivered to {to}: another stream goes there"));
+                None
+            }
+        };
         let recorder = record.and_then(|folder| {
             Recorder::start(folder, name)
-                .inspect_err(|error| tracing::error!(folder = %folder.display(), %error, "nothing is recorded"))
+                .inspect_err(|error| {
+                    tracing::error!(folder = %folder.display(), %error, "nothing is recorded");
+                    unopened.push(format!("not recorded in {}: {error}", folder.display()));
+                })
                 .ok()
         });
         Self {
@@ -96,7 +121,15 @@ impl Outputs {
             recorded: None,
             to_record: BTreeMap::new(),
             counters: Counters::default(),
+            unopened,
         }
+    }
+
+    /// What keeps units that were delivered from going where they should, now, in words.
+    pub(crate) fn failing(&self) -> Vec<String> {
+        let unwritten = self.recorder.as_ref().and_then(Recorder::failing);
+        let unwritten = unwritten.map(|error| format!("not recorded: {error}"));
+        self.unopened.iter().cloned().chain(unwritten).collect()
     }
 
     pub(crate) const fn live(&self) -> &Arc<Live> {
@@ -185,6 +218,16 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_said_for_as_long_as_the_stream_is_there() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let to = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!(Outputs::new("van", Deliver::To(to), None).failing(), [""; 0]);
+        let failing = Outputs::new("van", Deliver::Taken(to), Some(file.path())).failing();
+        assert_eq!(failing[0], "not delivered to 127.0.0.1:9: another stream goes there");
+        assert!(failing[1].starts_with(&format!("not recorded in {}: ", file.path().display())), "{failing:?}");
+    }
 
     /// The first unit of a track, undamaged.
     pub(super) fn delivered(track: TrackId, at: Instant, keyframe: bool, payload: Bytes) -> Delivered {

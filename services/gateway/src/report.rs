@@ -4,7 +4,7 @@ pub mod status;
 
 use std::time::Duration;
 
-use bondbox_bond::gateway::{OutputStatus, PathStatus, SessionStatus, TrackStatus};
+use bondbox_bond::gateway::{CloseReason, OutputStatus, PathStatus, SessionStatus, TrackStatus};
 use bondbox_bond::receiver::TrackCounters;
 use bondbox_units::Instant;
 use bondbox_wire::frame::{self, TrackKind};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::output::Counters;
 use crate::streams::Stream;
-use status::{Delay, Encoder, Kind, Link, LinkState, Recording, Session, Talkback, Totals, Track, Wire};
+use status::{Delay, Encoder, Ending, Kind, Link, LinkState, Recording, Session, Talkback, Totals, Track, Wire};
 
 /// One look at everything.
 pub(crate) struct Report {
@@ -58,6 +58,8 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
         name: stream.name.clone(),
         unit: last.stream.unit.fingerprint(),
         session,
+        ended: stream.ending().or(last.ending.then_some(CloseReason::ByUnit)).map(ending),
+        failing: stream.outputs.failing(),
         uptime_s: now.since(last.opened).as_secs_f64(),
         latency_ms: millis(last.latency),
         latency_target_ms: millis(last.latency_target),
@@ -88,6 +90,15 @@ pub(crate) fn stream(now: Instant, stream: &Stream) -> Option<status::Stream> {
 /// What a unit says of itself, where it is JSON and short enough to be told four times a second.
 fn told(telemetry: &[u8]) -> Option<serde_json::Value> {
     (telemetry.len() <= MAX_TOLD).then(|| serde_json::from_slice(telemetry).ok()).flatten()
+}
+
+const fn ending(reason: CloseReason) -> Ending {
+    match reason {
+        CloseReason::ByUnit => Ending::ByUnit,
+        CloseReason::Replaced => Ending::Replaced,
+        CloseReason::Silent => Ending::Silent,
+        CloseReason::Revoked => Ending::Revoked,
+    }
 }
 
 fn state(now: Instant, session: &SessionStatus) -> Session {

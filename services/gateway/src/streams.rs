@@ -16,7 +16,7 @@ use bondbox_bond::receiver::{Delivered, OutputId};
 use bondbox_units::Instant;
 use bytes::Bytes;
 
-use crate::output::{Counters, Directory, Outputs};
+use crate::output::{Counters, Deliver, Directory, Outputs};
 use crate::report::{Headline, status};
 use history::History;
 
@@ -38,7 +38,7 @@ pub(crate) struct Stream {
     /// As it is called in addresses: its name, told apart where two units use one.
     pub(crate) name: String,
     session: Option<SessionId>,
-    ended: Option<Instant>,
+    ended: Option<(Instant, CloseReason)>,
     pub(crate) outputs: Outputs,
     pub(crate) history: History,
     /// Of its session, as last seen.
@@ -111,7 +111,7 @@ impl Streams {
 
     /// Forgets streams that have been over for a while.
     pub(crate) fn tidy(&mut self, now: Instant) {
-        let over = |stream: &Stream| stream.ended.is_some_and(|at| now.since(at) >= ENDED_FOR);
+        let over = |stream: &Stream| stream.ended.is_some_and(|(at, _)| now.since(at) >= ENDED_FOR);
         for (key, stream) in self.by_key.extract_if(.., |_, stream| over(stream)) {
             self.directory.remove(&stream.name);
             if self.delivered.as_ref() == Some(&key) {
@@ -165,12 +165,17 @@ impl Streams {
     fn new_stream(&mut self, key: &StreamKey) -> Stream {
         let taken = self.by_key.values().any(|stream| stream.name == key.name);
         let name = if taken { format!("{}-{}", key.name, key.unit.fingerprint()) } else { key.name.clone() };
-        let deliver = self.deliver.filter(|_| self.delivered.is_none());
-        if deliver.is_some() {
-            self.delivered = Some(key.clone());
-        } else if let Some(to) = self.deliver {
-            tracing::warn!(stream = name, %to, "not delivered: another stream goes there");
-        }
+        let deliver = match (self.deliver, &self.delivered) {
+            (Some(to), None) => {
+                self.delivered = Some(key.clone());
+                Deliver::To(to)
+            }
+            (Some(to), Some(_)) => {
+                tracing::warn!(stream = name, %to, "not delivered: another stream goes there");
+                Deliver::Taken(to)
+            }
+            (None, _) => Deliver::Nowhere,
+        };
         Stream {
             outputs: Outputs::new(&name, deliver, self.record.as_deref()),
             name,
@@ -198,7 +203,7 @@ impl Streams {
         tracing::info!(stream = stream.name, session = session.0, ?reason, "session closed");
         stream.outputs.session_over(session);
         if stream.session == Some(session) {
-            (stream.session, stream.ended) = (None, Some(now));
+            (stream.session, stream.ended) = (None, Some((now, reason)));
         }
         self.sessions.remove(&session);
         self.turned = true;
@@ -213,6 +218,11 @@ impl Stream {
     /// Whether no session feeds it.
     pub(crate) const fn is_over(&self) -> bool {
         self.session.is_none()
+    }
+
+    /// Why its last session ended, where none feeds it.
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
+        self.ended.map(|(_, reason)| reason)
     }
 }
 

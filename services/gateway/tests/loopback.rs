@@ -9,7 +9,7 @@ use bondbox_bond::trace::{Recording, Side};
 use bondbox_daemon::Shutdown;
 use bondbox_daemon::ipc::{Client, Event, Peers, Want};
 use bondbox_gateway::keys::KeyCommand;
-use bondbox_gateway::status::{Kind, LinkState, Session};
+use bondbox_gateway::status::{Ending, Kind, LinkState, Session};
 use bondbox_ipc::uplink::{self as protocol, Command, Done};
 use common::{Pair, PairSettings, wait_for};
 use tokio::sync::Notify;
@@ -154,7 +154,7 @@ async fn a_unit_that_ends_says_so_and_its_stream_was_never_dark() {
         wait_for(http, |status| status.streams.first().is_some_and(|s| !s.links.is_empty())).await;
         gone.trigger();
         let status = wait_for(http, |status| status.streams[0].session != Session::Open).await;
-        assert_eq!(status.streams[0].session, Session::Ended);
+        assert_eq!((status.streams[0].session, status.streams[0].ended), (Session::Ended, Some(Ending::ByUnit)));
         assert_eq!(status.streams[0].links[0].state, LinkState::Absent);
         end.trigger();
     };
@@ -291,7 +291,8 @@ async fn units_are_let_in_and_taken_out_while_it_runs() {
         wait_for(http, |status| status.streams.first().is_some_and(|s| s.session == Session::Open)).await;
         std::fs::write(&units, "# nobody\n").unwrap();
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGHUP).unwrap();
-        wait_for(http, |status| status.streams[0].session == Session::Ended).await;
+        let status = wait_for(http, |status| status.streams[0].session == Session::Ended).await;
+        assert_eq!(status.streams[0].ended, Some(Ending::Revoked));
     };
     pair.run_during(test).await;
 }

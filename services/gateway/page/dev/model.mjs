@@ -91,6 +91,8 @@ export class Model {
     const stream = {
       unit: '7c1e 90ab 44d2 e016',
       session: 'open',
+      ended: null,
+      failing: [],
       uptime_s: Math.floor(uptime),
       latency_ms: 600,
       latency_target_ms: 600,

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,15 @@ use bytes::Bytes;
 pub(super) struct Recorder {
     pieces: Option<SyncSender<Bytes>>,
     thread: Option<JoinHandle<()>>,
-    dropped: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+/// What the thread has to say.
+#[derive(Default)]
+struct State {
+    dropped: AtomicU64,
+    /// Why the last piece is not in the file.
+    failing: Mutex<Option<String>>,
 }
 
 impl Recorder {
@@ -26,23 +34,35 @@ impl Recorder {
         let path = folder.join(format!("{}-{seconds}.ts", file_name(name)));
         let file = File::options().append(true).create(true).open(&path)?;
         let (sender, receiver) = sync_channel(QUEUE);
-        let dropped = Arc::<AtomicU64>::default();
-        let unwritten = dropped.clone();
+        let state = Arc::<State>::default();
+        let told = state.clone();
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            record(file, &path, &receiver, &unwritten);
+            record(file, &path, &receiver, &told);
             leave_no_empty(&path);
         })?;
-        Ok(Self { pieces: Some(sender), thread: Some(thread), dropped })
+        Ok(Self { pieces: Some(sender), thread: Some(thread), state })
     }
 
     pub(super) fn write(&mut self, bytes: Bytes) {
         let taken = self.pieces.as_ref().is_some_and(|pieces| pieces.try_send(bytes).is_ok());
-        self.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
+        self.state.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
     }
 
     /// Pieces that are not in the file.
     pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.state.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing is written now, where that is so.
+    pub(super) fn failing(&self) -> Option<String> {
+        self.state.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl State {
+    /// Why the last piece could not be written, if so; gives whether the one before could not.
+    fn fails(&self, why: Option<String>) -> bool {
+        std::mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), why).is_some()
     }
 }
 
@@ -57,23 +77,22 @@ impl Drop for Recorder {
 }
 
 /// Writes whole pieces. What the disk does not take is counted, and the recording goes on once there is room again.
-fn record(mut file: File, path: &Path, pieces: &Receiver<Bytes>, unwritten: &AtomicU64) {
+fn record(mut file: File, path: &Path, pieces: &Receiver<Bytes>, state: &State) {
     let path = path.display();
     let mut whole = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut failing = false;
     while let Ok(bytes) = pieces.recv() {
         match file.write_all(&bytes) {
             Ok(()) => {
                 whole += bytes.len() as u64;
-                if std::mem::take(&mut failing) {
+                if state.fails(None) {
                     tracing::warn!(%path, "the recording goes on, with a hole");
                 }
             }
             Err(error) => {
-                unwritten.fetch_add(1, Ordering::Relaxed);
+                state.dropped.fetch_add(1, Ordering::Relaxed);
                 // Half a packet would take the next one with it. Where this fails, too, a reader has to find its way.
                 let _ = file.set_len(whole);
-                if !std::mem::replace(&mut failing, true) {
+                if !state.fails(Some(error.to_string())) {
                     tracing::error!(%path, %error, "nothing is recorded");
                 }
             }
@@ -134,8 +153,10 @@ mod tests {
             sender.send(Bytes::from_static(b"abc")).unwrap();
         }
         drop(sender);
-        let unwritten = AtomicU64::new(0);
-        record(file, path, &receiver, &unwritten);
-        assert_eq!(unwritten.into_inner(), 3);
+        let state = State::default();
+        record(file, path, &receiver, &state);
+        assert_eq!(state.dropped.into_inner(), 3);
+        let failing = state.failing.into_inner().unwrap().unwrap();
+        assert!(failing.contains("No space left"), "{failing}");
     }
 }

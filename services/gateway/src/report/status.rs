@@ -33,6 +33,12 @@ pub struct Stream {
     pub unit: String,
     /// Its session.
     pub session: Session,
+    /// Why it ended, where it has.
+    #[serde(default)]
+    pub ended: Option<Ending>,
+    /// What keeps units that were delivered from going where they should, now; for people.
+    #[serde(default)]
+    pub failing: Vec<String>,
     /// Since its session opened.
     pub uptime_s: f64,
     /// From the unit's ingest to our live output, now.
@@ -85,6 +91,20 @@ pub enum Session {
     Dark,
     /// No more.
     Ended,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The unit closed it.
+    ByUnit,
+    /// The unit opened another one for the same stream.
+    Replaced,
+    /// Nothing came for a minute.
+    Silent,
+    /// The unit may send no more.
+    Revoked,
 }
 
 /// What a track is.

@@ -9,11 +9,18 @@ export interface Said {
   tone: 'open' | 'idle' | 'dark' | 'ended';
 }
 
+const ENDINGS: Record<NonNullable<Stream['ended']>, string> = {
+  by_unit: 'The unit closed the session.',
+  replaced: 'The unit opened another session for this stream.',
+  silent: 'Nothing came from the unit for a minute.',
+  revoked: 'The unit is no longer among those that may send.',
+};
+
 /** `perSecond`: units that come out now; `null` while that is not known. */
-export function saidOf(session: Stream['session'], perSecond: number | null): Said {
+export function saidOf({ session, ended }: Pick<Stream, 'session' | 'ended'>, perSecond: number | null): Said {
   if (session === 'dark')
     return { tone: 'dark', word: 'Dark', hint: 'The session is open, but nothing comes in on any link.' };
-  if (session === 'ended') return { tone: 'ended', word: 'Ended', hint: 'The unit closed the session.' };
+  if (session === 'ended') return { tone: 'ended', word: 'Ended', hint: ended ? ENDINGS[ended] : '' };
   if (perSecond === 0)
     return {
       tone: 'idle',

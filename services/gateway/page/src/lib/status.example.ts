@@ -7,6 +7,8 @@ export const STATUS = {
       name: 'unit-1',
       unit: '7c1e90ab44d2e016',
       session: 'open',
+      ended: null,
+      failing: [],
       uptime_s: 11,
       latency_ms: 600,
       latency_target_ms: 600,

@@ -37,6 +37,10 @@ const SHAPE = {
       /** Fingerprint of the unit's key. */
       unit: 'string',
       session: oneOf('open', 'dark', 'ended'),
+      /** Why, where it has. */
+      ended: nullable(oneOf('by_unit', 'replaced', 'silent', 'revoked')),
+      /** What keeps delivered units from going where they should, in words. */
+      failing: ['string'],
       uptime_s: 'number',
       /** The budget between a unit's capture and its play-out. */
       latency_ms: 'number',
