@@ -2,7 +2,7 @@
 #
 #   make demo           a live picture over emulated links into a browser; SOURCE= SCENARIO= SIZE= RATE= PORT=
 #                       LATENCY_MS= RECORD= HEADROOM= MODEMS=no change it
-#   make test           every test but the smoke test
+#   make test           cores, services and the page: what needs neither hardware nor a virtual machine
 #   make fuzz           everything that reads bytes from outside, for long; CASES= and SEED= play a run again
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and whether all of it
