@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bondbox_bond::Identity;
 use bondbox_bond::gateway::{CloseReason, GatewayEvent, Route};
-use bondbox_bond::sender::{SenderEvent, TrackInfo, Trust};
+use bondbox_bond::sender::{LinkUse, SenderEvent, TrackInfo, Trust};
 use bondbox_linksim::model::Event;
 use bondbox_linksim::{Scenario, Way};
 use bondbox_sim::{Clocks, Config, Shape, Source, World, number};
@@ -353,6 +353,59 @@ fn a_far_link_that_joins_does_not_keep_a_near_one_from_being_answered() {
         assert_eq!(near.state, LinkState::Up, "after {at} ms: {near:?}");
         assert_eq!(near.packets_lost, 0, "after {at} ms: {near:?}");
     }
+}
+
+#[test]
+fn a_bad_link_that_joins_two_good_ones_takes_nothing_from_the_stream() {
+    for seed in 1..6 {
+        let config = Config { rate: Bitrate::from_kbps(6_000), ..Config::default() };
+        let (sender, gateway) = config.ends();
+        let world = World::new(&shipped("two_good_one_awful"), seed, sender, gateway, Clocks::default());
+        let mut run = Run::with(world, &config);
+        run.world.sender.remove_link(Instant::ZERO, LinkId(2));
+        run.until(15_000);
+        assert_eq!(run.world.wire[2].up_arrived, 0);
+        run.world.sender.add_link(run.world.now(), LinkId(2), "awful");
+        run.until(40_000);
+        assert!(run.world.wire[2].up_arrived > 20, "seed {seed}: it was used");
+        let numbers: Vec<_> = run.out.iter().map(|(_, number)| *number).collect();
+        let from_10_s = numbers.iter().skip_while(|number| **number < numbers[numbers.len() / 4]);
+        let missing = from_10_s.clone().zip(from_10_s.skip(1)).filter(|(a, b)| *a + 1 != **b).count();
+        assert_eq!(missing, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_cap_that_comes_amid_a_stream_holds_from_then_on() {
+    let mut run = Run::new(|_| {});
+    run.until(20_000);
+    assert!(run.world.wire[0].up_bytes > 4_000_000, "{:?}", run.world.wire[0]);
+    let cap = Bitrate::from_kbps(500);
+    run.world.sender.set_link_use(LinkId(0), LinkUse { cap: Some(cap), ..LinkUse::default() });
+    let before = run.until(21_000).world.wire[0].up_bytes;
+    let after = run.until(41_000).world.wire[0].up_bytes;
+    assert!(after - before <= cap.bytes_in(Duration::from_secs(20)) * 102 / 100, "{} bytes in 20 s", after - before);
+}
+
+#[test]
+fn a_session_without_a_stream_keeps_every_link_open_in_a_carriers_nat() {
+    let (sender, gateway) = Config::default().ends();
+    let mut world = World::new(&three_lte(), 1, sender, gateway, Clocks::default());
+    let to = |world: &mut World, ms| {
+        while world.now() < Instant::from_millis(ms) {
+            world.step(Instant::from_millis(ms));
+        }
+    };
+    to(&mut world, 3_000);
+    world.record();
+    for at in (3_000..30_000).step_by(1_100) {
+        let before = world.wire.iter().map(|wire| wire.up_packets).collect::<Vec<_>>();
+        to(&mut world, at + 1_100);
+        let spoke = world.wire.iter().zip(before).all(|(wire, before)| wire.up_packets > before);
+        assert!(spoke, "a link was quiet for 1.1 s from {at} ms on");
+    }
+    let least = world.take_recording().iter().map(Vec::len).min();
+    assert!(least >= Some(32), "a datagram of {least:?} bytes");
 }
 
 /// A stream that one of two links carries, the other being farther away and taking datagrams of `mtu` bytes of IP.

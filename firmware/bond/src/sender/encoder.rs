@@ -184,4 +184,20 @@ mod tests {
         }
         assert_eq!(encoder.target(), Bitrate::from_kbps(3_400));
     }
+
+    #[test]
+    fn a_backlog_cuts_what_was_produced_and_not_what_was_asked_for() {
+        let mut encoder = encoder(Headroom::None);
+        let backlog = Duration::from_millis(200);
+        for ms in (0..1_000).step_by(50) {
+            encoder.update(Instant::from_millis(ms), &kbps(&[9_000]), Bitrate::from_kbps(1_500), backlog, BUDGET);
+        }
+        assert_eq!(encoder.target(), Bitrate::from_kbps(1_275), "0.85 of 1,500, whatever 4,000 were meant for");
+    }
+
+    #[test]
+    fn below_its_floor_an_encoder_is_told_the_floor_once() {
+        let mut encoder = encoder(Headroom::None);
+        assert_eq!(run(&mut encoder, 1, 20, &[200]), [300]);
+    }
 }

@@ -292,4 +292,20 @@ mod tests {
         assert_eq!(picked.link, LinkId(1));
         assert!((25_000..32_000).contains(&picked.from), "30 ms ahead at 8 Mbit/s: {}", picked.from);
     }
+
+    #[test]
+    fn what_was_lost_goes_where_it_arrives_first_and_is_not_lost_again() {
+        let over = |links: [Candidate; 2]| {
+            let mut store = store(1_000);
+            let chunk = store.waiting_first()[0].clone();
+            store.take_first(0, &chunk.range);
+            store.send_again(Again::Repair, Some(LinkId(0)), &chunk);
+            pick(Instant::ZERO, &mut links.clone(), &store, RULES, None).unwrap().link
+        };
+        let (lost_it, other, far) = (link(0, 0, 10, 8_000), link(1, 0, 10, 8_000), link(1, 0, 110, 8_000));
+        assert_eq!(over([lost_it, other]), LinkId(1), "a burst may last where it was lost");
+        assert_eq!(over([lost_it, far]), LinkId(0), "100 ms are more than a burst");
+        let lossy = Candidate { loss: 0.3, round_trip: Duration::from_millis(400), ..lost_it };
+        assert_eq!(over([lossy, far]), LinkId(1), "three in ten, and each time half a second");
+    }
 }
