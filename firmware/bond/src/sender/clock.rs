@@ -10,15 +10,20 @@
 //!
 //! - the line begins at the path with the least round trip, and every other path's bias is taken against it, and made better
 //!   for as long as the path is there: what one stretch is wrong by would be handed on from path to path for ever;
+//! - for a minute it is drawn anew where a shorter round trip knows better (`beginning`);
 //! - from then on each path says how far the clocks have drifted since, and the median of what they say bends the line;
 //! - a path that leaves takes nothing with it, and one that joins has its bias taken and moves nothing;
 //! - a path whose way became longer on one side says something that no clock does in a few seconds: its bias is taken anew;
 //! - one whose round trip is longer than it was in the last minute has a queue or a new route, and is not asked;
 //! - a delay that would be less than none is a fact, whatever the line says: the line gives way, by 1 ms a second.
 
+mod beginning;
+
 use std::time::Duration;
 
 use bondbox_units::Instant;
+
+use beginning::Beginning;
 
 /// The receiver's clock less ours, in microseconds, as a line over our time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -123,6 +128,14 @@ impl PathClock {
         (self.line, self.young) = (line, true);
     }
 
+    /// The line was moved by this, under what was measured against it.
+    fn shift(&mut self, by: f64) {
+        self.there = self.there.map(|there| there - by);
+        self.answered = self.answered.map(|there| there - by);
+        self.back = self.back.map(|back| back + by);
+        self.bias = self.bias.map(|bias| bias - by);
+    }
+
     /// Begins a stretch.
     const fn begin(&mut self, line: Line) {
         (self.line, self.young) = (line, false);
@@ -141,6 +154,8 @@ pub(crate) struct Clocks {
     /// The line is drawn freely until then; `None` before the first answer.
     settled_at: Option<Instant>,
     next: Instant,
+    /// There once the line is.
+    beginning: Option<Beginning>,
     /// Stretches that were measured, and those since the last one that was.
     measured: u32,
     unmeasured: u32,
@@ -148,7 +163,7 @@ pub(crate) struct Clocks {
 
 impl Clocks {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { line: None, settled_at: None, next: now, measured: MEASURED_AT_FIRST, unmeasured: 0 }
+        Self { line: None, settled_at: None, next: now, beginning: None, measured: MEASURED_AT_FIRST, unmeasured: 0 }
     }
 
     /// The line; `None` before the first answer.
@@ -166,7 +181,8 @@ impl Clocks {
             // As if there was no drift yet: over so little time it makes half a millisecond.
             let said = |path: &mut PathClock| path.centre().map(|(centre, trip)| (path.line.offset + centre, trip));
             let best = paths.filter_map(said).min_by(|a, b| a.1.total_cmp(&b.1));
-            if let Some((offset, _)) = best {
+            if let Some((offset, trip)) = best {
+                self.beginning = Some(Beginning::new(now, trip));
                 self.settled_at = Some(settled_at);
                 self.line = Some(Line { at: now, offset, ..Line::default() });
             }
@@ -183,8 +199,11 @@ impl Clocks {
         let mut paths: heapless::Vec<_, MAX_PATHS> = paths.take(MAX_PATHS).collect();
         // What was measured while the line was drawn was measured against nothing, or against a line that moved.
         if !first {
+            let moved = self.beginning.as_mut().is_some_and(|beginning| beginning.redraw(now, line, &mut paths));
             Self::bend(line, &mut paths, &mut self.measured, &mut self.unmeasured);
-            Self::give_way(line, &mut paths);
+            if !moved {
+                Self::give_way(line, &mut paths);
+            }
         }
         paths.into_iter().for_each(|path| path.begin(*line));
     }
@@ -239,11 +258,10 @@ impl Clocks {
         let least = |delays: &mut dyn Iterator<Item = f64>| delays.fold(0.0, f64::min).min(0.0);
         let there = least(&mut paths.iter().filter_map(|path| path.there));
         let back = least(&mut paths.iter().filter_map(|path| path.back));
-        let most = STRETCH.as_micros() as f64 / 1_000.0;
         let by = if there < -FACT {
-            there.max(-most)
+            there.max(-MOST_IN_A_STRETCH)
         } else if back < -FACT {
-            (-back).min(most)
+            (-back).min(MOST_IN_A_STRETCH)
         } else {
             return;
         };
@@ -282,6 +300,8 @@ const NOISE: f64 = 2_000.0;
 const FORGET: f64 = 1.0 - 1.0 / 900.0;
 /// Stretches that the line remembers: three minutes.
 const MEMORY_OF_LINE: u32 = 45;
+/// Microseconds by which the line moves in a stretch where it is wrong: 1 ms a second.
+const MOST_IN_A_STRETCH: f64 = STRETCH.as_micros() as f64 / 1_000.0;
 /// Microseconds: less is the grain of the time stamps.
 const FACT: f64 = 500.0;
 
@@ -378,6 +398,19 @@ mod tests {
                 assert!(moved.abs() < 5_000.0, "{moved} µs in round {round} at {drift_ppm} ppm");
             }
         }
+    }
+
+    #[test]
+    fn a_first_second_in_which_all_packets_were_slow_is_made_good_by_1_ms_a_second() {
+        let mut bench = Bench::new(0.0, &[(90_000.0, 30_000.0), (120_000.0, 50_000.0)]);
+        bench.run(2);
+        let start = bench.error();
+        assert!((28_000.0..36_000.0).contains(&start), "half of 60 ms: {start} µs");
+        bench.ways.iter_mut().for_each(|way| way.there -= 60_000.0);
+        bench.run(10);
+        assert!(start - bench.error() <= 12_000.0, "{} µs", bench.error());
+        bench.run(40);
+        assert!(bench.error().abs() < 3_000.0, "{} µs", bench.error());
     }
 
     #[test]

@@ -27,6 +27,8 @@ use super::delay::TARGET;
 pub(crate) struct Pacing {
     pub(crate) next: Instant,
     mode: Mode,
+    /// The queue to aim at.
+    pub(crate) target: Duration,
     /// A queue that may be none is let run dry.
     pub(crate) draining: bool,
     /// Bytes of filler that may still be sent in this mode.
@@ -48,7 +50,15 @@ enum Mode {
 impl Pacing {
     /// A path that is finding out what it can do.
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { next: now, mode: Mode::Startup, draining: false, filler: STARTUP_FILLER, free_since: None, grown: None }
+        Self {
+            next: now,
+            mode: Mode::Startup,
+            target: TARGET,
+            draining: false,
+            filler: STARTUP_FILLER,
+            free_since: None,
+            grown: None,
+        }
     }
 
     /// Whether the path is finding out what it can do.
@@ -88,7 +98,7 @@ impl Pacing {
             Mode::Startup => 2.0,
             Mode::Cruise => {
                 // A little more than proven on an empty queue, as much at the target, less above it.
-                let fill = standing.as_secs_f64() / TARGET.as_secs_f64();
+                let fill = standing.as_secs_f64() / self.target.as_secs_f64();
                 (1.0 + 0.2 * (1.0 - fill)).clamp(0.7, 1.2)
             }
         }
@@ -197,6 +207,8 @@ mod tests {
         let mut pacing = Pacing::new(ms(0));
         pacing.wants_filler(true);
         assert_eq!((pacing.gain(Duration::ZERO), pacing.gain(TARGET), pacing.gain(TARGET * 9)), (1.2, 1.0, 0.7));
+        pacing.target = TARGET * 3;
+        assert_eq!((pacing.gain(TARGET * 3), pacing.gain(TARGET * 9)), (1.0, 0.7));
         pacing.draining = true;
         assert_eq!(pacing.gain(Duration::ZERO), 0.6);
     }

@@ -9,7 +9,7 @@ use bondbox_wire::frame::Ack;
 use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 
 use super::clock::PathClock;
-use super::delay::{Delay, TARGET, relative_delay};
+use super::delay::{Delay, TARGET, paced_for, relative_delay};
 use super::drain::Drain;
 use super::liveness::{Health, Liveness};
 use super::loss::Loss;
@@ -148,6 +148,11 @@ impl Path {
         self.last_sent = now;
         self.due.get_or_insert(now + self.round_trip());
         self.unsettled.push(now, size, content, limited);
+    }
+
+    /// So much lies between in and out.
+    pub(crate) fn set_latency(&mut self, latency: Duration) {
+        self.pacing.target = paced_for(latency);
     }
 
     /// The operator wants the link to be used like this.
@@ -417,7 +422,7 @@ impl Path {
     }
 
     fn window(&self, now: Instant) -> u64 {
-        let hold = self.round_trip() + ACK_INTERVAL + TARGET.mul_f64(1.5);
+        let hold = self.round_trip() + ACK_INTERVAL + self.pacing.target.mul_f64(1.5);
         let gain = if self.pacing.is_probing() { 2.0 } else { 1.2 };
         self.capacity.estimate(now).scaled(gain).bytes_in(hold).max(MIN_WINDOW)
     }

@@ -296,4 +296,23 @@ mod tests {
         let at = |s| capacity.estimate(Instant::from_millis(200) + Duration::from_secs(s)).as_bps();
         assert!(at(30) < at(0) * 8 / 10 && at(60) * 2 <= at(0) + 1 && at(600) == at(60));
     }
+
+    #[test]
+    fn little_that_was_sent_proves_no_lower_rate_and_much_that_arrives_slowly_does() {
+        let after = |limited| {
+            let mut capacity = capacity();
+            let open = packets(0, 100, 1_000, 1_000);
+            capacity.on_delivered(Instant::from_millis(200), open, Load::Open, Swing::default());
+            for step in 0..20 {
+                // 1 Mbit/s leaves, and arrives slower, behind a queue of before.
+                let mut sparse = packets(400 + step * 100, 10, 10_000, 11_000);
+                sparse.iter_mut().for_each(|packet| packet.limited = limited);
+                let now = Instant::from_millis(500 + step * 100);
+                capacity.on_delivered(now, sparse, Load::Full, Swing::default());
+            }
+            capacity.estimate(Instant::from_millis(2_500)).as_bps()
+        };
+        assert!(after(true) > 9_000_000, "{}", after(true));
+        assert!(after(false) < 2_000_000, "{}", after(false));
+    }
 }

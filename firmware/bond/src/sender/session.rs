@@ -111,6 +111,7 @@ impl Session {
         if let Some(line) = self.clocks.line() {
             path.clock.join(*line);
         }
+        path.set_latency(self.latency);
         self.next_path += 1;
         self.paths.insert(link, path);
         self.joins.insert(link, Join { at: now, interval: JOIN_INTERVAL });

@@ -95,6 +95,7 @@ impl Sender {
         // A unit that goes in now comes out a latency later, when there may be less of it.
         session.latency_told = true;
         session.latency = if target < now { target.max(now - now / SHRINKS) } else { now };
+        session.paths.values_mut().for_each(|path| path.set_latency(session.latency));
         self.store.set_longer(of(latency.longest_ms).saturating_sub(session.latency));
         if std::mem::replace(&mut session.latency_target, target) != target {
             self.events.push_back(SenderEvent::LatencyChanged { latency: target });
