@@ -61,6 +61,8 @@ pub enum Meaning {
     OnAir,
     /// An update is installed.
     Updating,
+    /// The other services were not heard of since this one started.
+    Starting,
     /// Not set up: there is no gateway to talk to.
     NotPaired,
     /// On the way to the gateway or to the air.

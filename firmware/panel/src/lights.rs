@@ -2,10 +2,13 @@
 //!
 //! Red says what goes out, blue how it gets there, green that there is power. A light that blinks slowly waits for
 //! something, one that blinks fast wants somebody to come. No two rows look the same, so what is seen has one meaning.
+//!
+//! The first and the last word of a box are said without the panel service: the kernel's timer blinks as [`Meaning::Starting`]
+//! does until the service takes the lights, and `bondbox-panel --ended` leaves [`Meaning::Fault`] where that failed.
 
 use bondbox_ipc::panel::{Answer, Lamp, Light, Lights, Meaning};
 
-use Cell::{Dark, Fast, Lit, Slow, Tally};
+use Cell::{Dark, Fast, Lit, Rare, Slow, Tally};
 
 /// What is shown for `meaning`; `on_air` is whether pictures reach the gateway.
 pub fn of(meaning: Meaning, on_air: bool) -> Lights {
@@ -54,10 +57,11 @@ const fn row(meaning: Meaning) -> [Cell; 3] {
         Meaning::BatteryEmpty => [Tally, Dark, Fast],
         Meaning::NoLink => [Slow, Fast, Lit],
         Meaning::SourceLost => [Fast, Lit, Lit],
-        Meaning::LowBattery => [Tally, Dark, Slow],
+        Meaning::LowBattery => [Tally, Dark, Rare],
         Meaning::Degraded => [Lit, Slow, Lit],
         Meaning::OnAir => [Lit, Lit, Lit],
         Meaning::Updating => [Dark, Slow, Slow],
+        Meaning::Starting => [Dark, Dark, Slow],
         Meaning::NotPaired => [Dark, Fast, Lit],
         Meaning::Connecting => [Dark, Slow, Lit],
         Meaning::Ready => [Dark, Lit, Lit],
@@ -72,6 +76,8 @@ enum Cell {
     Slow,
     /// Four times a second: nobody takes it for slow, and it is still seen as blinking out of the corner of an eye.
     Fast,
+    /// A flash every two seconds, as of whatever runs on cells that run low.
+    Rare,
     /// Lit while pictures reach the gateway, dark while they do not: a low battery hides the air from nobody.
     Tally,
 }
@@ -83,6 +89,7 @@ impl Cell {
             Self::Lit => Light::Lit,
             Self::Slow => Light::Blink { on_ms: 500, off_ms: 500 },
             Self::Fast => Light::Blink { on_ms: 125, off_ms: 125 },
+            Self::Rare => Light::Blink { on_ms: 100, off_ms: 1_900 },
             Self::Tally => {
                 if on_air {
                     Light::Lit
@@ -105,7 +112,7 @@ const fn negative(light: Light) -> Light {
 const FLICKER: Light = Light::Blink { on_ms: 50, off_ms: 50 };
 
 /// All meanings, most urgent first.
-pub const ALL: [Meaning; 13] = [
+pub const ALL: [Meaning; 14] = [
     Meaning::PoweringOff,
     Meaning::Fault,
     Meaning::Identify,
@@ -116,6 +123,7 @@ pub const ALL: [Meaning; 13] = [
     Meaning::Degraded,
     Meaning::OnAir,
     Meaning::Updating,
+    Meaning::Starting,
     Meaning::NotPaired,
     Meaning::Connecting,
     Meaning::Ready,
@@ -163,6 +171,14 @@ mod tests {
                 assert!([true, false].into_iter().all(|on_air| of(meaning, on_air) != alone(lamp)), "{meaning:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_box_that_starts_looks_as_the_kernel_has_it_look_until_then() {
+        // drivers/leds/led-core.c: a timer that is told nothing is half a second on and half a second off.
+        let kernel = Light::Blink { on_ms: 500, off_ms: 500 };
+        let lights = Lights { air: Light::Dark, link: Light::Dark, power: kernel };
+        assert_eq!(of(Meaning::Starting, false), lights);
     }
 
     #[test]

@@ -121,6 +121,10 @@ pub struct Panel {
     test: Option<Test>,
     waiting: Option<Waiting>,
     answer: Option<(Answer, Instant)>,
+    /// What was shown when a press was heard: its flash is the opposite, whatever that was.
+    before_heard: Lights,
+    /// What to say after the flash, where it looks as before the press.
+    after_heard: Option<(Answer, Duration)>,
     shown: Option<Lights>,
     turned: Option<u8>,
     counters: Counters,
@@ -158,6 +162,8 @@ impl Panel {
             test: None,
             waiting: None,
             answer: None,
+            before_heard: Lights::default(),
+            after_heard: None,
             shown: None,
             turned: None,
             counters: Counters::default(),
@@ -418,7 +424,7 @@ impl Panel {
 
     fn on_capture(&mut self, now: Instant, capture: Capture) {
         let before = self.world.capture.is;
-        self.world.capture.set(now, capture);
+        self.world.set_capture(now, capture);
         if before == Capture::Absent
             && capture != Capture::Absent
             && let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.action == Action::Start)
@@ -545,6 +551,17 @@ impl Panel {
     }
 
     fn say(&mut self, now: Instant, answer: Answer, long: Duration) {
+        // Fingers that come one after the other are answered by one flash.
+        if answer == Answer::Heard && !matches!(self.answer, Some((Answer::Heard, _))) {
+            self.before_heard = self.shown.unwrap_or_else(|| self.lights(now));
+        }
+        // What comes of a press in the moment in which it is heard may look as everything did before it.
+        let heard_now = matches!(self.answer, Some((Answer::Heard, until)) if until == now + HEARD);
+        self.after_heard = None;
+        if heard_now && self.lights_with(now, Some(answer)) == self.before_heard {
+            self.after_heard = Some((answer, long));
+            return;
+        }
         self.answer = Some((answer, now + long));
     }
 
@@ -560,22 +577,26 @@ impl Panel {
                 None => self.answer = None,
             },
             Some((_, until)) if now >= until => {
+                let after = self.after_heard.take().map(|(answer, long)| (answer, now + long));
                 // A flash in between does not end the waiting.
-                self.answer = self.waiting.map(|waiting| (Answer::Working, waiting.until));
+                self.answer = after.or(self.waiting.map(|waiting| (Answer::Working, waiting.until)));
             }
             Some(_) | None => {}
         }
     }
 
     fn lights(&self, now: Instant) -> Lights {
+        self.lights_with(now, self.answer.map(|(answer, _)| answer))
+    }
+
+    fn lights_with(&self, now: Instant, answer: Option<Answer>) -> Lights {
         let meaning = self.world.meaning(now);
         let reaches = self.world.capture.is.on_air() && matches!(self.world.uplink.is, Uplink::Open { .. });
         let shown = lights::of(meaning, reaches);
         // Nothing is said over the warning but that a press was heard.
-        match self.answer {
-            Some((answer, _)) if meaning != Meaning::PoweringOff || answer == Answer::Heard => {
-                lights::answer(answer, shown)
-            }
+        match answer {
+            Some(Answer::Heard) => lights::answer(Answer::Heard, self.before_heard),
+            Some(answer) if meaning != Meaning::PoweringOff => lights::answer(answer, shown),
             Some(_) => shown,
             None => match self.test.map(|test| test.part) {
                 Some(Part::Light(lamp)) => lights::alone(lamp),

@@ -57,6 +57,8 @@ pub struct World {
     pub(crate) capture: Since<Capture>,
     pub(crate) uplink: Since<Uplink>,
     pub(crate) lame: Since<bool>,
+    /// Whether capture and the uplink said anything since this panel is there.
+    heard: [bool; 2],
     pub(crate) updating: bool,
     pub(crate) identify: bool,
     pub(crate) powering_off: bool,
@@ -91,7 +93,13 @@ impl World {
         }
     }
 
+    pub(crate) fn set_capture(&mut self, now: Instant, capture: Capture) {
+        self.heard[0] |= capture != Capture::Absent;
+        self.capture.set(now, capture);
+    }
+
     pub(crate) fn set_uplink(&mut self, now: Instant, uplink: Uplink) {
+        self.heard[1] |= uplink != Uplink::Absent;
         self.lame.set(now, matches!(uplink, Uplink::Open { up, present } if up < present));
         // Links come and go; the session is what a service may have lost.
         self.uplink.set(now, uplink);
@@ -124,6 +132,7 @@ impl World {
             Meaning::Degraded => on_air && open && self.lame.has_been(&true, now, LAME),
             Meaning::OnAir => on_air && open,
             Meaning::Updating => self.updating,
+            Meaning::Starting => self.heard != [true; 2],
             Meaning::NotPaired => self.uplink.is == Uplink::NotPaired,
             Meaning::Connecting => !open || self.capture.is != Capture::Stopped,
             Meaning::Ready => true,
@@ -155,7 +164,7 @@ mod tests {
 
     fn world(capture: Capture, uplink: Uplink) -> World {
         let mut world = World::new(Instant::ZERO);
-        world.capture.set(Instant::ZERO, capture);
+        world.set_capture(Instant::ZERO, capture);
         world.set_uplink(Instant::ZERO, uplink);
         world
     }
@@ -177,11 +186,25 @@ mod tests {
             (Capture::Live, Uplink::Dark, Meaning::NoLink),
             (Capture::Slate, OPEN, Meaning::SourceLost),
             (Capture::Slate, Uplink::Dark, Meaning::NoLink),
-            (Capture::Absent, OPEN, Meaning::Connecting),
+            (Capture::Absent, OPEN, Meaning::Starting),
+            (Capture::Stopped, Uplink::Absent, Meaning::Starting),
+            (Capture::Absent, Uplink::NotPaired, Meaning::Starting),
         ];
         for (capture, uplink, meaning) in cases {
             assert_eq!(said(&world(capture, uplink)), meaning, "{capture:?} {uplink:?}");
         }
+    }
+
+    #[test]
+    fn a_box_starts_until_both_services_were_heard_and_not_again_when_one_is_lost() {
+        let mut world = world(Capture::Absent, Uplink::Absent);
+        assert_eq!(said(&world), Meaning::Starting);
+        world.set_capture(Instant::ZERO, Capture::Stopped);
+        assert_eq!(said(&world), Meaning::Starting);
+        world.set_uplink(Instant::ZERO, OPEN);
+        assert_eq!(said(&world), Meaning::Ready);
+        world.set_capture(Instant::ZERO, Capture::Absent);
+        assert_eq!(said(&world), Meaning::Connecting);
     }
 
     #[test]

@@ -53,6 +53,30 @@ fn a_press_is_answered_within_50_ms_and_done_is_shown_when_the_effect_is_seen() 
 }
 
 #[test]
+fn a_press_changes_what_is_shown_also_where_a_failure_a_tried_light_or_waiting_is() {
+    let states: [fn(&mut Bench); 3] = [
+        |bench| bench.give(Input::Ask(RED)),
+        |bench| bench.click(Key::Start),
+        // Pressed while the other is down from something that is over, over and over: refused, which is shown already.
+        |bench| {
+            bench.edge(Key::Start, true);
+            bench.pass(6_000);
+            bench.click(Key::Select);
+            bench.pass(100);
+        },
+    ];
+    for (i, state) in states.into_iter().enumerate() {
+        let mut bench = ready();
+        state(&mut bench);
+        bench.pass(200);
+        let before = bench.view().lights;
+        bench.edge(Key::Select, true);
+        bench.pass(10);
+        assert_ne!(bench.view().lights, before, "{i}");
+    }
+}
+
+#[test]
 fn what_brings_no_effect_is_shown_as_failed() {
     let mut bench = ready();
     bench.click(Key::Start);

@@ -1,17 +1,19 @@
 //! Whatever happens in whatever order.
 
 mod bench;
+mod table;
 
 use bench::Bench;
-use bondbox_ipc::panel::{Action, Key, Lamp, Meaning, Part};
+use bondbox_ipc::panel::{Action, Answer, Key, Lamp, Lights, Meaning, Part};
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_core::keys::{Chord, Gesture, Gestures, Keys};
 use bondbox_panel_core::world::{Capture, Uplink};
-use bondbox_panel_core::{Input, Output, lights};
+use bondbox_panel_core::{Input, Output, View, lights};
 use bondbox_units::Instant;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use table::Table;
 
 fn cases(cases: u32) -> ProptestConfig {
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
@@ -87,6 +89,41 @@ proptest! {
     }
 
     #[test]
+    fn a_late_loop_hears_what_one_hears_that_is_never_late(
+        start in vec(press(), 0..12),
+        // Both keys move within one rest of each other, as two fingers do.
+        apart in vec(0..30_000_u64, 0..12),
+        naps in vec(1..2_000_000_u64, 1..20),
+    ) {
+        let first = edges(&start);
+        let second = first.iter().zip(apart.iter().cycle()).map(|((at, down), apart)| (at + apart, *down));
+        let mut all: Vec<_> = first.iter().map(|(at, down)| (*at, Key::Start, *down))
+            .chain(second.map(|(at, down)| (at, Key::Select, down))).collect();
+        all.sort_by_key(|(at, ..)| *at);
+        let (mut prompt, mut in_time) = (Keys::default(), Vec::new());
+        for &(at, key, down) in &all {
+            while let Some(due) = prompt.deadline().filter(|due| *due <= Instant::from_micros(at)) {
+                in_time.extend(prompt.pass(due));
+            }
+            in_time.extend(prompt.edge(Instant::from_micros(at), key, down));
+        }
+        while let Some(due) = prompt.deadline() {
+            in_time.extend(prompt.pass(due));
+        }
+        let (mut late, mut told) = (Keys::default(), Vec::new());
+        let (mut next, mut now, mut naps) = (0, 0, naps.into_iter().cycle());
+        while next < all.len() || late.deadline().is_some() {
+            now += naps.next().unwrap();
+            while let Some(&(at, key, down)) = all.get(next).filter(|(at, ..)| *at <= now) {
+                told.extend(late.edge(Instant::from_micros(at), key, down));
+                next += 1;
+            }
+            told.extend(late.pass(Instant::from_micros(now)));
+        }
+        prop_assert_eq!(told, in_time);
+    }
+
+    #[test]
     fn no_noise_shorter_than_the_rest_is_a_press(noise in vec((0..10_000_u64, 1..10_000_u64, key()), 0..60)) {
         let mut keys = Keys::default();
         let mut now = 0;
@@ -159,21 +196,53 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Since when power-off is said without a break.
-#[derive(Default)]
-struct Warning {
-    since: Option<Instant>,
+/// All that has to hold in each moment.
+struct Watch {
+    table: Table,
+    shown: Lights,
+    heard: bool,
+    presses: u64,
 }
 
-impl Warning {
+impl Watch {
+    fn new(bench: &Bench) -> Self {
+        Self { table: Table::new(bench.now), shown: Lights::default(), heard: false, presses: 0 }
+    }
+
     fn check(&mut self, bench: &mut Bench) -> Result<(), TestCaseError> {
-        if bench.take(Action::PowerOff) > 0 {
-            let said = self.since.map(|since| bench.now.since(since).as_millis());
-            // Less what this looks too seldom.
-            prop_assert!(said.is_some_and(|said| said >= 2_950), "at {}, said for {said:?} ms", bench.now);
+        for moment in bench.moments.drain(..) {
+            self.table.watch(&moment).map_err(TestCaseError::fail)?;
+            self.check_view(moment.now, &moment.view)?;
+            let told = moment.outputs.iter().rev().find_map(|output| match output {
+                Output::Lights(lights) => Some(*lights),
+                _ => None,
+            });
+            // A press is answered by light in the moment in which it is one, whatever else is shown or waited for.
+            if moment.view.counters.presses > self.presses && !self.heard {
+                prop_assert!(told.is_some_and(|told| told != self.shown), "a press changes nothing: {:?}", moment.view);
+            }
+            self.presses = moment.view.counters.presses;
+            self.heard = moment.view.answer == Some(Answer::Heard);
+            // What is shown is the last that was told.
+            self.shown = told.unwrap_or(self.shown);
+            prop_assert_eq!(self.shown, moment.view.lights);
         }
-        let says = bench.view().meaning == Meaning::PoweringOff;
-        self.since = says.then(|| self.since.unwrap_or(bench.now));
+        // Nor does it change without anybody being told.
+        self.check_view(bench.now, &bench.view())?;
+        prop_assert_eq!(self.shown, bench.view().lights);
+        Ok(())
+    }
+
+    /// One meaning, the most urgent that holds, and with nothing shown over it the lights say that one and no other.
+    fn check_view(&self, now: Instant, view: &View) -> Result<(), TestCaseError> {
+        prop_assert_eq!(view.meaning, self.table.says(now), "at {}", now);
+        if view.answer.is_none() && !matches!(view.testing, Some(Part::Light(_))) {
+            prop_assert_eq!(view.lights, lights::of(view.meaning, self.table.pictures_arrive()));
+            let looks =
+                |meaning: &Meaning| [true, false].map(|on_air| lights::of(*meaning, on_air)).contains(&view.lights);
+            let read: Vec<Meaning> = lights::ALL.into_iter().filter(looks).collect();
+            prop_assert_eq!(read, [view.meaning]);
+        }
         Ok(())
     }
 }
@@ -194,10 +263,11 @@ proptest! {
     #![proptest_config(cases(3_000))]
 
     #[test]
-    fn the_lights_have_one_meaning_and_power_never_goes_without_a_warning(steps in vec(step(), 0..150)) {
+    fn one_meaning_is_shown_the_most_urgent_and_power_never_goes_without_a_warning(steps in vec(step(), 0..150)) {
         let mut bench = Bench::new();
+        let mut watch = Watch::new(&bench);
         bench.give(Input::TimerFired);
-        let (mut warning, mut asked) = (Warning::default(), bench.now);
+        let mut asked = bench.now;
         let (mut fingers, mut presses) = (Keys::default(), 0);
         let downs = |told: Gestures| told.iter().filter(|gesture| matches!(gesture, Gesture::Down(_))).count();
         for step in steps {
@@ -212,27 +282,12 @@ proptest! {
                     }
                     bench.give(input);
                 }
-                // In short pieces, so that a warning that goes out in between is seen to.
-                Step::Pass(ms) => {
-                    for _ in 0..=ms / 50 {
-                        bench.pass(50);
-                        warning.check(&mut bench)?;
-                        check_test(&bench, asked)?;
-                    }
-                }
+                Step::Pass(ms) => bench.pass(ms),
             }
-            warning.check(&mut bench)?;
+            watch.check(&mut bench)?;
             check_test(&bench, asked)?;
-            let view = bench.view();
-            prop_assert!(lights::ALL.contains(&view.meaning));
-            // What is shown is the last that was told.
-            let told = bench.outputs.iter().rev().find_map(|output| match output {
-                Output::Lights(lights) => Some(*lights),
-                _ => None,
-            });
-            prop_assert_eq!(told, Some(view.lights));
             // Everything that is shown for a moment ends.
-            if view.answer.is_some() {
+            if bench.view().answer.is_some() {
                 prop_assert!(bench.panel.deadline(bench.now).is_some());
             }
         }

@@ -11,24 +11,37 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     pub(crate) panel: Panel,
     pub(crate) outputs: Vec<Output>,
+    /// Each call of the panel, for whoever takes them.
+    pub(crate) moments: Vec<Moment>,
     /// How often each action was done, taken ones not counted.
     pub(crate) done: Vec<(Instant, Action)>,
+}
+
+/// What it was told, what came of it, and how things were then.
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) input: Input,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) view: View,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         let now = Instant::from_millis(1_000);
-        Self { now, panel: Panel::new(now), outputs: Vec::new(), done: Vec::new() }
+        Self { now, panel: Panel::new(now), outputs: Vec::new(), moments: Vec::new(), done: Vec::new() }
     }
 
     pub(crate) fn give(&mut self, input: Input) {
         self.panel.handle(self.now, input);
+        let before = self.outputs.len();
         while let Some(output) = self.panel.poll() {
             if let Output::Do(action) = output {
                 self.done.push((self.now, action));
             }
             self.outputs.push(output);
         }
+        let outputs = self.outputs[before..].to_vec();
+        self.moments.push(Moment { now: self.now, input, outputs, view: self.view() });
     }
 
     pub(crate) fn edge(&mut self, key: Key, down: bool) {

@@ -47,6 +47,7 @@ pub(super) fn shown(state: &State) -> Panel<'_> {
             Meaning::Degraded => "degraded",
             Meaning::OnAir => "on_air",
             Meaning::Updating => "updating",
+            Meaning::Starting => "starting",
             Meaning::NotPaired => "not_paired",
             Meaning::Connecting => "connecting",
             Meaning::Ready => "ready",
