@@ -1,8 +1,10 @@
 """RAUC takes the configuration that each board's image gets, and what it names is there."""
 
+import configparser
 import random
 import re
 import shutil
+import subprocess
 
 import pytest
 from tree import BOARD, OVERLAY, TOP, run
@@ -110,6 +112,24 @@ def test_its_boot_loaders_part_is_there(root):
             assert (there / first / "grub-editenv").stat().st_mode & 0o111
         case other:
             raise AssertionError(f"nobody knows {other}")
+
+
+def test_what_it_calls_before_it_installs_is_there_and_decides(root, tmp_path):
+    _, there = root
+    # As RAUC's reader does, it takes a section that comes twice for one.
+    settings = configparser.ConfigParser(strict=False)
+    settings.read(there / "etc/rauc/system.conf")
+    handler = there / settings["handlers"]["pre-install"].lstrip("/")
+    assert handler.stat().st_mode & 0o111
+    # The program's exit status is the answer, and what it says is told.
+    said_by = tmp_path / "bondboxctl"
+    for code in [0, 1]:
+        said_by.write_text(f'#!/bin/sh\necho "$1 at 7.0 %"\nexit {code}\n')
+        said_by.chmod(0o755)
+        called = handler.read_text().replace("/usr/bin/bondboxctl", str(said_by))
+        assert called != handler.read_text()
+        done = subprocess.run(["sh", "-c", called], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (code, "may-install at 7.0 %\n")
 
 
 @pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3 dev", "890f119"])

@@ -5,6 +5,7 @@
 
 mod ask;
 mod done;
+mod install;
 mod modems;
 mod selftest;
 mod show;
@@ -81,6 +82,8 @@ enum Verb {
     Panel(PanelVerb),
     /// The pack, and how long it lasts.
     Battery,
+    /// Whether an update may be installed now, which RAUC asks before each; fails where not.
+    MayInstall,
     /// Modems and every interface.
     Modems(modems::Verb),
     /// Have a service do what it understands, said in JSON as it travels: send capture '"ForceKeyframe"'.
@@ -231,6 +234,7 @@ async fn run(Command { how, verb }: Command) -> anyhow::Result<ExitCode> {
             let state = ask.state::<Panel>().await?;
             show::print(json, &show::Power::of(&state), show::battery);
         }
+        Verb::MayInstall => return Ok(install::judge(ask.state::<Panel>().await).tell(json)),
         Verb::Modems(verb) => match verb.command(&ask).await? {
             None => show::print(json, &ask.state::<Modems>().await?, show::modems),
             Some(command) => done(json, &ask.command::<Modems>(command).await?),

@@ -378,3 +378,35 @@ fn whoever_is_there_is_asked_to_look_and_to_press() {
     assert_eq!(of("key select")["said"], "panel: not now: the other key was pressed");
     assert_eq!(unit.json("capture status")["picture"], "Stopped", "a key that is tried does nothing else");
 }
+
+#[test]
+fn an_update_may_be_installed_down_to_8_percent_and_on_mains_and_where_nobody_knows() {
+    let mut unit = Unit::new();
+    let asked = |unit: &Unit| {
+        let output = unit.ctl("may-install");
+        (output.status.code(), text(&output.stdout))
+    };
+    // Of a panel that is not there, by its socket's name.
+    let (code, said) = asked(&unit);
+    assert!(code == Some(0) && said.contains("nobody knows the battery") && said.contains("panel.sock"), "{said}");
+
+    unit.panel();
+    // Three looks decide.
+    let holds = |unit: &Unit, file: &str, value: &str| {
+        std::fs::write(unit.dir().join("sys/class/power_supply/pack").join(file), value).unwrap();
+        for _ in 0..3 {
+            unit.json("send panel \"Measure\"");
+        }
+    };
+    holds(&unit, "capacity", "9");
+    unit.until("battery", |state| state["battery"]["charge_permille"] == 90);
+    assert_eq!(asked(&unit), (Some(0), "an update may be installed: the battery is at 9.0 %\n".into()));
+    holds(&unit, "capacity", "7");
+    unit.until("battery", |state| state["step"] == "Spare");
+    let (code, said) = asked(&unit);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("no update is installed now: the battery is at 7.0 % without mains"), "{said}");
+    holds(&unit, "status", "Charging");
+    unit.until("battery", |state| state["step"] == "Fine");
+    assert_eq!(asked(&unit).0, Some(0));
+}
