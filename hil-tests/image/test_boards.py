@@ -16,7 +16,7 @@ SCHEMA = {
     "watchdog": lambda value: re.fullmatch(r"[A-Z0-9_]+", value),
     "watchdog_s": lambda value: 5 <= value <= 2046,
 }
-PANEL = {"gauge_i2c", "air", "link", "power", "start", "select", "mains", "fan"}
+PANEL = {"lines_by", "gauge_i2c", "air", "link", "power", "start", "select", "mains", "fan"}
 
 BOARDS = sorted(path.parent.name for path in BOARD.glob("*/board.toml"))
 each = pytest.mark.parametrize("board", BOARDS)
@@ -39,11 +39,15 @@ def test_board_toml_has_what_its_readers_need(board):
     assert set(have) == set(SCHEMA)
     wrong = {key: value for key, value in have.items() if not SCHEMA[key](value)}
     assert not wrong
-    assert set(panel) <= PANEL
+    assert set(panel) <= PANEL and panel["lines_by"] in ("gpiocdev", "rppal")
     # board/common/setting reads it line by line.
-    for key, value in have.items():
+    for key, value in (have | {"lines_by": panel["lines_by"]}).items():
         read = run(BOARD / "common/setting", board, key) if (BOARD / "common/setting").exists() else f"{value}\n"
         assert read == f"{value}\n"
+
+
+def test_only_a_raspberry_pi_reaches_lines_by_its_registers():
+    assert [board for board in BOARDS if told(board)["panel"]["lines_by"] == "rppal"] == PIS
 
 
 def test_no_two_boards_take_each_others_bundles():
@@ -179,7 +183,7 @@ def test_the_panels_device_tree_compiles_and_has_the_lines_of_board_toml(overlay
         return int(chip.removeprefix("gpio") or 0) * 32 + int(number)
 
     nodes = {"mains": "bondbox-mains", "fan": "bondbox-fan"}
-    for name in PANEL - {"gauge_i2c"} & set(panel):
+    for name in PANEL - {"gauge_i2c", "lines_by"} & set(panel):
         assert line(nodes.get(name, name)) == panel[name], name
     assert f"fuel-gauge@{panel['gauge_i2c']:x} {{" in text and f"reg = <{panel['gauge_i2c']:#x}>" in text
     assert re.search(r"power \{[^}]*linux,default-trigger = \"timer\"", text), "nothing blinks before user space"
