@@ -2,7 +2,8 @@
 //!
 //! [`Panel`] is the decision: inputs with their time go in, [`Output`]s come out, and it says when it wants to be called
 //! again. Its parts are [`keys`] (debounce and gestures), [`lights`] (the one table of what is shown), [`world`] (what
-//! is true, most urgent first), [`battery`] and [`fan`]. None of them knows a clock, a channel or a device.
+//! is true, most urgent first), [`battery`] and [`fan`]; [`looks`] says when a gauge is worth
+//! another look. None of them knows a clock, a channel or a device.
 //!
 //! [`tasks`] joins the decision to devices and services by channels, on whatever executor there is.
 //!
@@ -22,6 +23,7 @@ pub mod battery;
 pub mod fan;
 pub mod keys;
 pub mod lights;
+pub mod looks;
 mod panel;
 mod power_off;
 pub mod tasks;

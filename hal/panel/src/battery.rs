@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bondbox_panel_core::battery::Reading;
-use futures_util::FutureExt as _;
-use futures_util::stream::StreamExt as _;
-use tokio_udev::{AsyncMonitorSocket, MonitorBuilder};
 
 use crate::{devices, read};
 
@@ -96,31 +93,6 @@ impl Gauge for PowerSupply {
     fn name(&self) -> String {
         let names = self.battery.iter().chain(&self.mains).filter_map(|path| path.file_name());
         names.map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// Tells when the kernel says of a supply that it has changed, which not every driver does.
-pub struct Changes {
-    events: Option<AsyncMonitorSocket>,
-}
-
-impl Changes {
-    /// Listens, on the current reactor. In a container, or in a network namespace of a test, there is nothing to hear.
-    pub fn listen() -> Self {
-        let events = MonitorBuilder::new()
-            .and_then(|builder| builder.match_subsystem("power_supply"))
-            .and_then(|builder| builder.listen())
-            .and_then(AsyncMonitorSocket::new);
-        Self { events: events.ok() }
-    }
-
-    /// Returns when it is worth looking; a burst counts once. May be dropped halfway.
-    pub async fn next(&mut self) {
-        let Some(events) = &mut self.events else { return std::future::pending().await };
-        match events.next().await {
-            Some(Ok(_)) => while let Some(Some(Ok(_))) = events.next().now_or_never() {},
-            Some(Err(_)) | None => self.events = None,
-        }
     }
 }
 

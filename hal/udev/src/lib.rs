@@ -1,9 +1,10 @@
 //! Devices that are plugged in, and the ports they are plugged into.
 //!
 //! [`Sysfs`] reads what the kernel says of an interface and of the device behind it; [`Fake`] behaves like it with devices
-//! that a test made up. [`Plugs`] tells when it is worth reading again. A device is known by its *port*, which stays when
+//! that a test made up. [`Events`] are what udev tells, of whatever devices, and [`Plugs`] says when it is worth reading again. A device is known by its *port*, which stays when
 //! another one is plugged in there: what an operator named is a place in the box.
 
+mod events;
 mod fake;
 mod kind;
 mod plugs;
@@ -11,6 +12,7 @@ mod port;
 mod power;
 mod sysfs;
 
+pub use events::{Events, Of};
 pub use fake::Fake;
 pub use plugs::Plugs;
 pub use port::Port;

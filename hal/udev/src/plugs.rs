@@ -1,49 +1,33 @@
 //! Tells when something was plugged in or pulled out.
 
-use std::io;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::stream::StreamExt as _;
-use tokio_udev::{AsyncMonitorSocket, MonitorBuilder};
+use crate::events::{Events, Of};
 
-/// Events of udev where it runs, and a look now and then where it does not: in a container, or in a network namespace of a
-/// test, which the events do not reach.
+/// [`Events`] where they come, and a look now and then where they do not.
 pub struct Plugs {
-    socket: Option<AsyncMonitorSocket>,
+    events: Events,
 }
 
 impl Plugs {
-    /// Listens, on the current reactor.
+    /// Listens for what may be a link, on the current reactor.
     pub fn listen() -> Self {
-        let socket = open();
-        if let Err(error) = &socket {
-            tracing::warn!(%error, "no events of udev: devices are looked for every {} s", POLL.as_secs());
-        }
-        Self { socket: socket.ok() }
+        Self::of(&[Of::Subsystem("net"), Of::Type("usb", "usb_device")])
+    }
+
+    /// Listens for these.
+    pub fn of(kinds: &[Of]) -> Self {
+        Self { events: Events::of(kinds) }
     }
 
     /// Returns when it is worth looking; a burst of events may count once. May be dropped halfway.
     pub async fn changed(&mut self) {
-        let Some(socket) = &mut self.socket else { return tokio::time::sleep(POLL).await };
-        match tokio::time::timeout(SELDOM, socket.next()).await {
-            Ok(Some(Ok(_))) => while let Some(Some(Ok(_))) = socket.next().now_or_never() {},
-            // Nothing for long: an event may have been lost, which no program is told.
-            Err(_) => {}
-            Ok(failed) => {
-                let reason =
-                    failed.and_then(Result::err).map_or_else(|| "it has ended".into(), |error| error.to_string());
-                tracing::warn!(reason, "no more events of udev: devices are looked for every {} s", POLL.as_secs());
-                self.socket = None;
-            }
+        if !self.events.come() {
+            return tokio::time::sleep(POLL).await;
         }
+        // Nothing for long: an event may have been lost, which no program is told.
+        let _ = tokio::time::timeout(SELDOM, self.events.next()).await;
     }
-}
-
-fn open() -> io::Result<AsyncMonitorSocket> {
-    let socket =
-        MonitorBuilder::new()?.match_subsystem("net")?.match_subsystem_devtype("usb", "usb_device")?.listen()?;
-    AsyncMonitorSocket::new(socket)
 }
 
 /// Where nobody tells.
@@ -57,7 +41,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_events_it_is_worth_looking_now_and_then() {
-        let mut plugs = Plugs { socket: None };
+        let mut plugs = Plugs { events: Events::none() };
         let start = tokio::time::Instant::now();
         plugs.changed().await;
         plugs.changed().await;

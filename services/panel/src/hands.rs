@@ -1,5 +1,6 @@
 //! Does what was decided.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,11 @@ use bondbox_ipc::panel::Action;
 use bondbox_ipc::uplink;
 use bondbox_panel_core::tasks::Hands;
 use bondbox_panel_core::{Failure, Output};
-use bondbox_panel_devices::leds::Leds;
 use bondbox_panel_devices::thermal::Fan;
 use bondbox_system::System;
 use tokio::sync::mpsc;
 
+use crate::devices::Lamps;
 use crate::service::Desk;
 use crate::settings::Settings;
 
@@ -23,7 +24,7 @@ use crate::settings::Settings;
 pub(crate) struct Crew<S> {
     pub(crate) settings: Rc<Settings>,
     pub(crate) desk: Rc<Desk>,
-    pub(crate) leds: Option<Box<dyn Leds>>,
+    pub(crate) lamps: Rc<RefCell<Lamps>>,
     pub(crate) fan: Option<Box<dyn Fan>>,
     pub(crate) capture: Commander<capture::Capture>,
     pub(crate) uplink: Commander<uplink::Uplink>,
@@ -36,14 +37,7 @@ pub(crate) struct Crew<S> {
 impl<S: System> Hands for Crew<S> {
     async fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Lights(lights) => {
-                if let Some(leds) = &mut self.leds {
-                    match leds.show(lights) {
-                        Ok(()) => self.desk.works("lights"),
-                        Err(error) => self.desk.fails("lights", &error),
-                    }
-                }
-            }
+            Output::Lights(lights) => self.lamps.borrow_mut().show(lights, &self.desk),
             Output::Fan(percent) => {
                 if let Some(fan) = &mut self.fan {
                     match fan.turn(percent) {

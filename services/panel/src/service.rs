@@ -18,7 +18,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
 
-use crate::devices::{self, device};
+use crate::devices::{self, Lamps, device};
 use crate::hands::Crew;
 use crate::neighbours;
 use crate::settings::{FanKind, Profile, Settings};
@@ -42,8 +42,10 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let mut capture = Client::<Capture>::connect(&daemon.run_dir, user("capture"), Want::State);
     let mut uplink = Client::<Uplink>::connect(&daemon.run_dir, user("uplink"), Want::State);
     let (told, tidings) = mpsc::unbounded_channel();
+    let lamps = Rc::new(RefCell::new(Lamps::default()));
+    lamps.borrow_mut().look(&settings, &desk);
     let mut hands = Crew {
-        leds: devices::leds(&settings, &desk),
+        lamps: lamps.clone(),
         fan: devices::fan(&settings, &desk),
         capture: capture.commander(),
         uplink: uplink.commander(),
@@ -78,6 +80,7 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         () = take_tidings(tidings, &desk, &wires) => {}
         () = neighbours::watch_capture(&mut capture, &settings.profile, &desk, &wires) => {}
         () = neighbours::watch_uplink(&mut uplink, &wires) => {}
+        () = devices::watch_lights(&settings, &desk, &lamps) => {}
         () = devices::watch_battery(&settings, &desk, &wires) => {}
         () = devices::watch_temperature(&settings, &desk, &wires) => {}
         () = devices::watch_keys(&settings, &desk, &wires) => {}
@@ -151,9 +154,11 @@ impl Desk {
 
     fn put(&self, device: Device) {
         let mut papers = self.papers.borrow_mut();
-        papers
-            .devices
-            .retain(|known| known.kind != device.kind || (known.failure.is_none() && known.name != device.name));
+        // A panel's keys and a keyboard's; of all else the last that was found is the one.
+        let several = device.kind == "keys";
+        papers.devices.retain(|known| {
+            known.kind != device.kind || (several && known.failure.is_none() && known.name != device.name)
+        });
         papers.devices.push(device);
         self.changed.notify_one();
     }

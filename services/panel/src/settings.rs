@@ -139,6 +139,11 @@ impl Settings {
         self.fan == FanKind::Panel
     }
 
+    /// Whether no light is the kernel's.
+    pub fn lights_are_lines(&self) -> bool {
+        !self.light_lines.is_empty()
+    }
+
     /// The chip that is read without the kernel's help.
     pub(crate) fn chip(&self) -> Option<(Chip, Wiring)> {
         let chip = match self.gauge {

@@ -1,212 +1,19 @@
 //! The service as its neighbours and a finger see it: a real process, its socket, a tree of devices as the kernel makes it.
 
-#[path = "../../../hal/system/tests/played/mod.rs"]
-mod played;
+mod unit;
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
-use bondbox_daemon::ipc::{Client, CommandError, Commands, Event, Peers, Responder, Server, Want};
+use bondbox_daemon::ipc::{Client, CommandError, Event, Peers, Want};
 use bondbox_ipc::Refusal;
-use bondbox_ipc::capture::{self, Capture, Counters, Picture};
+use bondbox_ipc::capture::{self, Picture};
 use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Key, Light, Meaning, Panel, State};
-use bondbox_ipc::uplink::{self, Link, LinkState, Session, Uplink};
+use bondbox_ipc::uplink::{self, Session};
+use bondbox_panel_core::lights;
 use bondbox_system::Mood;
-use bondbox_units::{Bitrate, LinkId};
-use played::Played;
 use tempfile::TempDir;
-
-/// A box: devices, neighbours, and the service.
-struct Unit {
-    folder: TempDir,
-    service: Child,
-    capture: Server<Capture>,
-    told: Commands<Capture>,
-    uplink: Server<Uplink>,
-    bond: Commands<Uplink>,
-    panel: Client<Panel>,
-    keys: fs::File,
-    system: Played,
-}
-
-const LIGHTS: [&str; 3] = ["red:air", "blue:link", "green:power"];
-
-impl Unit {
-    async fn new(picture: Picture) -> Self {
-        let folder = TempDir::new().unwrap();
-        let put = |path: &str, value: &str| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, value).unwrap();
-        };
-        for light in LIGHTS {
-            for (file, value) in [
-                ("brightness", "0"),
-                ("max_brightness", "1"),
-                ("trigger", "none"),
-                ("delay_on", "0"),
-                ("delay_off", "0"),
-            ] {
-                put(&format!("sys/class/leds/{light}/{file}"), value);
-            }
-        }
-        put("sys/class/input/event0/device/capabilities/key", "200000000 0 0 8000000000 0 0");
-        put("sys/class/power_supply/pack/type", "Battery");
-        put("sys/class/power_supply/pack/status", "Discharging");
-        put("sys/class/power_supply/pack/capacity", "77");
-        put("sys/class/thermal/thermal_zone0/temp", "51200");
-        put("sys/class/hwmon/hwmon0/pwm1", "0");
-        put("sys/class/hwmon/hwmon0/pwm1_enable", "2");
-        put("dev/input/about", "");
-        put("run/about", "");
-        let pipe = folder.path().join("dev/input/event0");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        // Both ends, so that it neither waits for a reader nor ends with one.
-        let keys = fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
-
-        let run = folder.path().join("run");
-        let (capture, told) = Server::bind(&run, Peers::own()).unwrap();
-        let (uplink, bond) = Server::bind(&run, Peers::own()).unwrap();
-        let system = Played::start().await;
-        let service = start(folder.path(), &system.address);
-        let panel = Client::connect(&run, Peers::own(), Want::State);
-        let this = Self { folder, service, capture, told, uplink, bond, panel, keys, system };
-        this.set_picture(picture);
-        this.set_session(Session::Open);
-        this
-    }
-
-    fn set_picture(&self, picture: Picture) {
-        self.set_capture(picture, picture != Picture::Stopped);
-    }
-
-    fn set_capture(&self, picture: Picture, meant_on_air: bool) {
-        self.say_capture("test", picture, meant_on_air);
-    }
-
-    fn set_source(&self, source: &str) {
-        self.say_capture(source, Picture::Stopped, false);
-    }
-
-    fn say_capture(&self, source: &str, picture: Picture, meant_on_air: bool) {
-        self.capture.set_state(capture::State {
-            source: source.into(),
-            picture,
-            meant_on_air,
-            encoder: "x264enc".into(),
-            target: Bitrate::from_kbps(1_000),
-            actual: Bitrate::from_kbps(900),
-            encode_delay_us: 7_000,
-            tracks: Vec::new(),
-            counters: Counters::default(),
-        });
-    }
-
-    fn set_session(&self, session: Session) {
-        let link = Link::unmeasured(LinkId(0), "wwan0", LinkState::Up);
-        self.uplink.set_state(uplink::State {
-            gateway: "gateway:7000".into(),
-            session,
-            target: Bitrate::ZERO,
-            actual: Bitrate::ZERO,
-            backlog_bytes: 0,
-            links: vec![link],
-            counters: uplink::Counters::default(),
-        });
-    }
-
-    async fn until(&mut self, is: impl Fn(&State) -> bool) -> State {
-        in_time(async {
-            loop {
-                if let Event::State(state) = self.panel.event().await
-                    && is(&state)
-                {
-                    return state;
-                }
-            }
-        })
-        .await
-    }
-
-    async fn until_meaning(&mut self, meaning: Meaning) {
-        self.until(|state| state.meaning == meaning && state.answer.is_none()).await;
-    }
-
-    async fn next_order(&mut self) -> (capture::Command, Responder<capture::Done>) {
-        in_time(self.told.next()).await
-    }
-
-    /// As the kernel reports a key.
-    fn key(&mut self, code: u16, value: i32) {
-        let mut event = vec![0; 16];
-        event.extend(1_u16.to_ne_bytes());
-        event.extend(code.to_ne_bytes());
-        event.extend(value.to_ne_bytes());
-        self.keys.write_all(&event).unwrap();
-    }
-
-    fn file(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap_or_default().trim().to_string()
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    /// The red light, as the kernel was told.
-    fn air(&self) -> Light {
-        let say = |file: &str| self.file(&format!("sys/class/leds/red:air/{file}")).parse().unwrap();
-        match [say("delay_on"), say("delay_off")] {
-            [0, _] => Light::Dark,
-            [_, 0] => Light::Lit,
-            [on_ms, off_ms] => Light::Blink { on_ms, off_ms },
-        }
-    }
-}
-
-impl Drop for Unit {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
-}
-
-fn start(folder: &Path, bus: &str) -> Child {
-    // Nobody waits for what is decided by three looks.
-    start_looking(folder, bus, 100)
-}
-
-fn start_looking(folder: &Path, bus: &str, gauge_every_ms: u32) -> Child {
-    fs::write(folder.join("panel.toml"), PROFILES).unwrap();
-    Process::new(env!("CARGO_BIN_EXE_bondbox-panel"))
-        .arg("--config")
-        .arg(folder.join("panel.toml"))
-        .arg("--run-dir")
-        .arg(folder.join("run"))
-        .arg("--sys")
-        .arg(folder.join("sys"))
-        .arg("--dev")
-        .arg(folder.join("dev"))
-        .args(["--gauge-every-ms", &gauge_every_ms.to_string(), "--fan", "panel"])
-        .env("DBUS_SYSTEM_BUS_ADDRESS", bus)
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// A minute means that it hangs.
-async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("hangs")
-}
-
-/// The capture service's source is the first's.
-const PROFILES: &str =
-    "[[profile]]\nname = \"bars\"\nsource = \"test\"\n[[profile]]\nname = \"camera\"\nsource = \"/dev/video0\"\n";
-
-const START: u16 = 167;
+use unit::{PROFILES, START, Unit, ended, in_time, made_up_devices, start, start_looking};
 
 #[tokio::test]
 async fn a_press_starts_and_the_light_says_so_and_a_hold_stops() {
@@ -259,6 +66,45 @@ async fn killed_on_the_air_it_comes_back_and_nobody_notices() {
 }
 
 #[tokio::test]
+async fn one_that_failed_leaves_lights_that_say_so_and_one_that_was_stopped_does_not() {
+    let mut unit = Unit::new(Picture::Live).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    unit.service.kill().unwrap();
+    unit.service.wait().unwrap();
+    ended(&unit, PROFILES, "success");
+    assert_eq!(unit.lights(), lights::of(Meaning::OnAir, true));
+    ended(&unit, PROFILES, "signal");
+    assert_eq!(unit.lights(), lights::of(Meaning::Fault, false));
+    // Back again, it says what is.
+    unit.service = start(unit.folder.path(), &unit.system.address);
+    in_time(async { while !matches!(unit.panel.event().await, Event::Disconnected(_)) {} }).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    assert_eq!(unit.lights(), lights::of(Meaning::OnAir, true));
+    // Settings that it refuses are one of the ways to fail.
+    ended(&unit, "fan = \"both\"", "exit-code");
+    assert_eq!(unit.lights(), lights::of(Meaning::Fault, false));
+}
+
+#[tokio::test]
+async fn until_the_other_services_are_heard_the_box_starts() {
+    let folder = TempDir::new().unwrap();
+    made_up_devices(folder.path());
+    let mut service = start(folder.path(), "unix:path=/nonexistent");
+    let mut panel = Client::<Panel>::connect(&folder.path().join("run"), Peers::own(), Want::State);
+    let first = in_time(async {
+        loop {
+            if let Event::State(state) = panel.event().await {
+                return state;
+            }
+        }
+    });
+    let first = first.await;
+    service.kill().unwrap();
+    service.wait().unwrap();
+    assert_eq!((first.meaning, first.lights), (Meaning::Starting, lights::of(Meaning::Starting, false)));
+}
+
+#[tokio::test]
 async fn battery_temperature_and_fan_are_told_and_watched() {
     let mut unit = Unit::new(Picture::Live).await;
     let state = unit.until(|state| state.battery.is_some() && state.temperature_mc.is_some()).await;
@@ -302,6 +148,37 @@ async fn a_gauge_that_comes_after_the_service_is_found() {
 }
 
 #[tokio::test]
+async fn lights_and_keys_that_come_after_the_service_are_found_and_say_what_is() {
+    let mut unit = Unit::new(Picture::Live).await;
+    let places =
+        ["sys/class/leds/red:air", "sys/class/leds/blue:link", "sys/class/input"].map(|place| unit.path(place));
+    unit.service.kill().unwrap();
+    unit.service.wait().unwrap();
+    for (i, place) in places.iter().enumerate() {
+        fs::rename(place, unit.path(&format!("aside{i}"))).unwrap();
+    }
+    unit.service = start(unit.folder.path(), &unit.system.address);
+    let name =
+        |state: &State, kind: &str| state.devices.iter().find(|device| device.kind == kind).map(|it| it.name.clone());
+    // One light of three is a panel.
+    unit.until(|state| name(state, "lights").as_deref() == Some("green:power") && state.meaning == Meaning::OnAir)
+        .await;
+    for (i, place) in places.iter().enumerate() {
+        fs::rename(unit.path(&format!("aside{i}")), place).unwrap();
+    }
+    // In whichever order they are found.
+    unit.until(|state| {
+        let lights = name(state, "lights").unwrap_or_default();
+        let keys = name(state, "keys").unwrap_or_default();
+        lights.contains("red:air") && lights.contains("blue:link") && keys.ends_with("event0")
+    })
+    .await;
+    assert_eq!(unit.lights(), lights::of(Meaning::OnAir, true));
+    unit.key(START, 1);
+    unit.until(|state| state.keys == [Key::Start]).await;
+}
+
+#[tokio::test]
 async fn idle_it_takes_next_to_nothing() {
     let mut unit = Unit::new(Picture::Live).await;
     unit.service.kill().unwrap();
@@ -309,16 +186,11 @@ async fn idle_it_takes_next_to_nothing() {
     // As it is shipped.
     unit.service = start_looking(unit.folder.path(), &unit.system.address, 5_000);
     unit.until(|state| state.battery.is_some()).await;
-    let stat = format!("/proc/{}/stat", unit.service.id());
-    let ticks = || {
-        let stat = fs::read_to_string(&stat).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
-    let before = ticks();
+    let before = unit.ticks();
     tokio::time::sleep(Duration::from_secs(5)).await;
+    let took = unit.ticks() - before;
     // A hundred a second are a whole core: one of it is one in a hundred.
-    assert!(ticks() - before <= 5, "{} ticks in 5 s", ticks() - before);
+    assert!(took <= 5, "{took} ticks in 5 s");
 }
 
 /// Asks for it as `bondboxctl` does.
