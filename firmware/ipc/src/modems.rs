@@ -59,6 +59,8 @@ pub struct Link {
     pub radio: Option<Radio>,
     /// The SIM behind it, where that is known.
     pub iccid: Option<String>,
+    /// What was done to get what is plugged in there back.
+    pub recovery: Recovery,
 }
 
 /// What a link is made of.
@@ -262,16 +264,27 @@ pub enum Band {
 pub struct Recovery {
     /// The last step; `None` when there never was one.
     pub last: Option<Step>,
-    /// When, on the host's monotonic clock.
+    /// When, on the host's monotonic clock; `None` where that was before the host started.
     pub at: Option<Instant>,
     /// Why: "nothing acknowledged for 20 s".
     pub reason: String,
+    /// The last step that was not done; the next one followed at once.
+    pub refused: Option<Refused>,
     /// Steps of the last 24 hours.
     pub today: u16,
     /// Steps that may still be taken; at 0 it waits.
     pub left: u16,
     /// The next step is not before; `None` when all is well.
     pub next: Option<Instant>,
+}
+
+/// A step of recovery that was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Refused {
+    /// Which.
+    pub step: Step,
+    /// As ModemManager or the kernel says it: "Permission denied".
+    pub why: String,
 }
 
 /// A rung of the ladder, the cheapest first.
@@ -320,6 +333,12 @@ pub struct Counters {
     pub manager_restarts: u64,
     /// Steps of recovery.
     pub recoveries: u64,
+    /// Of these, how many ModemManager or the kernel refused.
+    pub recoveries_refused: u64,
+    /// Times that a port which a step had switched off could not be switched on again at once; it is tried until it can.
+    pub switch_ons_failed: u64,
+    /// Files of the service that could not be read and were made anew.
+    pub files_unreadable: u64,
     /// Times bands were to be spread and were not.
     pub spreads_failed: u64,
 }
@@ -496,6 +515,11 @@ mod tests {
             usage: Usage::default(),
             radio: Some(radio),
             iccid: Some(text()),
+            recovery: Recovery {
+                reason: text(),
+                refused: Some(Refused { step: Step::Power, why: text() }),
+                ..Recovery::default()
+            },
         };
         let modem = Modem {
             port: text(),
@@ -515,7 +539,11 @@ mod tests {
             radio: Some(radio),
             bands: alloc::vec![Band::Nr(u16::MAX); 80],
             bands_allowed: alloc::vec![Band::Nr(u16::MAX); 80],
-            recovery: Recovery { reason: text(), ..Recovery::default() },
+            recovery: Recovery {
+                reason: text(),
+                refused: Some(Refused { step: Step::Power, why: text() }),
+                ..Recovery::default()
+            },
             quirks: alloc::vec![text(); 4],
         };
         let data = Data { iccid: text(), bytes: u64::MAX, plan: Some(Plan { bytes: u64::MAX, day: 28 }), over: true };

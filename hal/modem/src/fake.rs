@@ -34,6 +34,8 @@ pub struct Made {
     pub takes: Vec<IpFamily>,
     /// What comes of such a call.
     pub gives: Gives,
+    /// It can be reset.
+    pub resets: bool,
     /// Says that it has done what it is told, and has not.
     pub pretends: bool,
 }
@@ -85,6 +87,7 @@ impl Default for Made {
             bands: Vec::new(),
             takes: vec![IpFamily::Ipv4, IpFamily::Ipv6, IpFamily::Ipv4v6],
             gives: Gives::Ppp,
+            resets: true,
             pretends: false,
         }
     }
@@ -136,6 +139,11 @@ impl Fake {
         self.news.notify_one();
     }
 
+    /// Those that are plugged in.
+    pub fn made(&self) -> Vec<Made> {
+        self.world().modems.iter().map(|modem| modem.made.clone()).collect()
+    }
+
     /// What was asked of modems since last asked here, whatever came of it.
     pub fn take_asked(&self) -> Vec<Action> {
         std::mem::take(&mut self.world().asked)
@@ -162,6 +170,9 @@ impl World {
         let at = self.modems.iter().position(|modem| modem.path == path).ok_or(ModemError::Gone)?;
         if self.modems[at].made.pretends {
             return Ok(());
+        }
+        if *action == Action::Reset && !self.modems[at].made.resets {
+            return Err(ModemError::Unsupported("it cannot be reset".into()));
         }
         if *action == Action::Reset {
             let path = self.path();

@@ -7,16 +7,21 @@
 mod events;
 mod fake;
 mod kind;
+mod place;
 mod plugs;
 mod port;
 mod power;
+mod switching;
 mod sysfs;
 
 pub use events::{Events, Of};
 pub use fake::Fake;
+use port::is_usb;
+
 pub use plugs::Plugs;
 pub use port::Port;
 pub use power::{Power, PowerError};
+pub use switching::{NoHub, SwitchingHub};
 pub use sysfs::Sysfs;
 
 /// The devices of a machine.

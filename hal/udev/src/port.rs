@@ -58,7 +58,7 @@ impl fmt::Display for Port {
 }
 
 /// `1-1.2`, and neither the bus `usb1` nor the interface `1-1.2:1.0`.
-fn is_usb(part: &str) -> bool {
+pub(crate) fn is_usb(part: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     part.split_once('-').is_some_and(|(bus, ports)| digits(bus) && ports.split('.').all(digits))
 }

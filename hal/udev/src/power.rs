@@ -1,14 +1,17 @@
 //! Devices on USB that do not answer any more: let go of and taken again, or without power for a moment.
 //!
 //! `authorized` at 0 has the kernel let go of a device, at 1 take it again as if it were plugged in: firmware that hangs behind a
-//! good controller comes back. `disable` at 1 of a hub's port switches the port off. Whether that cuts the power depends on the
-//! hub: one with *ganged* switching cuts it for all its ports or for none, and which it has does not show in sysfs. So power is
-//! cut only where nobody else hangs on the hub, or where the model is known to switch each port by itself.
+//! good controller comes back. `disable` at 1 of a hub's port switches the port off, and of its twin on the other bus of the cable
+//! ([`Place`]), without which it keeps its power. Whether that cuts the power depends on the hub: one with *ganged* switching cuts
+//! it for all its ports or for none, and which it has does not show in sysfs. So power is cut only where nobody else hangs on the
+//! hub or its twin, or where the hub is known to switch each port by itself ([`crate::SwitchingHub`]).
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::place::Place;
+use crate::switching::switches_each;
 use crate::{Port, Sysfs};
 
 /// What can be done to a device from outside.
@@ -40,7 +43,10 @@ pub enum PowerError {
         /// Who else hangs there, by the kernel's names.
         neighbours: String,
     },
-    /// The kernel does not let us, or has no such file.
+    /// There is nothing (any more) that could be switched.
+    #[error("{0}: nothing is there that could be switched")]
+    Absent(Port),
+    /// The kernel does not let us.
     #[error("{port}: {reason}")]
     Refused {
         /// Which.
@@ -51,65 +57,67 @@ pub enum PowerError {
 }
 
 impl Sysfs {
-    fn usb(&self, name: &str) -> PathBuf {
-        self.root().join("bus/usb/devices").join(name)
+    fn devices(&self) -> PathBuf {
+        self.root().join("bus/usb/devices")
     }
 
-    /// The hub's name as a device, of its interface, and of the port on it.
-    fn hub(usb: &str) -> Option<(String, String, String)> {
-        if let Some((hub, number)) = usb.rsplit_once('.') {
-            return Some((hub.into(), format!("{hub}:1.0"), format!("{hub}-port{number}")));
+    /// Who else might lose its power with the port.
+    fn endangered(&self, places: &[Place]) -> Vec<String> {
+        let devices = self.devices();
+        if places.iter().any(|place| switches_each(&devices, &place.hub, self.switching_hubs())) {
+            return Vec::new();
         }
-        let (bus, number) = usb.split_once('-')?;
-        Some((format!("usb{bus}"), format!("{bus}-0:1.0"), format!("usb{bus}-port{number}")))
-    }
-
-    fn neighbours(&self, usb: &str, hub: &str) -> Vec<String> {
-        let Ok(all) = fs::read_dir(self.root().join("bus/usb/devices")) else { return Vec::new() };
-        let names = all.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let beside = |name: &String| {
-            name != usb && !name.contains(':') && Self::hub(name).is_some_and(|(other, ..)| other == hub)
-        };
-        names.filter(beside).collect()
-    }
-
-    fn switches_each(&self, hub: &str) -> bool {
-        let read = |name: &str| fs::read_to_string(self.usb(hub).join(name)).unwrap_or_default().trim().to_owned();
-        let (vendor, product) = (read("idVendor"), read("idProduct"));
-        EACH_BY_ITSELF.iter().any(|(maker, model)| *maker == vendor && *model == product)
+        let mut all: Vec<String> = places.iter().flat_map(|place| place.neighbours(&devices)).collect();
+        all.sort_unstable();
+        all
     }
 }
 
 impl Power for Sysfs {
     fn set_authorized(&self, port: &Port, on: bool) -> Result<(), PowerError> {
         let usb = port.usb().ok_or_else(|| PowerError::NotUsb(port.clone()))?;
-        write(&self.usb(usb).join("authorized"), if on { "1" } else { "0" }).map_err(|error| refused(port, &error))
+        write(&self.devices().join(usb).join("authorized"), if on { "1" } else { "0" })
+            .map_err(|error| refused(port, &error))
     }
 
     fn set_power(&self, port: &Port, on: bool) -> Result<(), PowerError> {
-        let (usb, hub) =
-            port.usb().and_then(|usb| Some((usb, Self::hub(usb)?))).ok_or_else(|| PowerError::NotUsb(port.clone()))?;
-        let (hub, interface, place) = hub;
-        if !on && !self.switches_each(&hub) {
-            let neighbours = self.neighbours(usb, &hub);
+        let devices = self.devices();
+        let own = port.usb().and_then(Place::of).ok_or_else(|| PowerError::NotUsb(port.clone()))?;
+        let twin = own.twin(&devices);
+        let places: Vec<Place> = [Some(own), twin].into_iter().flatten().collect();
+        if !on {
+            let neighbours = self.endangered(&places);
             if !neighbours.is_empty() {
                 return Err(PowerError::Ganged { port: port.clone(), neighbours: neighbours.join(", ") });
             }
         }
-        let path = self.usb(&interface).join(place).join("disable");
-        write(&path, if on { "0" } else { "1" }).map_err(|error| refused(port, &error))
+        let switch = |place: &Place, on: bool| write(&place.switch(&devices), if on { "0" } else { "1" });
+        // Of two, one that is off alone cuts nothing, and one that stays off keeps out what comes back.
+        let done: Vec<io::Result<()>> = places.iter().map(|place| switch(place, on)).collect();
+        let failed = done.into_iter().find_map(Result::err);
+        if failed.is_some() && !on {
+            for place in &places {
+                // What is told is why the port is not off.
+                let _ = switch(place, true);
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(refused(port, &error)))
     }
 }
 
 /// Opened for writing and not made: where the file is not there, nothing is to be done.
-fn write(path: &std::path::Path, value: &str) -> io::Result<()> {
+fn write(path: &Path, value: &str) -> io::Result<()> {
     use io::Write as _;
     fs::OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
 }
 
 fn refused(port: &Port, error: &io::Error) -> PowerError {
-    PowerError::Refused { port: port.clone(), reason: error.to_string() }
+    match error.kind() {
+        // The kernel says ENODEV of what goes while it is being switched.
+        io::ErrorKind::NotFound => PowerError::Absent(port.clone()),
+        _ if error.raw_os_error() == Some(ENODEV) => PowerError::Absent(port.clone()),
+        _ => PowerError::Refused { port: port.clone(), reason: error.to_string() },
+    }
 }
 
-/// Hubs that switch each port by itself, as those report who have measured it; none was at hand here.
-const EACH_BY_ITSELF: [(&str, &str); 4] = [("2109", "2817"), ("2109", "0817"), ("0424", "2514"), ("0424", "2517")];
+const ENODEV: i32 = 19;

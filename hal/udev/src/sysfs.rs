@@ -4,24 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::kind::{Facts, kind};
-use crate::{Device, Devices, Port};
+use crate::{Device, Devices, Port, SwitchingHub};
 
 /// The devices of a sysfs tree.
 #[derive(Clone, Debug)]
 pub struct Sysfs {
     root: PathBuf,
+    /// Besides those that are known.
+    switching_hubs: Vec<SwitchingHub>,
 }
 
 impl Default for Sysfs {
     fn default() -> Self {
-        Self { root: "/sys".into() }
+        Self::at(Path::new("/sys"))
     }
 }
 
 impl Sysfs {
     /// That of a test.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), switching_hubs: Vec::new() }
+    }
+
+    /// The same, where an operator says of these hubs that they switch each of their ports by itself.
+    #[must_use]
+    pub fn with_switching_hubs(self, switching_hubs: Vec<SwitchingHub>) -> Self {
+        Self { switching_hubs, ..self }
+    }
+
+    pub(crate) fn switching_hubs(&self) -> &[SwitchingHub] {
+        &self.switching_hubs
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -1,11 +1,14 @@
 //! What services say, in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use bondbox_daemon::clock;
 use bondbox_ipc::panel::{Battery, BatteryStep};
 use bondbox_ipc::uplink::{self, Session};
 use bondbox_ipc::{capture, modems, panel};
+use bondbox_units::Instant;
 use serde::Serialize;
 
 use crate::ask::{All, Said};
@@ -116,6 +119,7 @@ pub(crate) fn modems(state: &modems::State) -> String {
         state.manager.as_deref().map_or("no ModemManager".into(), |version| format!("ModemManager {version}"));
     let mut text = format!("{manager}, {} modems, {} links", state.modems.len(), state.links.len());
     let mut row = |name: &str, rest: String| write!(text, "\n{name:15} {rest}").expect("a string takes everything");
+    let now = clock::now();
     for link in &state.links {
         let addresses = link.addresses.join(" ");
         row(&link.name, format!("{:?} {:?} in {} \"{}\" {addresses}", link.state, link.kind, link.port, link.label));
@@ -134,6 +138,21 @@ pub(crate) fn modems(state: &modems::State) -> String {
             format!("{:?} {} {operator} {technologies}{power}{cell}{lock}{part}{why}", modem.state, modem.model),
         );
     }
+    for (port, told) in recoveries(state) {
+        if let Some(told) = recovery(now, told) {
+            row(port, told);
+        }
+    }
+    let modems::Counters { recoveries_refused, switch_ons_failed, files_unreadable, .. } = state.counters;
+    for (count, what) in [
+        (recoveries_refused, "steps of recovery were refused"),
+        (switch_ons_failed, "times a port could not be switched on again at once"),
+        (files_unreadable, "files could not be read and were made anew"),
+    ] {
+        if count > 0 {
+            row(&count.to_string(), what.into());
+        }
+    }
     for data in &state.data {
         let plan = data.plan.map(|plan| format!(" of {} MB", plan.bytes / 1_000_000)).unwrap_or_default();
         row(
@@ -142,6 +161,46 @@ pub(crate) fn modems(state: &modems::State) -> String {
         );
     }
     text
+}
+
+/// By port, each once: a modem and the link in its port are one device.
+fn recoveries(state: &modems::State) -> BTreeMap<&str, &modems::Recovery> {
+    let links = state.links.iter().map(|link| (link.port.as_str(), &link.recovery));
+    links.chain(state.modems.iter().map(|modem| (modem.port.as_str(), &modem.recovery))).collect()
+}
+
+/// What was done to get a device back, why, what became of it, and what comes next; nothing where nothing was to be done.
+fn recovery(now: Instant, recovery: &modems::Recovery) -> Option<String> {
+    let modems::Recovery { last, at, reason, refused, today, left, next } = recovery;
+    if last.is_none() && next.is_none() && *today == 0 && refused.is_none() {
+        return None;
+    }
+    let step = match last {
+        Some(modems::Step::Reconnect) => "its bearer was ended",
+        Some(modems::Step::Reset) => "it was reset",
+        Some(modems::Step::Authorize) => "the kernel let go of it",
+        Some(modems::Step::Power) => "its port was without power",
+        None => "it was recovered",
+    };
+    let when = at.map_or_else(|| "before the last start".into(), |at| format!("{} ago", seconds(now.since(at))));
+    let refused =
+        refused.as_ref().map(|refused| format!(", {:?} refused: {}", refused.step, refused.why)).unwrap_or_default();
+    let next = match next {
+        Some(_) if *left == 0 => ", no more today".into(),
+        Some(next) if *next > now => format!(", the next step in {}", seconds(next.since(now))),
+        Some(_) => ", the next step is due".into(),
+        None => ", well since".into(),
+    };
+    Some(format!("recovery: {step} {when} ({reason}){refused}{next}, {left} of {} steps left", today + left))
+}
+
+/// "12 s", "3 min", "5 h".
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7_200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
 }
 
 /// What is received, and of LTE beside NR, each in dBm.
@@ -281,7 +340,7 @@ mod tests {
     #[test]
     fn a_modem_of_two_technologies_is_shown_with_what_it_receives_of_each() {
         let mut radio = modems::Radio {
-            at: bondbox_units::Instant::ZERO,
+            at: Instant::ZERO,
             stale_after_ms: 45_000,
             rssi_tenth_dbm: None,
             rsrp_tenth_dbm: Some(-1_014),
@@ -297,6 +356,35 @@ mod tests {
         let anchor = modems::Anchor { rsrp_tenth_dbm: Some(-880), rsrq_tenth_db: None, sinr_tenth_db: None };
         radio.anchor = Some(anchor);
         assert!(of(radio).contains("Testnetz 5G NR -101 dBm beside LTE of -88 dBm, cell "), "{}", of(radio));
+    }
+
+    #[test]
+    fn recovery_is_told_with_its_step_its_reason_when_the_next_one_is_and_what_is_left() {
+        let now = Instant::from_millis(1_000_000);
+        let step = Recovery {
+            last: Some(modems::Step::Reset),
+            at: Some(Instant::from_millis(988_000)),
+            reason: "nothing was acknowledged for 20 s".into(),
+            refused: Some(modems::Refused { step: modems::Step::Reset, why: "the modem cannot do that".into() }),
+            today: 2,
+            left: 10,
+            next: Some(Instant::from_millis(1_078_000)),
+        };
+        assert_eq!(
+            recovery(now, &step).unwrap(),
+            "recovery: it was reset 12 s ago (nothing was acknowledged for 20 s), Reset refused: the modem cannot do that, \
+             the next step in 78 s, 10 of 12 steps left"
+        );
+        let spent = Recovery { at: None, refused: None, today: 12, left: 0, ..step.clone() };
+        let told = recovery(now, &spent).unwrap();
+        assert!(
+            told.contains("reset before the last start (") && told.ends_with("), no more today, 0 of 12 steps left"),
+            "{told}"
+        );
+        assert!(recovery(now, &Recovery { next: None, ..step }).unwrap().contains(", well since, "));
+        assert_eq!(recovery(now, &Recovery { left: 12, ..Recovery::default() }), None);
+        let state = State { modems: vec![Modem { recovery: spent, ..modem("LTE", &[]) }], ..State::default() };
+        assert!(modems(&state).contains("\nusb1-1          recovery: it was reset "), "{}", modems(&state));
     }
 
     #[test]

@@ -39,10 +39,7 @@ pub struct Day {
 impl Day {
     /// Of this time; `None` while the clock was never set.
     pub fn of(time: SystemTime) -> Option<Self> {
-        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        if seconds < CLOCK_IS_SET {
-            return None;
-        }
+        let seconds = since_epoch(time)?;
         // Days from civil, backwards: years begin in March, so that leap days come last (Hinnant, "chrono-compatible
         // low-level date algorithms").
         let days = (seconds.as_secs() / 86_400) as i64 + 719_468;
@@ -59,6 +56,11 @@ impl Day {
     const fn month(self, begins: u8) -> i64 {
         if self.day >= begins { self.months } else { self.months - 1 }
     }
+}
+
+/// Since 1970; `None` while the clock was never set.
+pub fn since_epoch(time: SystemTime) -> Option<Duration> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since >= CLOCK_IS_SET)
 }
 
 impl Meter {

@@ -93,22 +93,19 @@ impl Kept {
     }
 }
 
-/// What a file holds; nothing where there is none. One that cannot be read is told of and counts as none: a box goes on the air
-/// without its names, too.
-pub fn read<T: DeserializeOwned + Default>(path: &Path) -> T {
-    let read = fs::read(path).map(|bytes| serde_json::from_slice(&bytes));
-    match read {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => {
-            tracing::warn!(path = %path.display(), %error, "what was kept cannot be read, and is made anew");
-            T::default()
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => T::default(),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "what was kept cannot be read");
-            T::default()
-        }
-    }
+/// What a file holds; nothing where there is none. One that cannot be read counts as none, and is named in `unreadable`: a box
+/// goes on the air without its names, too.
+pub fn read<T: DeserializeOwned>(path: &Path, unreadable: &mut Vec<String>) -> Option<T> {
+    let why = match fs::read(path) {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(value) => return Some(value),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => error.to_string(),
+    };
+    unreadable.push(format!("{} cannot be read, and is made anew: {why}", path.display()));
+    None
 }
 
 /// Puts it there, on the medium where that is `lasting`.
@@ -142,12 +139,18 @@ mod tests {
     fn what_was_written_is_read_and_a_broken_file_is_no_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept.json");
-        assert_eq!(read::<Kept>(&path), Kept::default());
+        let mut unreadable = Vec::new();
+        assert_eq!(read::<Kept>(&path, &mut unreadable), None);
         let mut kept = Kept::default();
         kept.place_mut("usb1-1", None).colour = Some([1, 2, 3]);
         write(&path, &kept, true).unwrap();
-        assert_eq!(read::<Kept>(&path), kept);
-        fs::write(&path, b"{\"places\":").unwrap();
-        assert_eq!(read::<Kept>(&path), Kept::default());
+        assert_eq!(read::<Kept>(&path, &mut unreadable), Some(kept));
+        assert_eq!(unreadable, Vec::<String>::new(), "that there is none is nothing to be told");
+        for broken in ["{\"places\":", "", "\0\0\0"] {
+            fs::write(&path, broken).unwrap();
+            assert_eq!(read::<Kept>(&path, &mut unreadable), None);
+            let told = unreadable.pop().unwrap();
+            assert!(told.contains("kept.json cannot be read, and is made anew: "), "{told}");
+        }
     }
 }

@@ -2,14 +2,16 @@
 
 mod bands;
 mod commands;
+mod ladders;
 mod lease;
 mod ledger;
 mod recover;
 mod show;
+mod switch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use bondbox_daemon::ipc::{Client, Event, Peers, Server, Want};
 use bondbox_daemon::{Context, Shutdown, clock};
-use bondbox_ipc::modems::{Counters, Modems};
+use bondbox_ipc::modems::{Counters, Modems, Step};
 use bondbox_ipc::uplink::Uplink;
 use bondbox_modem::{Action, Hand as _, Manager, ModemError, ModemManager};
 use bondbox_netlink::{Kernel, Network, Snapshot};
@@ -29,15 +31,17 @@ use tokio::time::MissedTickBehavior;
 
 use crate::book::Book;
 use crate::inventory::{Event as Plugged, Inventory, Link, Selection};
+use crate::ladders::Ladders;
 use crate::proof::Proof;
-use crate::recovery::Ladder;
 use crate::routes::{self, Bearer, Way};
 use crate::settings::Settings;
 
 use bands::Underway;
 use commands::Waiting;
+use ladders::LadderFiles;
 use lease::Leasing;
 use ledger::Ledger;
+use switch::Switches;
 
 /// Runs until the daemon ends. Links stay as they are then: whoever starts next finds them so.
 ///
@@ -50,7 +54,7 @@ pub async fn serve(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let machine = Machine {
         network,
         devices: Sysfs::default(),
-        power: Sysfs::default(),
+        power: Sysfs::default().with_switching_hubs(settings.switching_hubs()),
         manager: ModemManager::at((!settings.bus.is_empty()).then(|| settings.bus.clone())),
         leases: Arc::<Systemd>::default(),
         now: clock::now,
@@ -79,7 +83,6 @@ struct Machine<N, D, M, L> {
 struct Service<N, D, M, L> {
     network: N,
     devices: D,
-    power: Sysfs,
     manager: M,
     leases: Arc<L>,
     leasing: Leasing,
@@ -97,7 +100,9 @@ struct Service<N, D, M, L> {
     ended: mpsc::Receiver<Ended>,
     waiting: Vec<Waiting>,
     underway: Option<Underway>,
-    ladders: BTreeMap<Port, Ladder>,
+    ladders: Ladders,
+    ladder_files: LadderFiles,
+    switches: Switches,
     plugs: Plugs,
     uplink: Client<Uplink>,
     server: Server<Modems>,
@@ -117,6 +122,8 @@ struct Ended {
     /// The modem's object.
     path: String,
     action: Action,
+    /// The step of recovery that it was, where it was one.
+    step: Option<Step>,
     result: Result<(), ModemError>,
 }
 
@@ -125,10 +132,13 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     fn new(settings: &Settings, run_dir: &Path, machine: Machine<N, D, M, L>, server: Server<Modems>) -> Self {
         let Machine { network, devices, power, manager, leases, now, date } = machine;
         let (results, ended) = mpsc::channel(MOST_ENDED);
-        Self {
+        let mut unreadable = Vec::new();
+        let ledger = Ledger::open(now(), &settings.state, run_dir, &mut unreadable);
+        let (ladder_files, ladders) = LadderFiles::open((now(), date()), &settings.state, run_dir, &mut unreadable);
+        let switches = Switches::new(now(), power, ladders.off());
+        let mut this = Self {
             network,
             devices,
-            power,
             manager,
             leases,
             leasing: Leasing::default(),
@@ -142,18 +152,22 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             ended,
             waiting: Vec::new(),
             underway: None,
-            ladders: BTreeMap::new(),
+            ladders,
+            ladder_files,
+            switches,
             plugs: Plugs::listen(),
             uplink: Client::connect(run_dir, Peers::with(&[UPLINK_USER.into()]), Want::State),
             server,
             selection: Selection { also: settings.also.clone(), inside: settings.inside.clone() },
             inventory: Inventory::default(),
             proof: Proof::default(),
-            ledger: Ledger::open(now(), &settings.state, run_dir),
+            ledger,
             snapshot: Snapshot::default(),
-            counters: Counters::default(),
+            counters: Counters { files_unreadable: unreadable.len() as u64, ..Counters::default() },
             complaints: BTreeSet::new(),
-        }
+        };
+        unreadable.into_iter().for_each(|complaint| this.complain(complaint));
+        this
     }
 
     async fn run(
@@ -164,8 +178,10 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let due = until(self.now, self.switches.deadline());
             tokio::select! {
                 () = shutdown.wait() => {
+                    self.end_switches();
                     self.ledger.save((self.now)());
                     return Ok(());
                 }
@@ -187,6 +203,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                     self.look().await?;
                 }
                 told = self.leasing.told() => self.end_lease(told),
+                told = self.switches.told() => self.end_switch(told),
+                () = due => {}
                 (command, responder) = commands.next() => {
                     self.command(command, responder).await;
                     self.look().await?;
@@ -257,12 +275,12 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             },
         );
         for (port, path, action) in next {
-            self.act(port, path, action).await;
+            self.act(port, path, action, None).await;
         }
     }
 
     /// Has a task do it, for however long it takes.
-    async fn act(&mut self, port: Port, path: String, action: Action) {
+    async fn act(&mut self, port: Port, path: String, action: Action, step: Option<Step>) {
         let results = self.results.clone();
         let hand = self.manager.hand().await;
         tracing::debug!(%port, action = name_of(&action), "begun");
@@ -272,17 +290,20 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                 Err(error) => Err(error),
             };
             // Nobody waits for it any more when the service ends.
-            let _ = results.send(Ended { port, path, action, result }).await;
+            let _ = results.send(Ended { port, path, action, step, result }).await;
         });
     }
 
     fn end(&mut self, ended: Ended) {
-        let Ended { port, path, action, result } = ended;
+        let Ended { port, path, action, step, result } = ended;
         match &result {
             Ok(()) => tracing::info!(%port, action = name_of(&action), "done"),
             Err(error) => tracing::warn!(%port, action = name_of(&action), %error, "not done"),
         }
         let goes_on = self.book.done((self.now)(), &port, &path, &action, result.as_ref().err());
+        if let (Some(step), Err(error)) = (step, &result) {
+            self.refused(&port, step, &error.to_string());
+        }
         if let (Err(error), false) = (&result, goes_on) {
             self.failed(&port, &action, error);
         }
@@ -379,6 +400,14 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         if self.complaints.len() < MOST_COMPLAINTS && self.complaints.insert(complaint.clone()) {
             tracing::warn!(complaint, "not done");
         }
+    }
+}
+
+/// Returns at that time; never where there is none.
+async fn until(now: fn() -> Instant, deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bondbox_daemon::settings::{Rules, Settings as Checked};
+use bondbox_udev::SwitchingHub;
 use serde::{Deserialize, Serialize};
 
 /// The file, as `overlay/etc/bondbox/modems.toml` documents it.
@@ -13,6 +14,8 @@ pub struct Settings {
     pub also: Vec<String>,
     /// Interfaces that are none, whatever is behind them.
     pub inside: Vec<String>,
+    /// Hubs that switch the power of each of their ports by itself, besides those that are known to.
+    pub switching_hubs: Vec<String>,
     /// Where ModemManager is found; empty, on the system's bus.
     pub bus: String,
     /// Where names, plans and what was carried are kept.
@@ -40,6 +43,7 @@ impl Default for Settings {
         Self {
             also: Vec::new(),
             inside: vec!["ap0".into(), "usbgadget0".into()],
+            switching_hubs: Vec::new(),
             bus: String::new(),
             state: "/var/lib/bondbox-modems".into(),
             clients: ["bondbox-uplink", "bondbox-panel", "bondbox-portal"].map(String::from).to_vec(),
@@ -54,6 +58,22 @@ impl Checked for Settings {
                 rules.holds(key, is_name(name), format!("{name:?}"), "names of interfaces, of 1 to 15 bytes");
             }
         }
+        for hub in &self.switching_hubs {
+            let is_hub = hub.parse::<SwitchingHub>().is_ok();
+            rules.holds(
+                "switching_hubs",
+                is_hub,
+                format!("{hub:?}"),
+                "models of hubs, like 2109:2817, or their ports, like usb1-1",
+            );
+        }
+    }
+}
+
+impl Settings {
+    /// What [`Checked::check`] has let through.
+    pub fn switching_hubs(&self) -> Vec<SwitchingHub> {
+        self.switching_hubs.iter().filter_map(|hub| hub.parse().ok()).collect()
     }
 }
 
@@ -77,10 +97,17 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_place_the_key_the_value_and_the_range() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "# a line\nalso = [\"veth 0\"]").unwrap();
-        let error = bondbox_daemon::settings::load::<Settings>(Some(file.path()), &Flags::default()).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains(":2: also is \"veth 0\", must be names of interfaces, of 1 to 15 bytes"), "{text}");
+        for (line, refusal) in [
+            ("also = [\"veth 0\"]", ":2: also is \"veth 0\", must be names of interfaces, of 1 to 15 bytes"),
+            (
+                "switching_hubs = [\"2109\"]",
+                ":2: switching_hubs is \"2109\", must be models of hubs, like 2109:2817, or ",
+            ),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            writeln!(file, "# a line\n{line}").unwrap();
+            let error = bondbox_daemon::settings::load::<Settings>(Some(file.path()), &Flags::default()).unwrap_err();
+            assert!(error.to_string().contains(refusal), "{error}");
+        }
     }
 }

@@ -247,6 +247,7 @@ mod tests {
             usage: Usage::default(),
             radio: Some(radio),
             iccid: None,
+            recovery: bondbox_ipc::modems::Recovery::default(),
         };
         let data = modems::Data { iccid: "port:usb1-1".into(), bytes: 7, plan: None, over: false };
         let state = modems::State { links: vec![link], data: vec![data], ..modems::State::default() };
@@ -299,6 +300,7 @@ mod tests {
                 usage: Usage::default(),
                 radio: Some(radio),
                 iccid: Some(iccid.clone()),
+                recovery: bondbox_ipc::modems::Recovery::default(),
             });
             devices.push(modems::Modem {
                 port: format!("usb1-1.4.3.{number}"),

@@ -96,6 +96,7 @@ mod tests {
             usage: Usage::default(),
             radio: None,
             iccid: None,
+            recovery: bondbox_ipc::modems::Recovery::default(),
         }
     }
 

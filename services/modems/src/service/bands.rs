@@ -52,7 +52,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             Next::Wait => self.underway = Some(underway),
             Next::Set(port, path, bands) => {
                 self.underway = Some(underway);
-                self.act(port, path, Action::Bands(bands)).await;
+                self.act(port, path, Action::Bands(bands), None).await;
             }
             Next::Done => {
                 let there = self.book.entries().iter().filter(|(_, entry)| entry.gone.is_none());

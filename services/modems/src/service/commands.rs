@@ -101,6 +101,14 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         }
     }
 
+    /// A port was to be switched and was not.
+    pub(super) fn not_switched(&mut self, port: &Port, why: &str) {
+        let of_it = |waiting: &mut Waiting| waiting.port == *port && matches!(waiting.effect, Effect::Plugged(_));
+        for waiting in self.waiting.extract_if(.., of_it) {
+            waiting.responder.refuse(Refusal::NoEffect(why.to_owned()));
+        }
+    }
+
     /// Whether somebody waits until a modem has other bands.
     pub(super) fn bands_awaited(&self) -> bool {
         self.waiting.iter().any(|waiting| matches!(waiting.effect, Effect::Bands(_)))
@@ -141,7 +149,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             Band::Lte(band) => number_of('B', *band),
             Band::Nr(band) => number_of('n', *band),
         });
-        self.act(Port::named(port), path, Action::Bands(numbers.collect())).await;
+        self.act(Port::named(port), path, Action::Bands(numbers.collect()), None).await;
         Ok((port.to_owned(), Effect::Bands(wanted)))
     }
 
@@ -159,6 +167,9 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             Step::Authorize | Step::Power => {
                 let link = self.inventory.links().get(&at).filter(|link| link.gone.is_none());
                 within(link.is_some() && at.usb().is_some(), "port", &port, "that of a link on USB")?;
+                if self.switches.holds(&at) {
+                    return Err(Refusal::Unavailable("it is being switched off and on".into()));
+                }
                 Effect::Plugged(link.map(|link| link.interface.index).unwrap_or_default())
             }
         };

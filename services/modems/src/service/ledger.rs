@@ -24,12 +24,15 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(now: Instant, state: &Path, run_dir: &Path) -> Self {
+    /// Files that cannot be read are named in `unreadable`.
+    pub(super) fn open(now: Instant, state: &Path, run_dir: &Path, unreadable: &mut Vec<String>) -> Self {
         let (lasting, passing) = (state.join("data.json"), run_dir.join("modems-data.json"));
-        let meter = kept::read::<Meter>(&lasting).join(kept::read(&passing));
+        let mut meter = |path: &Path| kept::read::<Meter>(path, unreadable).unwrap_or_default();
+        let meter = meter(&lasting).join(meter(&passing));
         let kept_file = state.join("kept.json");
+        let kept = kept::read(&kept_file, unreadable).unwrap_or_default();
         let saved = (now, meter.total());
-        Self { kept: kept::read(&kept_file), meter, kept_file, lasting, passing, saved, complaint: String::new() }
+        Self { kept, meter, kept_file, lasting, passing, saved, complaint: String::new() }
     }
 
     pub(super) fn kept(&self) -> &Kept {

@@ -1,42 +1,53 @@
 //! Steps of recovery, taken.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bondbox_ipc::modems::{LinkKind, Step};
-use bondbox_modem::{Action, Manager, State};
+use bondbox_modem::{Action, Manager, ModemError, State};
 use bondbox_netlink::Network;
 use bondbox_system::Leases;
-use bondbox_udev::{Devices, Port, Power, PowerError, Sysfs};
+use bondbox_udev::{Devices, Port};
 use bondbox_units::Instant;
 
 use super::Service;
+use super::switch::{Outcome, Switched};
 use crate::inventory::Link;
 
 impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     /// Looks at every port's ladder, and takes the steps that are due.
     pub(super) async fn recover_what_is_ill(&mut self) {
-        let now = (self.now)();
-        let mut ports: Vec<Port> = self.inventory.present().map(|(port, _)| port.clone()).collect();
-        ports.extend(self.book.entries().keys().filter(|port| !self.inventory.links().contains_key(*port)).cloned());
-        for port in ports {
-            if self.underway.as_ref().is_some_and(|underway| underway.is_at(&port)) {
+        let (now, date) = ((self.now)(), (self.date)());
+        self.ladders.on_date(now, date);
+        self.switches.go_on(now);
+        for port in self.ports_to_recover() {
+            if self.underway.as_ref().is_some_and(|underway| underway.is_at(&port)) || self.switches.holds(&port) {
                 continue;
             }
             let (ill, can) = (self.illness(now, &port), self.steps_for(&port));
-            if ill.is_none() && !self.ladders.contains_key(&port) {
-                continue;
-            }
-            let ladder = self.ladders.entry(port.clone()).or_default();
-            if let Some(step) = ladder.look(now, ill.as_deref(), &can) {
+            if let Some(step) = self.ladders.look(now, &port, ill.as_deref(), &can) {
                 let reason = ill.unwrap_or_default();
                 self.carry_out(&port, step, &reason).await;
             }
         }
+        self.ladders.tidy(now);
+        self.keep_ladders();
+    }
+
+    /// Those where something is plugged in, or was until a step took it away.
+    fn ports_to_recover(&mut self) -> BTreeSet<Port> {
+        let links = self.inventory.present().map(|(port, link)| (port.clone(), link.came));
+        let modems = self.book.entries().iter().filter(|(_, entry)| entry.gone.is_none());
+        let there: Vec<(Port, Instant)> = links.chain(modems.map(|(port, entry)| (port.clone(), entry.came))).collect();
+        for (port, came) in &there {
+            self.ladders.seen(port, *came);
+        }
+        there.into_iter().map(|(port, _)| port).chain(self.ladders.awaiting().map(|(port, _)| port)).collect()
     }
 
     /// A step that an operator asked for: it counts like the others.
     pub(super) async fn take(&mut self, port: &Port, step: Step, reason: &str) {
-        self.ladders.entry(port.clone()).or_default().note((self.now)(), step, reason);
+        self.ladders.note((self.now)(), port, step, reason);
         if step == Step::Reconnect {
             // It may be asking for a bearer already, and is asked for another then.
             self.count(port, step, reason);
@@ -53,19 +64,69 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
 
     async fn carry_out(&mut self, port: &Port, step: Step, reason: &str) {
         self.count(port, step, reason);
-        let object = self.book.entries().get(port).map(|entry| entry.modem.path.clone());
-        match (step, object) {
-            (Step::Reconnect, Some(path)) => self.act(port.clone(), path, Action::Disconnect).await,
-            (Step::Reset, Some(path)) => self.act(port.clone(), path, Action::Reset).await,
+        let object = self.book.entries().get(port).filter(|entry| entry.gone.is_none());
+        match (step, object.map(|entry| entry.modem.path.clone())) {
+            (Step::Reconnect, Some(path)) => self.act(port.clone(), path, Action::Disconnect, Some(step)).await,
+            (Step::Reset, Some(path)) => self.act(port.clone(), path, Action::Reset, Some(step)).await,
             // It went in the same moment.
-            (Step::Reconnect | Step::Reset, None) => {}
-            (Step::Authorize, _) => switch(&self.power, port, Sysfs::set_authorized),
-            (Step::Power, _) => switch(&self.power, port, Sysfs::set_power),
+            (Step::Reconnect | Step::Reset, None) => self.refused(port, step, &ModemError::Gone.to_string()),
+            (Step::Authorize | Step::Power, _) => {
+                self.ladders.on_off(port, step);
+                self.keep_ladders();
+                self.switches.off(port, step);
+            }
+        }
+    }
+
+    /// A step was not done: the ladder goes on to the next.
+    pub(super) fn refused(&mut self, port: &Port, step: Step, why: &str) {
+        tracing::warn!(%port, ?step, why, "recovery: refused");
+        self.counters.recoveries_refused += 1;
+        self.ladders.refuse(port, step, why);
+    }
+
+    /// Something was switched, or was not.
+    pub(super) fn end_switch(&mut self, told: Switched) {
+        let (port, step) = (told.port.clone(), told.step);
+        match self.switches.end((self.now)(), told) {
+            Outcome::Off => tracing::debug!(%port, ?step, "off"),
+            Outcome::On => {
+                tracing::info!(%port, ?step, "on again");
+                self.ladders.on_on(&port);
+            }
+            Outcome::Refused(error) => {
+                self.ladders.on_on(&port);
+                self.refused(&port, step, &error.to_string());
+                self.not_switched(&port, &error.to_string());
+            }
+            Outcome::StaysOff(error) => {
+                tracing::warn!(%port, ?step, %error, "not on again yet");
+                self.counters.switch_ons_failed += 1;
+            }
+        }
+        self.keep_ladders();
+    }
+
+    /// The service ends: nothing stays off for that.
+    pub(super) fn end_switches(&mut self) {
+        for port in self.switches.end_all() {
+            self.ladders.on_on(&port);
+        }
+        self.keep_ladders();
+    }
+
+    fn keep_ladders(&mut self) {
+        let kept = self.ladder_files.keep(((self.now)(), (self.date)()), &self.ladders);
+        if let Err(error) = kept {
+            self.complain(format!("what was done to get devices back cannot be kept: {error}"));
         }
     }
 
     /// Why what is plugged in there does not carry, though it should.
     fn illness(&self, now: Instant, port: &Port) -> Option<String> {
+        if let Some(step) = self.away(port) {
+            return Some(format!("it is not back since {}", done_by(step)));
+        }
         let entry = self.book.entries().get(port).filter(|entry| entry.gone.is_none());
         if let Some(failure) = entry.filter(|entry| entry.modem.state == State::Failed).map(|entry| entry.modem.failure)
         {
@@ -89,7 +150,19 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         expected && self.book.behind(port, name).is_none() && had_time(now, link.came, self.answers, gone)
     }
 
+    /// The step that took away what was plugged in there, while nothing is.
+    fn away(&self, port: &Port) -> Option<Step> {
+        let there = self.inventory.links().get(port).is_some_and(|link| link.gone.is_none())
+            || self.book.entries().get(port).is_some_and(|entry| entry.gone.is_none());
+        let step = self.ladders.awaiting().find(|(of, _)| of == port).map(|(_, step)| step);
+        step.filter(|_| !there)
+    }
+
     fn steps_for(&self, port: &Port) -> Vec<Step> {
+        if self.away(port).is_some() {
+            // Of a port that is empty only the port is left.
+            return port.usb().map(|_| Step::Power).into_iter().collect();
+        }
         let modem = self.book.entries().get(port).is_some_and(|entry| entry.gone.is_none());
         let plugged = self.inventory.links().get(port).map(|link| link.kind);
         // An adapter has no network of its own to lose: what is behind it is somebody else's.
@@ -111,27 +184,19 @@ fn had_time(now: Instant, came: Instant, answers: Instant, gone: Option<Instant>
     now.since(since) >= FOUND
 }
 
-/// Off, and on again after a while, on a thread of its own: the kernel takes its time.
-fn switch(power: &Sysfs, port: &Port, set: fn(&Sysfs, &Port, bool) -> Result<(), PowerError>) {
-    let (power, port) = (power.clone(), port.clone());
-    tokio::task::spawn_blocking(move || {
-        let off = set(&power, &port, false);
-        if off.is_ok() {
-            std::thread::sleep(OFF);
-        }
-        // Whatever became of the first, nothing stays off.
-        if let Err(error) = off.and(set(&power, &port, true)) {
-            tracing::warn!(%port, %error, "not done");
-        }
-    });
+const fn done_by(step: Step) -> &'static str {
+    match step {
+        Step::Reconnect => "its bearer was ended",
+        Step::Reset => "it was reset",
+        Step::Authorize => "the kernel let go of it",
+        Step::Power => "its port was without power",
+    }
 }
 
 /// ModemManager waits up to 20 s for a modem to say that it is there, and then asks it in several languages.
 const FOUND: Duration = Duration::from_secs(90);
 /// As `bondbox-modem` names it.
 const NO_SIM: &str = "no SIM";
-/// Capacitors of a modem are empty after this.
-const OFF: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

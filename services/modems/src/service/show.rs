@@ -15,7 +15,6 @@ use bondbox_units::Instant;
 use super::Service;
 use crate::book::{Book, Entry};
 use crate::inventory::Link;
-use crate::recovery::Ladder;
 
 impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     pub(super) fn show(&self) {
@@ -58,6 +57,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                 .behind(port, &interface.name)
                 .and_then(|(_, entry)| self.smoothed(now, entry, &interface.name)),
             iccid: iccid.map(str::to_owned),
+            recovery: self.recovery(port),
         }
     }
 
@@ -79,7 +79,12 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
 
 impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     fn modem(&self, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
-        modem(port, entry, link, self.ladders.get(port).map(Ladder::shown).unwrap_or_default())
+        modem(port, entry, link, self.recovery(port))
+    }
+
+    fn recovery(&self, port: &Port) -> Recovery {
+        let shown = self.ladders.shown(port);
+        Recovery { refused: self.switches.failure(port).or(shown.refused), ..shown }
     }
 
     /// The reading that counts, with what arrives over the link.

@@ -2,10 +2,11 @@
 
 mod commands;
 mod data;
+mod recovery;
 
 use std::cell::Cell;
 
-use bondbox_ipc::modems::{Anchor, Link, LinkState as PortState, Modem, ModemState, Step};
+use bondbox_ipc::modems::{Anchor, Link, LinkState as PortState, Modem, ModemState};
 use bondbox_ipc::uplink::{self, LinkState, Session};
 use bondbox_modem::{self as modem, Gives, IpConfig, IpFamily, Made, Method};
 use bondbox_netlink::{self as netlink, Address, Interface, MAIN, Route};
@@ -68,6 +69,11 @@ impl Bench {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, value).unwrap();
         }
+        Self::on(folder)
+    }
+
+    /// With what is in its folder: files that the kernel and the service before have written.
+    fn on(folder: TempDir) -> Self {
         let (network, devices) = (netlink::Fake::default(), udev::Fake::default());
         let eth = Address { ip: "192.168.1.2".parse().unwrap(), prefix: 24 };
         for (index, name, port, kind, addresses) in
@@ -102,7 +108,11 @@ impl Bench {
             loop {
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
-                if let Some(told) = self.service.leasing.try_told() {
+                // The kernel's files are written by a thread.
+                if self.service.switches.is_writing() {
+                    let told = self.service.switches.told().await;
+                    self.service.end_switch(told);
+                } else if let Some(told) = self.service.leasing.try_told() {
                     self.service.end_lease(told);
                 } else if let Ok(ended) = self.service.ended.try_recv() {
                     self.service.end(ended);
@@ -406,60 +416,4 @@ async fn links_stay_as_they_are_while_modemmanager_is_away_and_modems_are_connec
 /// Nothing is heard of it meanwhile.
 fn link_without_radio(link: Link) -> Link {
     Link { radio: None, ..link }
-}
-
-#[tokio::test]
-async fn what_carries_nothing_is_recovered_step_by_step_as_far_as_its_ports_power() {
-    let mut bench = Bench::new();
-    bench.modems.plug(DEVICE, served());
-    bench.bond = Some(LinkState::Up);
-    bench.pass(60).await;
-    assert_eq!(bench.modem().recovery.last, None);
-    bench.asked();
-    bench.bond = Some(LinkState::Silent);
-    let mut steps = Vec::new();
-    for _ in 0..400 {
-        bench.pass(1).await;
-        let Some(step) = bench.modem().recovery.last else { continue };
-        if steps.last() == Some(&step) {
-            continue;
-        }
-        steps.push(step);
-        let (file, off, on) = match step {
-            Step::Reconnect | Step::Reset => {
-                let told = if step == Step::Reset { "reset" } else { "disconnect" };
-                assert!(bench.asked().contains(&told), "{step:?}");
-                continue;
-            }
-            Step::Authorize => ("1-1/authorized", "0", "1"),
-            Step::Power => ("1-0:1.0/usb1-port1/disable", "1", "0"),
-        };
-        // By a thread, in the world's time.
-        for value in [off, on] {
-            let seen = async {
-                while bench.told(file) != value {
-                    tokio::time::sleep(Duration::from_millis(5)).await
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(60), seen).await.expect(file);
-        }
-        if step == Step::Power {
-            break;
-        }
-    }
-    assert_eq!(steps, [Step::Reconnect, Step::Reset, Step::Authorize, Step::Power]);
-    assert!(bench.modem().recovery.reason.starts_with("nothing was acknowledged for "), "{:?}", bench.modem().recovery);
-    // What carries again is left alone.
-    bench.bond = Some(LinkState::Up);
-    bench.pass(100).await;
-    assert_eq!((bench.modem().recovery.today, bench.modem().state), (4, ModemState::Connected));
-}
-
-#[tokio::test]
-async fn no_step_is_taken_for_a_sim_that_is_not_there() {
-    let mut bench = Bench::new();
-    bench.modems.plug(DEVICE, Made { iccid: String::new(), ..served() });
-    bench.pass(400).await;
-    assert_eq!((bench.modem().state, bench.reason().as_str()), (ModemState::Failed, "no SIM"));
-    assert_eq!((bench.asked(), bench.modem().recovery.today), (Vec::<&str>::new(), 0));
 }

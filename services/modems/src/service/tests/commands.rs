@@ -223,7 +223,8 @@ async fn what_is_only_kept_is_kept_at_once_and_read_by_the_next_start() {
     };
     let kept = ("left".into(), [1, 2, 3], usage, Some(plan), 7_000);
     assert_eq!(shown(&bench), kept);
-    bench.service.ledger = Ledger::open(now(), bench.folder.path(), &bench.folder.path().join("another boot"));
+    bench.service.ledger =
+        Ledger::open(now(), bench.folder.path(), &bench.folder.path().join("another boot"), &mut Vec::new());
     assert_eq!(shown(&bench), kept);
     for (command, why) in [
         (

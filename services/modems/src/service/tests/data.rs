@@ -106,7 +106,8 @@ async fn an_hour_of_traffic_writes_flash_memory_a_few_times() {
         assert_ne!(bench.put("modems-data.json"), passing, "in memory it is counted all the time");
         assert!(!bench.folder.path().join("kept.json").exists(), "nobody has said anything");
         // A power cut costs the count no more than a quarter of an hour, or 256 MiB.
-        let lasting: crate::data::Meter = crate::kept::read(&bench.folder.path().join("data.json"));
+        let lasting: crate::data::Meter =
+            crate::kept::read(&bench.folder.path().join("data.json"), &mut Vec::new()).unwrap();
         let (known, counted) = (lasting.total(), bench.service.ledger.data()[0].bytes);
         assert!(counted - known <= 256 << 20 && counted - known <= 900 * bytes_a_second, "{known} of {counted}");
     }
