@@ -111,7 +111,7 @@ pub struct Usage {
 /// A reading of a modem's radio after smoothing; `None` where it does not say. Tenths keep them whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct Radio {
-    /// When the modem said so, on the host's monotonic clock.
+    /// When that was told or confirmed last, on the host's monotonic clock.
     pub at: Instant,
     /// After so long it says nothing any more, in milliseconds.
     pub stale_after_ms: u32,
@@ -331,6 +331,8 @@ pub struct Counters {
     pub unplugged: u64,
     /// Times ModemManager came back.
     pub manager_restarts: u64,
+    /// Times ModemManager said something that could not be read, and was asked for all of it.
+    pub manager_unheard: u64,
     /// Steps of recovery.
     pub recoveries: u64,
     /// Of these, how many ModemManager or the kernel refused.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use zbus::{Connection, DynamicType, OwnedObjectPath, OwnedVariant, Type, fdo};
 
 use crate::ModemError;
+use crate::known::PROPERTIES;
 
 pub(crate) type Values = HashMap<String, OwnedVariant>;
 /// Objects, their interfaces, and the properties of these.
@@ -23,12 +24,28 @@ where
     A: Serialize + DynamicType,
     T: DeserializeOwned + Type,
 {
+    ask(bus, path, interface, method, arguments).await.map(|(_, answer)| answer)
+}
+
+/// The same, with the name on the bus of who answers.
+pub(crate) async fn ask<A, T>(
+    bus: &Connection,
+    path: &str,
+    interface: &str,
+    method: &str,
+    arguments: &A,
+) -> Result<(String, T), ModemError>
+where
+    A: Serialize + DynamicType,
+    T: DeserializeOwned + Type,
+{
     let answer = bus.call_method(Some(SERVICE), path, Some(interface), method, arguments).await.map_err(refusal)?;
-    answer.body().deserialize().map_err(|error| ModemError::Refused(format!("{method}: {error}")))
+    let said = answer.body().deserialize().map_err(|error| ModemError::Refused(format!("{method}: {error}")))?;
+    Ok((answer.header().sender().map(ToString::to_string).unwrap_or_default(), said))
 }
 
 pub(crate) async fn properties(bus: &Connection, path: &str, interface: &str) -> Result<Values, ModemError> {
-    call(bus, path, "org.freedesktop.DBus.Properties", "GetAll", &interface).await
+    call(bus, path, PROPERTIES, "GetAll", &interface).await
 }
 
 fn refusal(error: zbus::Error) -> ModemError {

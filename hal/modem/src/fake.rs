@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{Action, Bearer, Hand, IpFamily, Lock, Manager, Modem, ModemError, Network, Signal, Sim, State};
+use crate::{Action, Bearer, Hand, IpFamily, Lock, Manager, Modem, ModemError, Network, News, Signal, Sim, State};
 
 /// ModemManager with the modems that it was given. Refuses what [`crate::ModemManager`] refuses. Clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Fake {
 }
 
 /// A modem as it is by itself, whoever asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// What the SIM asks for; `None` when it is unlocked.
     pub pin: Option<String>,
@@ -41,7 +41,7 @@ pub struct Made {
 }
 
 /// What a network gives to whoever wants a bearer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Gives {
     /// A serial line that speaks PPP.
     Ppp,
@@ -59,6 +59,14 @@ struct World {
     objects: u32,
     modems: Vec<Plugged>,
     asked: Vec<Action>,
+    /// What there is to look at.
+    told: Option<News>,
+    readings: u64,
+    /// What was said and could not be read.
+    unheard: u64,
+    /// Does not answer, and whether that is known.
+    hangs: bool,
+    doubted: bool,
 }
 
 /// A modem, and what ModemManager has made of it.
@@ -68,6 +76,7 @@ struct Plugged {
     made: Made,
     path: String,
     enabled: bool,
+    reading: u64,
     listens: u32,
     allowed: Vec<u32>,
     bearer: Option<Bearer>,
@@ -99,33 +108,43 @@ impl Fake {
         let mut world = self.world();
         let path = world.path();
         let allowed = made.bands.clone();
-        let plugged = Plugged { device: device.into(), made, path, enabled: false, listens: 0, allowed, bearer: None };
+        let (device, reading) = (device.into(), world.reading());
+        let plugged = Plugged { device, made, path, enabled: false, reading, listens: 0, allowed, bearer: None };
         world.modems.push(plugged);
-        self.news.notify_one();
+        self.tell(&mut world, News::Modems);
     }
 
     /// Pulls it out.
     pub fn unplug(&self, device: &str) {
-        self.world().modems.retain(|modem| modem.device != device);
-        self.news.notify_one();
+        let mut world = self.world();
+        world.modems.retain(|modem| modem.device != device);
+        self.tell(&mut world, News::Modems);
     }
 
     /// Something becomes of it.
     pub fn change(&self, device: &str, change: impl FnOnce(&mut Made)) {
         let mut world = self.world();
-        if let Some(modem) = world.modems.iter_mut().find(|modem| modem.device == device) {
-            change(&mut modem.made);
-            if !modem.made.registered {
-                modem.bearer = None;
-            }
+        let reading = world.reading();
+        let Some(modem) = world.modems.iter_mut().find(|modem| modem.device == device) else { return };
+        let before = modem.made.clone();
+        change(&mut modem.made);
+        if !modem.made.registered {
+            modem.bearer = None;
         }
-        self.news.notify_one();
+        // What is read again as it was is not told.
+        if modem.made.signal != before.signal {
+            modem.reading = reading;
+        }
+        let as_before = Made { signal: before.signal, ..modem.made.clone() };
+        let news = if as_before == before { News::Radio } else { News::Modems };
+        self.tell(&mut world, news);
     }
 
     /// Ends ModemManager.
     pub fn stop(&self) {
-        self.world().stopped = true;
-        self.news.notify_one();
+        let mut world = self.world();
+        world.stopped = true;
+        self.tell(&mut world, News::Modems);
     }
 
     /// Starts it. It finds all modems anew, as other objects, and has asked nothing of them.
@@ -136,7 +155,19 @@ impl Fake {
             let path = world.path();
             world.modems[at].begin_anew(path);
         }
-        self.news.notify_one();
+        self.tell(&mut world, News::Modems);
+    }
+
+    /// It says something that cannot be read.
+    pub fn garble(&self) {
+        let mut world = self.world();
+        world.unheard += 1;
+        self.tell(&mut world, News::Modems);
+    }
+
+    /// It does not answer any more, or does again. Nobody is told.
+    pub fn hang(&self, hangs: bool) {
+        self.world().hangs = hangs;
     }
 
     /// Those that are plugged in.
@@ -147,6 +178,11 @@ impl Fake {
     /// What was asked of modems since last asked here, whatever came of it.
     pub fn take_asked(&self) -> Vec<Action> {
         std::mem::take(&mut self.world().asked)
+    }
+
+    fn tell(&self, world: &mut World, news: News) {
+        world.told = world.told.max(Some(news));
+        self.news.notify_one();
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -160,14 +196,28 @@ impl World {
         format!("/org/freedesktop/ModemManager1/Modem/{}", self.objects - 1)
     }
 
+    fn reading(&mut self) -> u64 {
+        self.readings += 1;
+        self.readings
+    }
+
     fn is_there(&self) -> Result<(), ModemError> {
         if self.stopped { Err(ModemError::NoManager("the name is not activatable".into())) } else { Ok(()) }
     }
 
-    fn act(&mut self, path: &str, action: &Action) -> Result<(), ModemError> {
+    fn answers(&self) -> Result<(), ModemError> {
         self.is_there()?;
+        if self.hangs { Err(ModemError::NoManager("it does not answer".into())) } else { Ok(()) }
+    }
+
+    fn act(&mut self, path: &str, action: &Action) -> Result<(), ModemError> {
+        self.answers()?;
+        let at = self.modems.iter().position(|modem| modem.path == path);
+        if *action == Action::Confirm {
+            return at.map(drop).ok_or(ModemError::Gone);
+        }
         self.asked.push(action.clone());
-        let at = self.modems.iter().position(|modem| modem.path == path).ok_or(ModemError::Gone)?;
+        let at = at.ok_or(ModemError::Gone)?;
         if self.modems[at].made.pretends {
             return Ok(());
         }
@@ -216,8 +266,8 @@ impl Plugged {
                 return Err(ModemError::Unsupported("no bands can be set".into()));
             }
             Action::Bands(bands) => self.allowed = bands.clone(),
-            // Begins anew where paths are known.
-            Action::Reset => {}
+            // Begins anew where paths are known, and asks nothing of a modem.
+            Action::Reset | Action::Confirm => {}
         }
         Ok(())
     }
@@ -258,6 +308,7 @@ impl Plugged {
             sim: (!made.iccid.is_empty()).then_some(sim),
             network: if served { network } else { Network::default() },
             signal: if self.listens > 0 && served { made.signal } else { read },
+            reading: self.reading,
             signal_rate: self.listens,
             bands: made.bands.clone(),
             bands_allowed: self.allowed.clone(),
@@ -270,16 +321,31 @@ impl Plugged {
 impl Manager for Fake {
     type Hand = Self;
 
-    async fn changed(&mut self) {
+    async fn changed(&mut self) -> News {
         self.news.notified().await;
+        self.world().told.take().unwrap_or(News::Modems)
     }
 
     async fn look(&mut self) -> Result<(String, Vec<Modem>), ModemError> {
-        let world = self.world();
-        world.is_there()?;
+        let mut world = self.world();
+        // What was told is known, be it that nobody answers any more.
+        if world.doubted {
+            world.answers()?
+        } else {
+            world.is_there()?
+        }
+        world.doubted = false;
         let mut modems: Vec<Modem> = world.modems.iter().map(Plugged::shown).collect();
         modems.sort_by(|a, b| a.device.cmp(&b.device));
         Ok(("0.0, made up".into(), modems))
+    }
+
+    fn doubt(&mut self) {
+        self.world().doubted = true;
+    }
+
+    fn unheard(&self) -> u64 {
+        self.world().unheard
     }
 
     async fn hand(&mut self) -> Result<Self, ModemError> {
@@ -289,8 +355,11 @@ impl Manager for Fake {
 
 impl Hand for Fake {
     async fn act(&self, modem: &str, action: &Action) -> Result<(), ModemError> {
-        let done = self.world().act(modem, action);
-        self.news.notify_one();
+        let mut world = self.world();
+        let done = world.act(modem, action);
+        if *action != Action::Confirm {
+            self.tell(&mut world, News::Modems);
+        }
         done
     }
 }

@@ -7,6 +7,7 @@
 mod band;
 mod bus;
 mod fake;
+mod known;
 mod manager;
 mod quirks;
 mod read;
@@ -24,19 +25,35 @@ pub trait Manager {
     type Hand: Hand;
 
     /// Returns when it is worth looking; a burst of news may count once. May be dropped halfway.
-    fn changed(&mut self) -> impl Future<Output = ()>;
+    fn changed(&mut self) -> impl Future<Output = News>;
 
-    /// Its version, and all modems, by their devices.
+    /// Its version, and all modems, by their devices: as it has told of them, and as it answers where it was not asked yet, has
+    /// come anew, was not understood, or is doubted.
     ///
     /// # Errors
     /// [`ModemError::NoManager`], mostly.
     fn look(&mut self) -> impl Future<Output = Result<(String, Vec<Modem>), ModemError>>;
+
+    /// What it has told may be true no more: the next look asks it.
+    fn doubt(&mut self);
+
+    /// How often something of it was heard that could not be read.
+    fn unheard(&self) -> u64;
 
     /// For a task that does something through it.
     ///
     /// # Errors
     /// [`ModemError::NoManager`].
     fn hand(&mut self) -> impl Future<Output = Result<Self::Hand, ModemError>>;
+}
+
+/// What there is to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// Readings of radios alone.
+    Radio,
+    /// Anything.
+    Modems,
 }
 
 /// Does things with modems.
@@ -77,6 +94,8 @@ pub struct Modem {
     pub network: Network,
     /// Its radio.
     pub signal: Signal,
+    /// Another number with each reading that was told of, be it the same as before.
+    pub reading: u64,
     /// Seconds between two readings of the radio, 0 for none.
     pub signal_rate: u32,
     /// ModemManager's numbers of the bands that it has.
@@ -250,8 +269,10 @@ pub enum Action {
         /// Its PIN.
         pin: String,
     },
-    /// Read the radio every so many seconds.
+    /// Read the radio every so many seconds, and tell of the cell that serves.
     Listen(u32),
+    /// Say that it is there: what was told of it stands as long as it does not tell otherwise. Asks ModemManager, not the modem.
+    Confirm,
     /// Connect a bearer.
     Connect {
         /// Access point.

@@ -28,8 +28,12 @@ pub(crate) fn modem(object: &str, interfaces: &HashMap<String, Values>) -> Optio
         interface: owned::<Vec<(String, u32)>>(values, "Ports")
             .and_then(|ports| ports.into_iter().find(|(_, kind)| *kind == PORT_NET))
             .map(|(name, _)| name),
-        network: network(values, interfaces.get(THREE_GPP).unwrap_or(&none)),
+        network: Network {
+            cell: served(code).then(|| location(interfaces.get(LOCATION)?)).flatten(),
+            ..network(values, interfaces.get(THREE_GPP).unwrap_or(&none))
+        },
         signal: Signal { percent: owned::<(u32, bool)>(values, "SignalQuality"), ..reading(signal) },
+        reading: 0,
         signal_rate: number(signal, "Rate").unwrap_or_default(),
         bands: owned(values, "SupportedBands").unwrap_or_default(),
         bands_allowed: owned(values, "CurrentBands").unwrap_or_default(),
@@ -78,15 +82,27 @@ fn config(values: &Values, ipv6: bool) -> Option<IpConfig> {
     })
 }
 
+/// In a network, so that what is known of its cell is not of before.
+const fn served(code: i32) -> bool {
+    matches!(state(code), State::Registered | State::Connecting | State::Connected)
+}
+
+/// The cell, where ModemManager has it from the modem's registration and was told to tell ([`crate::Action::Listen`]).
+/// GetCellInfo would have channels, too, but asks the modem, and some let no data pass meanwhile.
+fn location(values: &Values) -> Option<Cell> {
+    let told = owned::<HashMap<u32, OwnedVariant>>(values, "Location")?;
+    cell(told.get(&THREE_GPP_LAC_CI)?.downcast_ref::<&str>().ok()?)
+}
+
 /// The cell of a location: "MCC,MNC,LAC,CI,TAC", the last three in hexadecimal; 0 and FFFE are no area (3GPP TS 24.008 10.5.1.3).
-pub(crate) fn cell(location: &str) -> Option<Cell> {
+fn cell(location: &str) -> Option<Cell> {
     let parts: Vec<&str> = location.split(',').collect();
     let hex = |at: usize| u64::from_str_radix(parts.get(at)?, 16).ok().filter(|value| *value != 0);
     let area = |at| hex(at).and_then(|area| u32::try_from(area).ok()).filter(|area| *area != 0xfffe);
     Some(Cell { id: hex(3)?, area: area(4).or_else(|| area(2)) })
 }
 
-fn state(code: i32) -> State {
+const fn state(code: i32) -> State {
     match code {
         -1 => State::Failed,
         2 => State::Locked,
@@ -154,6 +170,9 @@ fn reading(values: &Values) -> Signal {
 pub(crate) const MODEM: &str = "org.freedesktop.ModemManager1.Modem";
 pub(crate) const SIGNAL: &str = "org.freedesktop.ModemManager1.Modem.Signal";
 pub(crate) const THREE_GPP: &str = "org.freedesktop.ModemManager1.Modem.Modem3gpp";
+pub(crate) const LOCATION: &str = "org.freedesktop.ModemManager1.Modem.Location";
+/// MM_MODEM_LOCATION_SOURCE_3GPP_LAC_CI
+pub(crate) const THREE_GPP_LAC_CI: u32 = 1;
 /// MM_MODEM_PORT_TYPE_NET
 const PORT_NET: u32 = 2;
 /// What IPv4 itself asks of every link (RFC 791): less is no value.

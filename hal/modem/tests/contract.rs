@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use bondbox_modem::{
-    Action, Fake, Hand, IpFamily, Lock, Made, Manager, Modem, ModemError, ModemManager, Signal, State,
+    Action, Fake, Hand, IpFamily, Lock, Made, Manager, Modem, ModemError, ModemManager, News, Signal, State,
 };
 use tempfile::TempDir;
 
@@ -31,6 +33,10 @@ async fn until<M: Manager, T>(manager: &mut M, what: &str, seen: impl Fn(&Modem)
     panic!("never {what}: {:?}", manager.look().await);
 }
 
+async fn told(manager: &mut impl Manager) -> News {
+    tokio::time::timeout(Duration::from_secs(60), manager.changed()).await.expect("nothing was told")
+}
+
 async fn until_it_is(manager: &mut impl Manager, state: State) -> Modem {
     until(manager, &format!("{state:?}"), |modem| (modem.state == state).then(|| modem.clone())).await
 }
@@ -43,7 +49,7 @@ async fn keeps_the_contract(manager: &mut impl Manager, bench: &mut impl Bench) 
     let (version, modems) = manager.look().await.unwrap();
     assert!(!version.is_empty() && modems.is_empty(), "{version}: {modems:?}");
     bench.plug();
-    tokio::time::timeout(Duration::from_secs(60), manager.changed()).await.expect("it told of a modem");
+    assert_eq!(told(manager).await, News::Modems);
 
     let locked = until_it_is(manager, State::Locked).await;
     assert!(matches!(locked.lock, Lock::Pin(_)), "{locked:?}");
@@ -65,8 +71,24 @@ async fn keeps_the_contract(manager: &mut impl Manager, bench: &mut impl Bench) 
     act(manager, &registered, Action::Listen(1)).await.unwrap();
     let read = |rsrp| move |modem: &Modem| (modem.signal.rsrp == Some(rsrp)).then_some(modem.signal_rate);
     assert_eq!(until(manager, "heard", read(-95.0)).await, 1);
+    // From here on nobody looks before something is told: nothing else has it known.
+    while manager.changed().now_or_never().is_some() {}
+    let before = manager.look().await.unwrap().1.remove(0);
     bench.become_weak();
-    until(manager, "weak", read(-117.0)).await;
+    let weak = loop {
+        let news = told(manager).await;
+        let after = manager.look().await.unwrap().1.remove(0);
+        if read(-117.0)(&after).is_some() {
+            assert_eq!(news, News::Radio);
+            break after;
+        }
+    };
+    assert_ne!(weak.reading, before.reading);
+    act(manager, &weak, Action::Confirm).await.unwrap();
+    // What is asked for anew is the same.
+    manager.doubt();
+    let again = manager.look().await.unwrap().1.remove(0);
+    assert_eq!(Modem { reading: weak.reading, ..again }, weak);
 
     bench.take_ipv4_alone();
     let connect = |family| Action::Connect {
@@ -87,15 +109,21 @@ async fn keeps_the_contract(manager: &mut impl Manager, bench: &mut impl Bench) 
     let bands = act(manager, &registered, Action::Bands(vec![33])).await;
     assert!(matches!(bands, Err(ModemError::Unsupported(_))), "{bands:?}");
     let nobody = Modem { path: "/org/freedesktop/ModemManager1/Modem/77".into(), ..Modem::default() };
-    assert_eq!(act(manager, &nobody, Action::Enable).await, Err(ModemError::Gone));
+    for action in [Action::Enable, Action::Confirm] {
+        assert_eq!(act(manager, &nobody, action).await, Err(ModemError::Gone));
+    }
+    assert_eq!(manager.unheard(), 0);
 
     let hand = manager.hand().await.unwrap();
+    while manager.changed().now_or_never().is_some() {}
     bench.stop();
+    assert_eq!(told(manager).await, News::Modems);
     let gone = manager.look().await;
     assert!(matches!(gone, Err(ModemError::NoManager(_))), "{gone:?}");
     let gone = hand.act(&registered.path, &Action::Enable).await;
     assert!(matches!(gone, Err(ModemError::NoManager(_))), "{gone:?}");
     bench.start();
+    assert_eq!(told(manager).await, News::Modems, "it is there again");
     // The SIM has stayed unlocked; nothing else was asked of it.
     let again = until_it_is(manager, State::Disabled).await;
     assert_eq!((again.device, again.signal_rate), (registered.device, 0));

@@ -1,5 +1,6 @@
 //! A network that a test made up.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -11,6 +12,7 @@ use crate::{Change, Interface, NetlinkError, Network, Snapshot};
 pub struct Fake {
     now: Mutex<Snapshot>,
     news: Notify,
+    looks: AtomicUsize,
 }
 
 impl Fake {
@@ -29,6 +31,11 @@ impl Fake {
         now.interfaces.retain(|interface| interface.index != index);
         now.routes.retain(|route| route.interface != index);
         self.news.notify_one();
+    }
+
+    /// How often it was looked at.
+    pub fn looks(&self) -> usize {
+        self.looks.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> MutexGuard<'_, Snapshot> {
@@ -87,6 +94,7 @@ impl Fake {
 
 impl Network for Fake {
     async fn look(&self) -> Result<Snapshot, NetlinkError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         Ok(self.now().clone())
     }
 

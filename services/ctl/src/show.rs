@@ -115,11 +115,14 @@ pub(crate) fn uplink(state: &uplink::State) -> String {
 }
 
 pub(crate) fn modems(state: &modems::State) -> String {
+    modems_at(clock::now(), state)
+}
+
+fn modems_at(now: Instant, state: &modems::State) -> String {
     let manager =
         state.manager.as_deref().map_or("no ModemManager".into(), |version| format!("ModemManager {version}"));
     let mut text = format!("{manager}, {} modems, {} links", state.modems.len(), state.links.len());
     let mut row = |name: &str, rest: String| write!(text, "\n{name:15} {rest}").expect("a string takes everything");
-    let now = clock::now();
     for link in &state.links {
         let addresses = link.addresses.join(" ");
         row(&link.name, format!("{:?} {:?} in {} \"{}\" {addresses}", link.state, link.kind, link.port, link.label));
@@ -131,7 +134,7 @@ pub(crate) fn modems(state: &modems::State) -> String {
         let allowed = &modem.bands_allowed;
         let is_locked = !allowed.is_empty() && modem.bands.iter().any(|band| !allowed.contains(band));
         let lock = if is_locked { format!(", on {} alone", bands(allowed)) } else { String::new() };
-        let power = power(modem.radio.as_ref());
+        let power = power(now, modem.radio.as_ref());
         let part = modem.link.as_ref().map(|link| format!(", part of {link}")).unwrap_or_default();
         row(
             &modem.port,
@@ -143,8 +146,10 @@ pub(crate) fn modems(state: &modems::State) -> String {
             row(port, told);
         }
     }
-    let modems::Counters { recoveries_refused, switch_ons_failed, files_unreadable, .. } = state.counters;
+    let modems::Counters { manager_unheard, recoveries_refused, switch_ons_failed, files_unreadable, .. } =
+        state.counters;
     for (count, what) in [
+        (manager_unheard, "times ModemManager was not understood, and asked for all of it"),
         (recoveries_refused, "steps of recovery were refused"),
         (switch_ons_failed, "times a port could not be switched on again at once"),
         (files_unreadable, "files could not be read and were made anew"),
@@ -203,13 +208,17 @@ fn seconds(duration: Duration) -> String {
     }
 }
 
-/// What is received, and of LTE beside NR, each in dBm.
-fn power(radio: Option<&modems::Radio>) -> String {
+/// What is received, and of LTE beside NR, each in dBm, and how long ago that was told. What is stale is not shown.
+fn power(now: Instant, radio: Option<&modems::Radio>) -> String {
+    let radio = radio.filter(|radio| now.since(radio.at).as_millis() < radio.stale_after_ms.into());
     let of = |tenths: Option<i16>| tenths.map(|tenths| format!("{} dBm", tenths / 10));
     let beside =
         radio.and_then(|radio| of(radio.anchor?.rsrp_tenth_dbm)).map(|power| format!(" beside LTE of {power}"));
     let own = radio.and_then(|radio| of(radio.rsrp_tenth_dbm));
-    own.map(|power| format!(" {power}{}", beside.unwrap_or_default())).unwrap_or_default()
+    let told = own
+        .zip(radio)
+        .map(|(power, radio)| format!(" {power}{} {} ago", beside.unwrap_or_default(), seconds(now.since(radio.at))));
+    told.unwrap_or_default()
 }
 
 /// The cell that serves; in LTE with its site, which is what coverage maps go by.
@@ -351,11 +360,16 @@ mod tests {
             health: None,
             handover: false,
         };
-        let of = |radio| shown(Modem { radio: Some(radio), ..modem("5G NR", &[]) });
-        assert!(of(radio).contains("Testnetz 5G NR -101 dBm, cell "), "{}", of(radio));
+        let after = |seconds: u64, radio| {
+            let modem = Modem { radio: Some(radio), ..modem("5G NR", &[]) };
+            modems_at(Instant::from_millis(seconds * 1_000), &State { modems: vec![modem], ..State::default() })
+        };
+        let of = |radio| after(12, radio);
+        assert!(of(radio).contains("Testnetz 5G NR -101 dBm 12 s ago, cell "), "{}", of(radio));
+        assert!(after(45, radio).contains("Testnetz 5G NR, cell "), "stale: {}", after(45, radio));
         let anchor = modems::Anchor { rsrp_tenth_dbm: Some(-880), rsrq_tenth_db: None, sinr_tenth_db: None };
         radio.anchor = Some(anchor);
-        assert!(of(radio).contains("Testnetz 5G NR -101 dBm beside LTE of -88 dBm, cell "), "{}", of(radio));
+        assert!(of(radio).contains("Testnetz 5G NR -101 dBm beside LTE of -88 dBm 12 s ago, cell "), "{}", of(radio));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bondbox_ipc::modems as ipc;
-use bondbox_modem::{Action, Bearer, IpFamily, Lock, Method, Modem, ModemError, Quirk, State, quirks};
+use bondbox_modem::{Action, Bearer, IpFamily, Lock, Method, Modem, ModemError, Quirk, Signal, State, quirks};
 use bondbox_radio::{Radio, Reading};
 use bondbox_udev::Port;
 use bondbox_units::Instant;
@@ -36,8 +36,8 @@ pub struct Entry {
     pub modem: Modem,
     /// When it came, as an object of ModemManager.
     pub came: Instant,
-    /// When that was.
-    pub seen: Instant,
+    /// When its radio was told of last, or what was told of it confirmed.
+    pub heard: Instant,
     /// Since when it is gone, if it is.
     pub gone: Option<Instant>,
     /// Its radio, smoothed.
@@ -49,6 +49,7 @@ pub struct Entry {
     /// It had one: what addresses its interface has come from there, and it is no router.
     had_bearer: bool,
     doing: Option<Action>,
+    confirming: bool,
     /// A PIN that was wrong is not tried again by itself: three of them lock the SIM.
     wrong_pin: Option<String>,
     families: Families,
@@ -116,7 +117,7 @@ impl Book {
         let mut went = Vec::new();
         for (port, entry) in &mut self.entries {
             if entry.gone.is_none() && !there.contains(port) {
-                (entry.gone, entry.doing) = (Some(now), None);
+                (entry.gone, entry.doing, entry.confirming) = (Some(now), None, false);
                 went.push(port.clone());
             }
         }
@@ -126,18 +127,38 @@ impl Book {
         (came, went)
     }
 
-    /// Takes the radios' readings as they are known. ModemManager asks modems every second and tells what has changed: while it
-    /// is there, what it did not tell is as before, unless it says that a modem has not answered for a minute.
+    /// Takes the radios' readings as they are known. ModemManager asks modems every second and tells what has changed: what it did
+    /// not tell is as before, as long as it says so when it is asked ([`Book::unconfirmed`]).
     pub fn listen(&mut self, now: Instant) {
-        for entry in self.entries.values_mut().filter(|entry| entry.gone.is_none()) {
+        for entry in self.entries.values_mut().filter(|entry| entry.gone.is_none() && !entry.is_stale(now)) {
             let signal = &entry.modem.signal;
-            if signal.percent.is_some_and(|(_, recent)| !recent) {
-                continue;
-            }
             let narrow = |value: Option<f64>| value.map(|value| value as f32);
             let reading = Reading { rsrp: narrow(signal.rsrp), rsrq: narrow(signal.rsrq), sinr: narrow(signal.sinr) };
             entry.radio.on_reading(now, &reading);
-            entry.seen = now;
+        }
+    }
+
+    /// Modems of whose radio nothing was told for long, and their objects: whoever asks whether that stands says so to
+    /// [`Book::confirm`].
+    pub fn unconfirmed(&mut self, now: Instant) -> Vec<(Port, String)> {
+        let silent = |entry: &Entry| {
+            let told = entry.modem.signal != Signal::default();
+            told && entry.gone.is_none() && !entry.confirming && now.since(entry.heard) >= UNTOLD
+        };
+        let mut asked = Vec::new();
+        for (port, entry) in self.entries.iter_mut().filter(|(_, entry)| silent(entry)) {
+            entry.confirming = true;
+            asked.push((port.clone(), entry.modem.path.clone()));
+        }
+        asked
+    }
+
+    /// What was told of its radio stands, or nobody knows.
+    pub fn confirm(&mut self, now: Instant, port: &Port, path: &str, stands: bool) {
+        let Some(entry) = self.entries.get_mut(port).filter(|entry| entry.modem.path == path) else { return };
+        entry.confirming = false;
+        if stands {
+            entry.heard = now;
         }
     }
 
@@ -241,13 +262,14 @@ impl Entry {
         let mut this = Self {
             modem: Modem::default(),
             came: now,
-            seen: now,
+            heard: now,
             ended,
             had_bearer,
             gone: None,
             radio: Radio::default(),
             reason: None,
             doing: None,
+            confirming: false,
             wrong_pin,
             families,
             outdated: false,
@@ -260,8 +282,10 @@ impl Entry {
     }
 
     fn take_in(&mut self, now: Instant, modem: Modem) {
+        if modem.reading != self.modem.reading {
+            self.heard = now;
+        }
         let before = std::mem::replace(&mut self.modem, modem).bearer;
-        self.seen = now;
         if self.modem.bearer.is_some() {
             (self.ended, self.had_bearer) = (None, true);
         } else {
@@ -345,9 +369,16 @@ impl Entry {
         quirks(&self.modem.manufacturer, &self.modem.model)
     }
 
+    /// Whether what was told of its radio is too old to count, or ModemManager itself says that it is: the modem has not answered
+    /// it for a minute.
+    pub fn is_stale(&self, now: Instant) -> bool {
+        let withdrawn = self.modem.signal.percent.is_some_and(|(_, recent)| !recent);
+        withdrawn || now.since(self.heard) >= self.stale_after()
+    }
+
     /// How old a reading of its radio may become.
     pub fn stale_after(&self) -> Duration {
-        // A reading that does not change is not told again; the book is looked through every half minute.
+        // A reading that does not change is not told again, but confirmed; one confirmation may fail.
         Duration::from_secs(45).max(Duration::from_secs(u64::from(self.rate()) * 3))
     }
 }
@@ -362,6 +393,8 @@ const fn family(said: ipc::IpFamily) -> IpFamily {
 
 /// What was pulled longer ago does not come back by itself.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// What ModemManager has told of a radio is confirmed when nothing was told for so long.
+const UNTOLD: Duration = Duration::from_secs(15);
 /// ModemManager shows what it did a moment after it says that it is done.
 const SETTLES: Duration = Duration::from_millis(500);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -563,6 +596,34 @@ mod tests {
         book.look(at(2), vec![modem(State::Registered)]);
         assert_eq!(next(&mut book, 2), []);
         assert_eq!(book.entries()[&port()].reason, None);
+    }
+
+    #[test]
+    fn a_reading_is_as_old_as_when_it_was_told_or_confirmed_and_a_stale_one_counts_as_none() {
+        let mut book = Book::default();
+        let signal = |percent| Signal { rsrp: Some(-95.0), percent, ..Signal::default() };
+        let read = |reading| Modem { reading, signal: signal(None), ..modem(State::Registered) };
+        let heard = |book: &Book| book.entries()[&port()].heard;
+        book.look(at(0), vec![read(1)]);
+        // Looked at again it is no younger.
+        book.look(at(10), vec![read(1)]);
+        assert_eq!((heard(&book), book.unconfirmed(at(14))), (at(0), vec![]));
+        book.look(at(14), vec![read(2)]);
+        assert_eq!((heard(&book), book.unconfirmed(at(28))), (at(14), vec![]));
+        assert_eq!(book.unconfirmed(at(29)), [(port(), "/modem/0".into())]);
+        assert_eq!(book.unconfirmed(at(30)), [], "it is being asked");
+        book.confirm(at(31), &port(), "/modem/0", true);
+        assert_eq!(heard(&book), at(31));
+        assert_eq!(book.unconfirmed(at(46)).len(), 1);
+        book.confirm(at(51), &port(), "/modem/0", false);
+        book.listen(at(75));
+        let rsrp = |book: &Book, seconds| book.entries()[&port()].radio.reading(at(seconds)).rsrp;
+        assert_eq!((book.entries()[&port()].is_stale(at(75)), rsrp(&book, 75)), (false, Some(-95.0)));
+        book.listen(at(86));
+        assert_eq!((book.entries()[&port()].is_stale(at(76)), rsrp(&book, 86)), (true, None));
+        // ModemManager's own word.
+        book.look(at(90), vec![Modem { reading: 3, signal: signal(Some((60, false))), ..modem(State::Registered) }]);
+        assert!(book.entries()[&port()].is_stale(at(90)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use bondbox_daemon::ipc::{Client, Event, Peers, Server, Want};
 use bondbox_daemon::{Context, Shutdown, clock};
 use bondbox_ipc::modems::{Counters, Modems, Step};
 use bondbox_ipc::uplink::Uplink;
-use bondbox_modem::{Action, Hand as _, Manager, ModemError, ModemManager};
+use bondbox_modem::{Action, Hand as _, Manager, ModemError, ModemManager, News};
 use bondbox_netlink::{Kernel, Network, Snapshot};
 use bondbox_system::{Leases, Systemd};
 use bondbox_udev::{Devices, Plugs, Port, Sysfs};
@@ -93,8 +93,6 @@ struct Service<N, D, M, L> {
     /// Since when it does.
     answers: Instant,
     book: Book,
-    /// When ModemManager was last asked what is.
-    asked: Instant,
     /// What was begun with a modem ends here.
     results: mpsc::Sender<Ended>,
     ended: mpsc::Receiver<Ended>,
@@ -147,7 +145,6 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             version: None,
             answers: Instant::ZERO,
             book: Book::default(),
-            asked: Instant::ZERO,
             results,
             ended,
             waiting: Vec::new(),
@@ -177,6 +174,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     ) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // From here on it tells.
+        self.ask().await;
         loop {
             let due = until(self.now, self.switches.deadline());
             tokio::select! {
@@ -192,15 +191,14 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                 }
                 () = self.plugs.changed() => self.look().await?,
                 event = self.uplink.event() => self.on_uplink(event),
-                () = self.manager.changed() => {
+                news = self.manager.changed() => {
                     tokio::time::sleep(SETTLE).await;
-                    self.ask().await;
-                    self.look().await?;
+                    self.hear(news).await?;
                 }
                 Some(ended) = self.ended.recv() => {
-                    self.end(ended);
-                    self.ask().await;
-                    self.look().await?;
+                    if let Some(news) = self.end(ended) {
+                        self.hear(news).await?;
+                    }
                 }
                 told = self.leasing.told() => self.end_lease(told),
                 told = self.switches.told() => self.end_switch(told),
@@ -209,12 +207,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                     self.command(command, responder).await;
                     self.look().await?;
                 }
-                _ = ticks.tick() => {
-                    if (self.now)().since(self.asked) >= SELDOM {
-                        self.ask().await;
-                    }
-                    self.look().await?;
-                }
+                _ = ticks.tick() => self.look().await?,
             }
             self.go_on().await;
         }
@@ -224,16 +217,27 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
     async fn go_on(&mut self) {
         self.lease();
         self.begin().await;
+        self.confirm().await;
         self.go_on_spreading().await;
         self.recover_what_is_ill().await;
         self.answer((self.now)());
         self.show();
     }
 
-    /// Asks ModemManager what is. That it does not answer is told once, and again when it does.
-    async fn ask(&mut self) {
+    /// Takes in what ModemManager tells. Of a reading alone nothing follows for the network, which need not be looked at.
+    async fn hear(&mut self, news: News) -> anyhow::Result<()> {
+        let other_modems = self.ask().await;
+        if news == News::Modems || other_modems {
+            return self.look().await;
+        }
+        self.book.listen((self.now)());
+        Ok(())
+    }
+
+    /// Takes in what ModemManager has told, or asks it where that is not known. That it does not answer is told once, and again
+    /// when it does. Says whether modems came or went.
+    async fn ask(&mut self) -> bool {
         let now = (self.now)();
-        self.asked = now;
         let (came, went) = match self.manager.look().await {
             Ok((version, modems)) => {
                 if self.version.as_ref() != Some(&version) {
@@ -252,12 +256,22 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
                 (Vec::new(), self.book.lose(now))
             }
         };
+        self.counters.manager_unheard = self.manager.unheard();
+        let others = !came.is_empty() || !went.is_empty();
         for port in came {
             let modem = &self.book.entries()[&port].modem;
             tracing::info!(%port, maker = modem.manufacturer, model = modem.model, state = ?modem.state, "modem");
         }
         for port in went {
             tracing::warn!(%port, "the modem is gone");
+        }
+        others
+    }
+
+    /// Has ModemManager confirm what it has not told of for long.
+    async fn confirm(&mut self) {
+        for (port, path) in self.book.unconfirmed((self.now)()) {
+            self.act(port, path, Action::Confirm, None).await;
         }
     }
 
@@ -294,8 +308,16 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         });
     }
 
-    fn end(&mut self, ended: Ended) {
+    /// Takes in how something ended. Gives what there is to look at for it.
+    fn end(&mut self, ended: Ended) -> Option<News> {
         let Ended { port, path, action, step, result } = ended;
+        if action == Action::Confirm {
+            self.book.confirm((self.now)(), &port, &path, result.is_ok());
+            let error = result.err()?;
+            tracing::warn!(%port, %error, "what was told of its radio is not confirmed");
+            self.manager.doubt();
+            return Some(News::Modems);
+        }
         match &result {
             Ok(()) => tracing::info!(%port, action = name_of(&action), "done"),
             Err(error) => tracing::warn!(%port, action = name_of(&action), %error, "not done"),
@@ -310,6 +332,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         if let Action::Bands(bands) = &action {
             self.bands_answered(&port, bands, &result);
         }
+        Some(News::Modems)
     }
 
     /// What its bearer was given, by the port of the link that carries it; and the one that ended where there is none.
@@ -417,6 +440,7 @@ const fn name_of(action: &Action) -> &'static str {
         Action::Enable => "enable",
         Action::Unlock { .. } => "unlock",
         Action::Listen(_) => "listen to its radio",
+        Action::Confirm => "confirm what was told of its radio",
         Action::Connect { .. } => "connect",
         Action::Disconnect => "disconnect",
         Action::Bands(_) => "bands",
@@ -430,8 +454,6 @@ const UPLINK_USER: &str = "bondbox-uplink";
 const TICK: Duration = Duration::from_secs(5);
 /// Longer than a burst of events takes, shorter than anybody waits.
 const SETTLE: Duration = Duration::from_millis(20);
-/// ModemManager tells of every change; asking now and then finds what was not told.
-const SELDOM: Duration = Duration::from_secs(30);
 /// One for each modem, and some.
 const MOST_ENDED: usize = 32;
 const MOST_COMPLAINTS: usize = 100;

@@ -70,6 +70,8 @@ struct Network<'a> {
 
 #[derive(Serialize)]
 struct Radio {
+    /// How old the reading is.
+    age_s: u64,
     /// As bars are drawn, 0 to 100.
     percent: Option<u8>,
     rsrp_dbm: Option<f32>,
@@ -166,7 +168,7 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
     let there = state.links.iter().filter(|link| link.state != LinkState::Gone).take(MOST_LINKS);
     let shown = there.map(|link| {
         let tenths = |value: Option<i16>| value.map(|tenths| f32::from(tenths) / 10.0);
-        let fresh = link.radio.as_ref().filter(|radio| now.since(radio.at).as_millis() <= radio.stale_after_ms.into());
+        let fresh = link.radio.as_ref().filter(|radio| now.since(radio.at).as_millis() < radio.stale_after_ms.into());
         let by_port = format!("port:{}", link.port);
         let counted = link.iccid.as_deref().unwrap_or(&by_port);
         let data = state.data.iter().find(|data| data.iccid == counted);
@@ -194,6 +196,7 @@ fn links(now: Instant, state: &modems::State) -> Vec<Link<'_>> {
                 roaming: modem.network.roaming,
             }),
             radio: fresh.map(|radio| Radio {
+                age_s: now.since(radio.at).as_secs(),
                 percent: radio.percent,
                 rsrp_dbm: tenths(radio.rsrp_tenth_dbm),
                 rsrq_db: tenths(radio.rsrq_tenth_db),
@@ -253,8 +256,9 @@ mod tests {
         let state = modems::State { links: vec![link], data: vec![data], ..modems::State::default() };
         let told = |seconds: u64| serde_json::to_value(links(Instant::from_millis(seconds * 1_000), &state)).unwrap();
         assert_eq!(told(12)[0]["radio"]["rsrp_dbm"], -95.5);
+        assert_eq!(told(12)[0]["radio"]["age_s"], 2);
         assert_eq!(told(12)[0]["data"]["bytes"], 7);
-        assert_eq!(told(16)[0].get("radio"), None);
+        assert_eq!(told(15)[0].get("radio"), None);
     }
 
     #[test]

@@ -123,7 +123,7 @@ export class Model {
         links: this.#links.map(({ name, id }) => ({
           name,
           network: { operator: OPERATORS[id], technology: id === 0 ? '5G NR' : 'LTE', roaming: id === 2 },
-          radio: { percent: 84 - 20 * id, rsrp_dbm: -84.5 - 9 * id },
+          radio: { age_s: 6 * id, percent: 84 - 20 * id, rsrp_dbm: -84.5 - 9 * id },
           data: { bytes: 14.2e9 * (id + 1), plan_bytes: id === 1 ? 25e9 : 50e9 },
         })),
         capture: { picture: this.#picture },

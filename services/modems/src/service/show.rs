@@ -26,7 +26,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
         let now = (self.now)();
         let links = self.inventory.links().iter().map(|(port, link)| self.link(now, port, link));
         let parts = links_of(&self.book, self.inventory.present());
-        let modems = self.book.entries().iter().map(|(port, entry)| self.modem(port, entry, parts.get(port).copied()));
+        let modems =
+            self.book.entries().iter().map(|(port, entry)| self.modem(now, port, entry, parts.get(port).copied()));
         State {
             manager: self.version.clone(),
             links: links.collect(),
@@ -78,8 +79,8 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
 }
 
 impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
-    fn modem(&self, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
-        modem(port, entry, link, self.recovery(port))
+    fn modem(&self, now: Instant, port: &Port, entry: &Entry, link: Option<&str>) -> modems::Modem {
+        modem(now, port, entry, link, self.recovery(port))
     }
 
     fn recovery(&self, port: &Port) -> Recovery {
@@ -98,7 +99,7 @@ impl<N: Network, D: Devices, M: Manager, L: Leases> Service<N, D, M, L> {
             sinr_tenth_db: tenths(reading.sinr),
             health: health(&reading, figures.map(|figures| figures.loss), figures.map(|figures| figures.jitter)),
             handover: entry.radio.handover(now),
-            ..radio(entry)?
+            ..radio(now, entry)?
         })
     }
 }
@@ -112,7 +113,7 @@ fn links_of<'a>(book: &'a Book, links: impl Iterator<Item = (&'a Port, &'a Link)
     links.filter_map(part).collect()
 }
 
-fn modem(port: &Port, entry: &Entry, link: Option<&str>, recovery: Recovery) -> modems::Modem {
+fn modem(now: Instant, port: &Port, entry: &Entry, link: Option<&str>, recovery: Recovery) -> modems::Modem {
     let Modem { manufacturer, model, revision, equipment, network, .. } = &entry.modem;
     modems::Modem {
         port: port.to_string(),
@@ -140,8 +141,7 @@ fn modem(port: &Port, entry: &Entry, link: Option<&str>, recovery: Recovery) -> 
             technologies: network.technologies.iter().map(|name| (*name).to_owned()).collect(),
             cell: network.cell.map(|bondbox_modem::Cell { id, area }| Cell { id, area }),
         },
-        radio: radio(entry)
-            .map(|radio| Radio { health: health(&entry.radio.reading(entry.seen), None, None), ..radio }),
+        radio: radio(now, entry).map(|radio| Radio { health: health(&entry.radio.reading(now), None, None), ..radio }),
         bands: bands(&entry.modem.bands),
         bands_allowed: bands(&entry.modem.bands_allowed),
         recovery,
@@ -165,14 +165,14 @@ fn state(entry: &Entry) -> ModemState {
     }
 }
 
-/// While it is in no network its radio says nothing.
-fn radio(entry: &Entry) -> Option<Radio> {
+/// While it is in no network its radio says nothing; what is stale says nothing any more.
+fn radio(now: Instant, entry: &Entry) -> Option<Radio> {
     let signal = &entry.modem.signal;
     let tenths = |value: Option<f64>| value.map(|value| (value * 10.0).round() as i16);
     let percent = signal.percent.filter(|(_, recent)| *recent).map(|(percent, _)| few(percent).min(100));
     let any = [signal.rssi, signal.rsrp, signal.rsrq, signal.sinr].iter().any(Option::is_some);
-    (entry.gone.is_none() && (any || percent.is_some())).then(|| Radio {
-        at: entry.seen,
+    (entry.gone.is_none() && !entry.is_stale(now) && (any || percent.is_some())).then(|| Radio {
+        at: entry.heard,
         stale_after_ms: entry.stale_after().as_millis() as u32,
         rssi_tenth_dbm: tenths(signal.rssi),
         rsrp_tenth_dbm: tenths(signal.rsrp),

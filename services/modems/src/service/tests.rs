@@ -3,6 +3,7 @@
 mod commands;
 mod data;
 mod recovery;
+mod signal;
 
 use std::cell::Cell;
 
@@ -115,7 +116,7 @@ impl Bench {
                 } else if let Some(told) = self.service.leasing.try_told() {
                     self.service.end_lease(told);
                 } else if let Ok(ended) = self.service.ended.try_recv() {
-                    self.service.end(ended);
+                    let _ = self.service.end(ended);
                 } else {
                     break;
                 }

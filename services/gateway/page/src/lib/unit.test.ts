@@ -19,6 +19,7 @@ describe('readUnit', () => {
           operator: 'an operator of thirty bytes ok',
           technology: '5G NR',
           roaming: true,
+          signal_age_s: 0,
           signal_percent: 63,
           rsrp_dbm: -104.5,
           anchor_rsrp_dbm: -98.3,

@@ -23,6 +23,8 @@ export interface UnitLink {
   operator: string;
   technology: string;
   roaming: boolean;
+  /** How old the reading of its radio was when the unit told of it. */
+  signal_age_s: number | null;
   signal_percent: number | null;
   rsrp_dbm: number | null;
   /** Of the LTE cell that an NR cell was added to; `rsrp_dbm` is the NR cell's then. */
@@ -78,6 +80,7 @@ function readLink(link: Record<string, unknown>): UnitLink {
     operator: text(network?.['operator']),
     technology: text(network?.['technology']),
     roaming: network?.['roaming'] === true,
+    signal_age_s: number(radio?.['age_s']),
     signal_percent: number(radio?.['percent']),
     rsrp_dbm: number(radio?.['rsrp_dbm']),
     anchor_rsrp_dbm: number(record(radio?.['anchor'])?.['rsrp_dbm']),
