@@ -7,7 +7,8 @@
 #   make smoke          the whole product for two minutes, in a browser, while links and services die
 #   make check-opaque   datagrams through real processes over emulated links: what comes out, and whether all of it
 #   make check-modems   sticks in network namespaces: twins, unplugged and plugged in under a stream, and nothing is lost;
-#                       and ModemManager with an emulated modem
+#                       and ModemManager with an emulated modem; MODEMS_FLAGS='-s -k next_to_nothing' shows what an idle
+#                       service takes of a core
 #   make bench          the same with figures, beside SRT, RIST and, given its programs, srtla, with tables and plots;
 #                       BENCH_FLAGS='--quick', '--only clean --runs 1', '--peers bond,srt', '--publish', …
 #   make suite          the bond in virtual time: every case that it is judged by, and whether its bar holds;
@@ -125,7 +126,7 @@ check-opaque:
 check-modems:
 	@hil-tests/setup build run modems
 	$(BUILD)
-	$(AS_ROOT) env BINARIES=$(CURDIR)/target/debug /usr/bin/python3 -B -m pytest -p no:cacheprovider -q hil-tests/modems
+	$(AS_ROOT) env BINARIES=$(CURDIR)/target/debug /usr/bin/python3 -B -m pytest -p no:cacheprovider -q hil-tests/modems $(MODEMS_FLAGS)
 
 .PHONY: check-boot
 check-boot:

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from sticks import run, until
+from sticks import run, until, used_s
 
 HERE = Path(__file__).parent
 ROOT, SERVICE = "/org/freedesktop/ModemManager1", "org.freedesktop.ModemManager1"
@@ -82,6 +82,14 @@ class Bench:
     def state(self):
         shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
+
+    def words(self):
+        """The same as people read it."""
+        return run(self.binaries / "bondboxctl", "--run-dir", self.folder / "unit", "modems")
+
+    def used_s(self, name):
+        """Seconds of a core that a program of this bench has taken."""
+        return used_s(self.processes[name].pid)
 
     def command(self, *verb):
         """Has the service do something, and gives what it says in the end."""

@@ -47,6 +47,12 @@ def until(what, true, hang_s=HANG_S):
         time.sleep(0.05)
 
 
+def used_s(pid):
+    """Seconds of a core that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 class Stick:
     """One stick: what it leases, and what went through it."""
 
@@ -168,6 +174,10 @@ class Sticks:
         """What the modem service serves; nothing while it is not there."""
         shown = subprocess.run([self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems"], capture_output=True)
         return json.loads(shown.stdout) if shown.returncode == 0 else None
+
+    def command(self, *verb):
+        """What an operator says of modems and links, and what is answered."""
+        return json.loads(run(self.binaries / "bondboxctl", "--json", "--run-dir", self.folder / "unit", "modems", *verb))
 
     def link(self, stick):
         state = self.state() or {"links": []}

@@ -1,5 +1,7 @@
 """Real ModemManager and an emulated modem: whatever happens to either is seen, and said."""
 
+import time
+
 import pytest
 from manager import OTHER, PORT, Bench, until
 
@@ -149,6 +151,62 @@ def test_a_modem_that_vanishes_in_a_call_is_said_and_comes_back(bench):
     bench.plug(rsrp=-80)
     becomes(bench, "Registered")
     until("its signal", lambda: rsrp(bench) == -800)
+
+
+def test_a_modem_that_hangs_in_a_call_is_said_and_the_other_goes_on_and_it_comes_back(bench):
+    # It takes the call, and answers nothing any more from then on; ModemManager waits for each answer in vain before it gives up.
+    on_the_air(bench, silent_call=True)
+    bench.plug(OTHER, imei="490154203237526", roaming=True)
+    becomes(bench, "Registered", OTHER)
+    until("the call", lambda: bench.asked("ATD") == 1)
+    bench.become(hangs=True)
+    for rsrp_dbm in (-101, -107):
+        bench.become(OTHER, rsrp=rsrp_dbm)
+        until("the other's signal", lambda dbm=rsrp_dbm: bench.modem(OTHER)["radio"]["rsrp_tenth_dbm"] == 10 * dbm, 5)
+    assert bench.command("name", OTHER, "right", "--colour", "0072b2") == "Kept"
+    assert bench.modem()["state"] == "Connecting", "it may yet answer"
+    until("it is said", lambda: bench.modem().get("reason") or bench.modem()["state"] in ("Failed", "Gone"), 300)
+    # What it said of its radio before is no word of today.
+    until("its signal is none", lambda: rsrp(bench) is None, 120)
+    assert bench.modem(OTHER)["radio"]["rsrp_tenth_dbm"] == -1070
+    # Somebody plugs it in again. That would come from udev, which is not here, and shows when ModemManager next starts.
+    bench.kill(PORT)
+    bench.kill("ModemManager")
+    bench.start_manager()
+    bench.plug(rsrp=-80)
+    becomes(bench, "Registered")
+    until("its signal", lambda: rsrp(bench) == -800)
+
+
+def test_a_reading_that_does_not_change_is_confirmed_and_its_age_is_shown(bench):
+    on_the_air(bench, roaming=True)
+    until("its signal", lambda: rsrp(bench) == -950)
+    shown = lambda: bench.words()  # noqa: E731
+    until("it is twelve seconds old", lambda: "-95 dBm 12 s ago" in shown(), 40)
+    until("it is confirmed", lambda: "-95 dBm 1 s ago" in shown() or "-95 dBm 0 s ago" in shown(), 10)
+
+
+#: What a service that does nothing may take of a core …
+IDLE = 0.01
+#: … over so long.
+WATCHED_S = 30
+
+
+def test_a_service_whose_modems_signals_move_does_next_to_nothing(bench):
+    on_the_air(bench, roaming=True)
+    bench.plug(OTHER, imei="490154203237526", roaming=True)
+    for port in (PORT, OTHER):
+        until("its signal", lambda port=port: (bench.modem(port).get("radio") or {}).get("rsrp_tenth_dbm") == -950)
+    used, start = bench.used_s("bondbox-modems"), time.monotonic()
+    for second in range(WATCHED_S):
+        for port in (PORT, OTHER):
+            bench.become(port, rsrp=-80 - second)
+        time.sleep(max(0, start + second + 1 - time.monotonic()))
+    share = (bench.used_s("bondbox-modems") - used) / (time.monotonic() - start)
+    print(f"bondbox-modems takes {100 * share:.2f} % of a core with two modems whose signals move each second")
+    moved = [bench.modem(port)["radio"]["rsrp_tenth_dbm"] for port in (PORT, OTHER)]
+    assert all(dbm < -1_050 for dbm in moved), moved
+    assert share < IDLE
 
 
 #: Those of GSM stay with each, and those of LTE are spread.

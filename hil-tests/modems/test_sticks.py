@@ -2,7 +2,7 @@
 
 import time
 
-from sticks import until
+from sticks import until, used_s
 
 #: Datagrams a second: enough that every link is used within a second.
 RATE = 200
@@ -97,14 +97,45 @@ def test_a_stick_that_leads_nowhere_is_found_and_said(sticks):
     all_came(sink, source.last()["sent"])
 
 
+def share(sticks, stick, seconds=5):
+    """Of all that goes through the sticks, what goes through this one."""
+    before = {number: relay.last()["passed"] for number, relay in sticks.relays.items()}
+    time.sleep(seconds)
+    passed = {number: relay.last()["passed"] - before[number] for number, relay in sticks.relays.items()}
+    return passed[stick.number] / sum(passed.values())
+
+
+def test_a_stick_over_its_plan_is_left_alone_until_its_plan_grows(sticks):
+    source, sink = on_the_air(sticks)
+    for stick in sticks.all:
+        passing(sticks, stick)
+    stick = sticks.all[2]
+    card = f"port:{stick.name}"
+    data = lambda: next(data for data in sticks.state()["data"] if data["iccid"] == card)  # noqa: E731
+    assert sticks.command("used", card, "0") == "Kept"
+    # A megabyte, which what goes over the stick is more than after some seconds.
+    assert sticks.command("plan", card, "1") == "Kept"
+    assert not data()["over"] and sticks.link(stick)["usage"]["cost"] == 0
+    before = share(sticks, stick)
+    until("it is over its plan", lambda: data()["over"])
+    until("it costs more", lambda: sticks.link(stick)["usage"]["cost"] == 4)
+    until("it is left alone", lambda: share(sticks, stick, 2) < before / 3)
+    after = share(sticks, stick)
+    print(f"of what all sticks carry {100 * before:.0f} % goes over it within its plan, and {100 * after:.0f} % over it")
+    assert after < before / 3
+    assert sticks.command("plan", card, "1000000") == "Kept"
+    until("it carries again", lambda: share(sticks, stick, 2) > before / 2)
+    assert sticks.link(stick)["usage"]["cost"] == 0
+    all_came(sink, source.last()["sent"])
+
+
 def test_an_idle_service_does_next_to_nothing(sticks):
     sticks.start_modems()
     for stick in sticks.all:
         sticks.plug(stick)
     until("all links", lambda: [sticks.link(stick).get("state") for stick in sticks.all] == ["Ready"] * 4)
     time.sleep(1)
-    pid = int(sticks.processes["bondbox-modems"].pid)
-    used = lambda: sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13])) / 100  # noqa: E731
-    start = used()
+    pid = sticks.processes["bondbox-modems"].pid
+    start = used_s(pid)
     time.sleep(20)
-    assert used() - start < 0.2, "one per cent of a core"
+    assert used_s(pid) - start < 0.2, "one per cent of a core"
