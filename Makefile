@@ -150,9 +150,8 @@ rig-unit: target/rig/venv/made
 IN_TWO = $(IN_RIG) $(if $(RIG_YAML),,-n 2 --dist loadgroup)
 
 .PHONY: rig-short
-rig-short: RIG_ENV = SECOND='test_updates.py test_recording.py'
 rig-short: rig-unit
-	$(IN_TWO) -m 'not long' $(RIG_TESTS)
+	$(IN_RIG) -m 'not long' $(RIG_TESTS)
 
 .PHONY: rig
 rig: RIG_ALL = all

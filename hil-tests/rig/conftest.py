@@ -35,7 +35,8 @@ def a_unit(binaries, folder, **more):
     import update
 
     yaml = HERE / (os.environ.get("RIG_YAML") or "qemu.yaml")
-    image = os.environ.get("IMAGE")
+    # make says IMAGE= where it was told none.
+    image = os.environ.get("IMAGE") or None
     with environments.unit_of(yaml, folder / "unit", image and Path(image), **more) as built:
         listen = built.option("listen", "127.0.0.1")
         built.gateway = gateway.Gateway(folder / "gateway", binaries, listen)

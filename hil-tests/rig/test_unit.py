@@ -11,6 +11,9 @@ LISTENERS = {"127.0.0.53:53", "127.0.0.54:53"}
 def test_it_comes_up_with_no_failed_unit(unit):
     _, state = unit.try_run("systemctl is-system-running --wait", timeout=300)
     assert state == "running"
+    # Two minutes of each start, where something asks for it and no link is there.
+    _, waits = unit.try_run("systemctl is-active network-online.target")
+    assert waits == "inactive"
 
 
 def test_it_works_by_its_own_judgement_and_is_marked_good(unit):
