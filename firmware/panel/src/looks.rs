@@ -34,7 +34,7 @@ impl Looks {
     pub fn on_look(&mut self, seen: Option<Reading>) {
         let told = |reading: Reading| (reading.charge_permille, reading.charging, reading.mains);
         if !self.announced && self.last.map(told) != seen.map(told) {
-            (self.soon, self.tells) = (OF_THREE + 1, false);
+            (self.soon, self.tells) = (OF_THREE, false);
         }
         self.last = seen;
         self.soon = self.soon.saturating_sub(1);
