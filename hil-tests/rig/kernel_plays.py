@@ -37,9 +37,10 @@ class Button(rig.Button):
         self._inside, self._name = inside, name
 
     def hold(self, seconds: float) -> None:
-        # Nothing is looked up while a finger is down: a click that takes half a second is a hold.
-        find = f'pull="$({LINE_OF.format(self._name)})/pull"'
-        self._inside.run(f'{find}; echo pull-down >"$pull"; sleep {seconds}; echo pull-up >"$pull"')
+        # Nothing is looked up or started while a finger is down: a click that takes half a second is a hold. So bash waits for a
+        # pipe that says nothing.
+        find = f'pull="$({LINE_OF.format(self._name)})/pull"; exec 9<> <(:)'
+        self._inside.run(f"bash -c '{find}; echo pull-down >\"$pull\"; read -rt {seconds} -u 9; echo pull-up >\"$pull\"'")
 
 
 class Light(rig.Light):
