@@ -136,15 +136,15 @@ check-boot:
 	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_replay.py test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
-IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/release IMAGE='$(if $(IMAGE),$(abspath $(IMAGE)))' RIG_YAML='$(RIG_YAML)' LG_OUTSIDE='$(LG_OUTSIDE)' $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
+IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/debug IMAGE='$(if $(IMAGE),$(abspath $(IMAGE)))' RIG_YAML='$(RIG_YAML)' LG_OUTSIDE='$(LG_OUTSIDE)' $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
 
 RIG_TESTS = test_bench.py test_unit.py test_panel.py test_pairing.py test_hdmi.py test_encoder.py test_modem.py test_updates.py test_survival.py test_recording.py
 
 .PHONY: rig-unit
 rig-unit: target/rig/venv/made
 	@hil-tests/setup build run rig
-	cargo build --release -p bondbox-capture -p bondbox-uplink -p bondbox-modems -p bondbox-panel -p bondboxctl -p bondbox-gateway -p bondbox-health -p bondbox-encoder -p bondbox-panel-devices -p bondbox-udev --bins --example stateful --example chips --example devices --example ports
-	$(AS_ROOT) hil-tests/rig/build target/rig target/release $(RIG_ALL)
+	$(BUILD) --bins --examples
+	$(AS_ROOT) hil-tests/rig/build target/rig target/debug $(RIG_ALL)
 
 # Two units side by side, where they are virtual.
 IN_TWO = $(IN_RIG) $(if $(RIG_YAML),,-n 2 --dist loadgroup)
