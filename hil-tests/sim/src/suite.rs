@@ -2,6 +2,14 @@
 //!
 //! The table is in `suite/cases.rs`. [`JUDGED`] are the seeds that bars are judged on; whoever tunes the engine does it on others,
 //! or a bar only shows what was fitted to it. Where something was chosen on them after all, they move on.
+//!
+//! # What comes of them
+//!
+//! By `bondbox-sim suite --bounds`, on [`JUDGED`]: percent on time of the median and of the worst seed; of the worst seed also units
+//! that cannot be shown (references followed), the longest damage, the 99th percentile of the delay, the cost in parts of the
+//! least possible, bytes back per byte forth, and what the bounds get through; at last whether the bar holds, or what does not.
+//!
+#![doc = include_str!("suite/judged.md")]
 
 mod ablation;
 mod cases;
