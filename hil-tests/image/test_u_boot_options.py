@@ -9,8 +9,8 @@ BOARDS = sorted(path.parent.name for path in BOARD.glob("*/settings.cmd"))
 COMMON = BOARD / "common/u-boot"
 #: The option that brings each word a line may begin with; those without one are always there.
 COMMANDS = {
-    "booti": "CMD_BOOTI", "echo": "CMD_ECHO", "env export": "CMD_EXPORTENV", "env import": "CMD_IMPORTENV", "fatwrite": "FAT_WRITE",
-    "fdt apply": "OF_LIBFDT_OVERLAY", "fdt": "CMD_FDT", "load": "CMD_FS_GENERIC", "reset": None, "run": "CMD_RUN",
+    "booti": "CMD_BOOTI", "echo": "CMD_ECHO", "env default": None, "env export": "CMD_EXPORTENV", "env import": "CMD_IMPORTENV",
+    "fatwrite": "FAT_WRITE", "fdt apply": "OF_LIBFDT_OVERLAY", "fdt": "CMD_FDT", "load": "CMD_FS_GENERIC", "reset": None, "run": "CMD_RUN",
     "saveenv": "CMD_SAVEENV", "setenv": None, "setexpr": "CMD_SETEXPR", "sleep": "CMD_SLEEP", "source": "CMD_SOURCE",
     **dict.fromkeys(["do", "done", "else", "fi", "for", "if", "test", "then"], "HUSH_PARSER"),
 }  # fmt: skip
