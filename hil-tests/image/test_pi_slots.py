@@ -8,14 +8,16 @@ that RAUC and the initramfs call, on a selector partition that genimage made.
 import configparser
 import os
 import re
+import shutil
 import stat
 import struct
 import subprocess
 
 import pytest
-from tree import BOARD, run
+from tree import BOARD, OVERLAY, run
 
-SCRIPT = BOARD / "rpi/overlay/usr/libexec/bondbox/slots"
+#: What a unit has side by side.
+SCRIPTS = [*sorted((BOARD / "rpi/overlay/usr/libexec/bondbox").iterdir()), OVERLAY / "usr/libexec/bondbox/on-disk"]
 SLOTS = {2: "A", 3: "B"}
 
 
@@ -28,9 +30,11 @@ class Pi:
         config = (BOARD / "rpi5/genimage.cfg").read_text()
         image = re.search(r"image selector\.vfat \{.*?\n\}\n", config, re.S)[0]
         (folder / "genimage.cfg").write_text(image)
-        for name in ["in", "empty", "state", "run", "instead", "tree/chosen/bootloader"]:
+        for name in ["in", "empty", "state", "run", "instead", "scripts", "tree/chosen/bootloader"]:
             (folder / name).mkdir(parents=True)
-        (folder / "in/autoboot.txt").write_text(run(SCRIPT.parent / "autoboot", "A"))
+        for script in SCRIPTS:
+            shutil.copy(script, folder / "scripts")
+        (folder / "in/autoboot.txt").write_text(run(folder / "scripts/autoboot", "A"))
         run("genimage", "--rootpath", "empty", "--tmppath", "tmp", "--inputpath", "in", "--outputpath", folder,
             "--config", "genimage.cfg", cwd=folder)  # fmt: skip
         self.running = None
@@ -39,7 +43,7 @@ class Pi:
         places = {"BONDBOX_TREE": "tree", "BONDBOX_STATE": "state", "BONDBOX_SELECTOR": self.selector, "BONDBOX_RUN": "run"}
         environment = {name: str(self.folder / place) for name, place in places.items()}
         environment["PATH"] = f"{self.instead}:/usr/sbin:/usr/bin:/sbin:/bin"
-        done = subprocess.run([*self.shell, SCRIPT, *words], capture_output=True, text=True, env=environment)
+        done = subprocess.run([*self.shell, self.folder / "scripts/slots", *words], capture_output=True, text=True, env=environment)
         assert (done.returncode != 0) == refused, f"{words}: {done.stdout}{done.stderr}"
         return done.stderr if refused else done.stdout.strip()
 

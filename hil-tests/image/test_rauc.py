@@ -91,6 +91,13 @@ def is_mounted_at_the_start(there, path) -> bool:
     return mount.exists() and f"\nWhere=/{folder}\n" in mount.read_text()
 
 
+def first_in_raucs_path(there, program) -> None:
+    """RAUC calls ours, which reads back what it has written."""
+    (setting,) = (there / "usr/lib/systemd/system/rauc.service.d").iterdir()
+    first = re.search(r"^Environment=PATH=/([^:]+):", setting.read_text(), re.M)[1]
+    assert (there / first / program).stat().st_mode & 0o111
+
+
 def test_its_boot_loaders_part_is_there(root):
     _, there = root
     text = (there / "etc/rauc/system.conf").read_text()
@@ -105,11 +112,10 @@ def test_its_boot_loaders_part_is_there(root):
                 assert path.startswith("/dev/") or is_mounted_at_the_start(there, path), path
             tries = re.search(r"^boot-attempts=(\d+)$", text, re.M)[1]
             assert f"setenv BOOT_A_LEFT {tries}\n" in (BOARD / "common/u-boot/boot.cmd").read_text()
+            first_in_raucs_path(there, "fw_setenv")
         case "grub":
             assert is_mounted_at_the_start(there, re.search(r"^grubenv=(/\S+)$", text, re.M)[1])
-            lines = (there / "usr/lib/systemd/system/rauc.service.d/grubenv.conf").read_text()
-            first = re.search(r"^Environment=PATH=/([^:]+):", lines, re.M)[1]
-            assert (there / first / "grub-editenv").stat().st_mode & 0o111
+            first_in_raucs_path(there, "grub-editenv")
         case other:
             raise AssertionError(f"nobody knows {other}")
 
