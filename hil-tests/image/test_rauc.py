@@ -55,20 +55,59 @@ def test_rauc_reads_it_and_refuses_what_is_no_bundle(conf, tmp_path):
     assert f"central status file {tmp_path}/rauc/" in said and "bundle" in said.lower() and "system.conf" not in said
 
 
-def test_a_bundle_that_is_signed_for_it_is_verified_by_its_own_configuration(root, conf, keys, tmp_path):
+def at(clock: str, *command) -> list:
+    """A command whose clock stands there; files keep their times."""
+    return ["env", "NO_FAKE_STAT=1", "faketime", clock, *command]
+
+
+def sign(root, keys, made, clock: str | None = None):
+    """A bundle of something, for the board whose root it is."""
     board, there = root
-    (made := tmp_path / "made").mkdir()
+    made.mkdir()
     for part in ["root.img", "boot.vfat"]:
         # No smaller when it is packed: RAUC wants more than a block.
         (made / part).write_bytes(random.Random(part).randbytes(65536))
-    run("env", f"TARGET_DIR={there}", TOP / "ota/bundle", made, board, keys)
-    said = run("rauc", f"--conf={conf}", "info", made / "update.raucb")
+    bundle = ["env", f"TARGET_DIR={there}", TOP / "ota/bundle", made, board, keys]
+    run(*(at(clock, *bundle) if clock else bundle))
+    return made / "update.raucb"
+
+
+def test_a_bundle_that_is_signed_for_it_is_verified_by_its_own_configuration(root, conf, keys, tmp_path):
+    _, there = root
+    made = sign(root, keys, tmp_path / "made")
+    said = run("rauc", f"--conf={conf}", "info", made)
     compatible = re.search(r"^compatible=(.*)$", conf.read_text(), re.M)[1]
     assert f"'{compatible}'" in said and "1.2.3-dev" in said, said
     # By nobody else's keys.
     run(TOP / "ota/keys/ceremony", tmp_path / "others", "--development")
     conf.write_text(conf.read_text().replace(f"path={there}/etc/rauc/keyring.pem", f"path={tmp_path}/others/root.pem"))
-    assert "verif" in run("sh", "-c", f"! rauc --conf={conf} info {made}/update.raucb")
+    assert "verif" in run("sh", "-c", f"! rauc --conf={conf} info {made}")
+
+
+#: Of the unit, before the keys were made and after all of them have ended.
+CLOCKS = ["1970-01-02 00:00:00", "2020-01-01 00:00:00", "2037-12-31 00:00:00"]
+
+
+@pytest.mark.parametrize("root", ["rpi5"], indirect=True)
+def test_a_units_clock_has_no_say_in_whether_a_bundle_is_good(root, conf, keys, tmp_path):
+    made = sign(root, keys, tmp_path / "made")
+    # The clock of whoever signs ran ahead of the unit's.
+    ahead = sign(root, keys, tmp_path / "ahead", "30 days")
+    for bundle, clock in [*((made, clock) for clock in CLOCKS), (ahead, "0 days"), (ahead, "1 day ago")]:
+        assert "Verified inline signature" in run(*at(clock, "rauc", f"--conf={conf}", "info", bundle)), clock
+
+
+@pytest.mark.parametrize("root", ["rpi5"], indirect=True)
+@pytest.mark.parametrize("clock", ["1970-01-02 00:00:00", "10 years"], ids=["before-the-keys", "after-the-keys"])
+def test_whoever_signs_by_a_clock_that_the_keys_do_not_cover_is_told_so_then(root, keys, tmp_path, clock):
+    with pytest.raises(AssertionError, match="not yet valid|has expired"):
+        sign(root, keys, tmp_path / "made", clock)
+
+
+def test_no_keys_are_made_by_a_clock_that_stands_at_1970(tmp_path):
+    ceremony = at("1970-01-02 00:00:00", TOP / "ota/keys/ceremony", tmp_path / "keys", "--development")
+    assert "the clock says 1970-01-02" in run("sh", "-c", '! "$@"', "sh", *ceremony)
+    assert not (tmp_path / "keys").exists()
 
 
 def test_a_key_for_development_is_refused_in_an_image_for_keeps(keys, tmp_path):
