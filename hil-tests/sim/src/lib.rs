@@ -14,7 +14,6 @@ pub mod bounds;
 pub mod invariants;
 mod meter;
 mod pool;
-mod radio;
 pub mod random;
 pub mod replay;
 pub mod rides;
@@ -25,7 +24,6 @@ mod world;
 
 pub use meter::{Asked, LinkOutcome, Outcome, Stream};
 pub use pool::in_order;
-pub use radio::{Radio, Told};
-pub use run::{Config, run, run_watched};
+pub use run::{Config, Told, run, run_watched};
 pub use source::{Shape, Source, number, payload};
 pub use world::{Clocks, Wire, World};

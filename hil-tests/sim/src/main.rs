@@ -14,7 +14,7 @@ use bondbox_linksim::Scenario;
 use bondbox_sim::random::{self, Compared, Family, Headroom};
 use bondbox_sim::rides::forecast;
 use bondbox_sim::suite::{self, Row, Setup};
-use bondbox_sim::{Config, Outcome, Radio, Shape, World, in_order, invariants, run_watched};
+use bondbox_sim::{Config, Outcome, Shape, World, in_order, invariants, run_watched};
 use bondbox_units::Bitrate;
 use clap::{Args, Parser, ValueEnum};
 use say::say;
@@ -90,8 +90,6 @@ struct Play {
     /// Print every link twice a second.
     #[arg(long)]
     watch: bool,
-    #[command(flatten)]
-    radio: RadioArgs,
     /// Write the traces of both ends into this folder, as SCENARIO-SEED-unit.trace and SCENARIO-SEED-gateway.trace.
     #[arg(long)]
     traces: Option<PathBuf>,
@@ -225,26 +223,6 @@ struct Runs {
     /// Parts of the engine that are off, with commas between.
     #[arg(long, value_delimiter = ',', value_parser = feature)]
     without: Vec<Feature>,
-    #[command(flatten)]
-    radio: RadioArgs,
-}
-
-/// What modems tell of their radio.
-#[derive(Args)]
-struct RadioArgs {
-    /// Modems say: a link that was proven to carry less takes redundancy only.
-    #[arg(long)]
-    watermark_kbps: Option<u64>,
-    /// Modems say: no link carries more.
-    #[arg(long)]
-    ceiling_kbps: Option<u64>,
-}
-
-impl RadioArgs {
-    fn radio(&self) -> Option<Radio> {
-        let [watermark, ceiling] = [self.watermark_kbps, self.ceiling_kbps].map(|kbps| kbps.map(Bitrate::from_kbps));
-        watermark.or(ceiling).map(|_| Radio { watermark, ceiling })
-    }
 }
 
 impl Runs {
@@ -256,7 +234,6 @@ impl Runs {
             jobs: self.jobs,
             bounds,
             features,
-            radio: self.radio.radio(),
         }
     }
 }
@@ -471,7 +448,6 @@ fn play(args: &Play) -> anyhow::Result<()> {
                 follow: args.follow_kbps.map(Bitrate::from_kbps),
                 policy: args.policy.into(),
                 headroom: if args.survive_one { sender::Headroom::SurviveOne } else { sender::Headroom::None },
-                radio: args.radio.radio(),
                 features: without(&args.without),
                 ..Config::default()
             };

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use bondbox_bond::gateway::{GatewayConfig, GatewayEvent};
 use bondbox_bond::receiver::{OutputId, Outputs};
-use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, SenderConfig, SenderEvent, Trust};
+use bondbox_bond::sender::{Features, Headroom, LinkUse, Policy, RadioReport, SenderConfig, SenderEvent, Trust};
 use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant, LinkId};
 
 use crate::meter::Meter;
-use crate::radio::Modems;
 use crate::world::identities;
-use crate::{Clocks, LinkOutcome, Outcome, Radio, Shape, Source, Told, Wire, World};
+use crate::{Clocks, LinkOutcome, Outcome, Shape, Source, Wire, World};
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -40,12 +39,21 @@ pub struct Config {
     pub uses: Vec<LinkUse>,
     /// Which parts of the engine are on.
     pub features: Features,
-    /// What modems tell of their radio; nothing if absent.
-    pub radio: Option<Radio>,
-    /// And what the unit is told of its radio beside that, in the order of time.
+    /// What the unit is told of its radio, in the order of time.
     pub told: Vec<Told>,
     /// There is a recording beside the live output, from in to which it is so long.
     pub recording: Option<Duration>,
+}
+
+/// What the unit is told of one link's radio.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Told {
+    /// When.
+    pub at: Instant,
+    /// Which link.
+    pub link: LinkId,
+    /// What.
+    pub report: RadioReport,
 }
 
 impl Default for Config {
@@ -63,7 +71,6 @@ impl Default for Config {
             policy: Policy::EarliestArrival,
             uses: vec![],
             features: Features::ALL,
-            radio: None,
             told: vec![],
             recording: None,
         }
@@ -112,7 +119,6 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
     let mut wire_before = None;
     let (mut opened, mut targets) = (None, vec![]);
     let mut watch_at = Instant::ZERO;
-    let mut modems = config.radio.map(Modems::new);
     let mut told = config.told.iter().peekable();
     while world.now() < Instant::ZERO + over {
         if world.now() >= measure_from && wire_before.is_none() {
@@ -126,10 +132,6 @@ pub fn run_watched(scenario: &Scenario, config: &Config, mut watch: impl FnMut(&
         let mut until = if streaming { source.deadline() } else { Instant::ZERO + over };
         if wire_before.is_none() {
             until = until.min(measure_from);
-        }
-        if let Some(modems) = &mut modems {
-            modems.tell(&mut world);
-            until = until.min(modems.next);
         }
         while let Some(told) = told.next_if(|told| told.at <= world.now()) {
             world.sender.set_radio(world.now(), told.link, told.report);

@@ -24,7 +24,7 @@ use bondbox_linksim::Scenario;
 use bondbox_units::{Bitrate, Instant};
 
 use crate::pool::in_order;
-use crate::{Clocks, Config, Outcome, Radio, Shape, bounds, run};
+use crate::{Clocks, Config, Outcome, Shape, bounds, run};
 
 pub use ablation::{Difference, ablate};
 pub use cases::CASES;
@@ -130,13 +130,11 @@ pub struct Setup {
     pub bounds: bool,
     /// Parts of the engine that are on.
     pub features: Features,
-    /// What modems tell of their radio, in all cases.
-    pub radio: Option<Radio>,
 }
 
 /// Plays each case with each seed; `done` gets each case's row, in order.
 pub fn play(cases: &[&'static Case], setup: &Setup, mut done: impl FnMut(&Row)) -> anyhow::Result<Vec<Row>> {
-    let Setup { seeds, folder, jobs, bounds: with_bounds, features, radio } = setup.clone();
+    let Setup { seeds, folder, jobs, bounds: with_bounds, features } = setup.clone();
     let scenarios = cases.iter().map(|case| case.scenario(&folder)).collect::<anyhow::Result<Vec<_>>>()?;
     let runs: Vec<(usize, u64)> =
         (0..cases.len()).flat_map(|case| seeds.clone().map(move |seed| (case, seed))).collect();
@@ -145,7 +143,7 @@ pub fn play(cases: &[&'static Case], setup: &Setup, mut done: impl FnMut(&Row)) 
     let (mut outcomes, mut bounds): (Vec<Outcome>, Vec<Bounds>) = Default::default();
     let play = |(case, seed): &(usize, u64)| {
         let scenario = &scenarios[*case];
-        let config = Config { features, radio, ..cases[*case].config(*seed) };
+        let config = Config { features, ..cases[*case].config(*seed) };
         let outcome = run(scenario, &config);
         let bounds = with_bounds.then(|| Bounds::of(scenario, &config, &outcome));
         (outcome, bounds)

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bondbox_bond::sender::{LinkUse, Policy};
+use bondbox_bond::sender::{LinkUse, Policy, RadioReport};
 use bondbox_linksim::Scenario;
-use bondbox_sim::{Config, Outcome, Radio, run};
-use bondbox_units::Bitrate;
+use bondbox_sim::{Config, Outcome, Told, run};
+use bondbox_units::{Bitrate, Instant, LinkId};
 
 fn scenario(name: &str) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
@@ -83,12 +83,16 @@ fn taking_turns_wastes_what_earliest_arrival_keeps() {
     }
 }
 
+/// Of three links, from the start to the end.
+fn told(ceiling_kbps: Option<u64>, watermark_kbps: Option<u64>) -> Vec<Told> {
+    let [ceiling, watermark] = [ceiling_kbps, watermark_kbps].map(|kbps| kbps.map(Bitrate::from_kbps));
+    let report = RadioReport { ceiling, watermark, stale_after: Duration::from_secs(60) };
+    (0..3).map(|link| Told { at: Instant::ZERO, link: LinkId(link), report }).collect()
+}
+
 #[test]
 fn below_its_watermark_a_link_carries_redundancy_only() {
-    let with = |kbps: Option<u64>| {
-        let radio = Some(Radio { watermark: kbps.map(Bitrate::from_kbps), ceiling: None });
-        run(&scenario("three_lte"), &Config { radio, ..config(10_000) })
-    };
+    let with = |kbps: Option<u64>| run(&scenario("three_lte"), &Config { told: told(None, kbps), ..config(10_000) });
     let (free, spared) = (with(None), with(Some(3_500)));
     assert!(megabits(&free, 2) > 15.0, "the link of 3 Mbit/s is used: {free:?}");
     // What proves it anew every now and then, keeps it alive and repairs others.
@@ -99,8 +103,7 @@ fn below_its_watermark_a_link_carries_redundancy_only() {
 
 #[test]
 fn a_link_never_carries_more_than_its_modem_says_it_can() {
-    let radio = Some(Radio { watermark: None, ceiling: Some(Bitrate::from_kbps(1_500)) });
-    let outcome = run(&scenario("three_lte"), &Config { radio, ..config(3_500) });
+    let outcome = run(&scenario("three_lte"), &Config { told: told(Some(1_500), None), ..config(3_500) });
     for link in 0..3 {
         assert!(megabits(&outcome, link) < 1.55 * 40.0, "{outcome:?}");
     }

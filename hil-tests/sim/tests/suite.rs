@@ -34,7 +34,7 @@ fn rows_do_not_depend_on_the_number_of_threads() {
     let mut cases = chosen(&["tunnel".into()]);
     cases.truncate(1);
     let rows = |jobs| {
-        let setup = Setup { seeds: 1..3, folder: folder(), jobs, bounds: false, features: Features::ALL, radio: None };
+        let setup = Setup { seeds: 1..3, folder: folder(), jobs, bounds: false, features: Features::ALL };
         let mut lines = vec![];
         let rows = play(&cases, &setup, |row| lines.push(row.to_string())).unwrap();
         assert_eq!(svg(&rows).matches("<circle").count(), 2);

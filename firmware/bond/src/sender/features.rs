@@ -25,7 +25,6 @@
 //! | look-ahead | four_driving @600 | **+1.627** ± 1.265 | **+1.38** ± 1.11 |
 //! | look-ahead | six_driving_frames @600 | **+44.696** ± 15.031 | **+38.80** ± 8.96 |
 //! | look-ahead | far_pair @250 | -0.034 ± 0.180 | **-0.87** ± 0.87 |
-//! | radio | all | +0.000 ± 0.000 | +0.00 ± 0.00 |
 //! | coding | all | +0.188 ± 0.215 | +1.85 ± 2.11 |
 //! | coding | far_pair @250 | **+1.882** ± 0.279 | **+18.51** ± 2.07 |
 //!
@@ -76,8 +75,6 @@ pub enum Feature {
     Draining,
     /// The queue is dealt out ahead over links that are busy; else nothing overtakes what waits for one of them.
     LookAhead,
-    /// What modems say of their radio limits links, and spares weak ones all but redundancy.
-    Radio,
     /// Where a request would be too late, sums over the last packets go along.
     Coding,
 }
@@ -106,7 +103,7 @@ impl Default for Features {
 
 impl Feature {
     /// All parts, by name.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("rescue", Self::Rescue),
         ("late-rescue", Self::LateRescue),
         ("repair", Self::Repair),
@@ -115,7 +112,6 @@ impl Feature {
         ("probing", Self::Probing),
         ("draining", Self::Draining),
         ("look-ahead", Self::LookAhead),
-        ("radio", Self::Radio),
         ("coding", Self::Coding),
     ];
 

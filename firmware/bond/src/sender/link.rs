@@ -24,7 +24,7 @@ pub(crate) struct Link {
     pub(crate) bytes_sent: u64,
     /// Media bytes that went over it for the second time.
     pub(crate) bytes_repaired: u64,
-    /// What its modem last said of its radio.
+    /// What its radio said last.
     pub(crate) radio: Option<Radio>,
 }
 

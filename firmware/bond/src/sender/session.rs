@@ -227,8 +227,7 @@ impl Sender {
         let joined = session.paths.values().filter(|path| path.peer_index.is_some());
         session.keys.retire(now, joined.map(|path| path.id));
         for (link, path) in &mut session.paths {
-            let radio =
-                self.links.get(link).and_then(|link| link.radio.as_ref()).filter(|_| features.has(Feature::Radio));
+            let radio = self.links.get(link).and_then(|link| link.radio.as_ref());
             path.set_guidance(radio.map_or_else(Guidance::default, |radio| radio.guidance(now)));
             let fell_silent =
                 path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);

@@ -73,7 +73,6 @@ impl Fed {
             ceiling: reading.sinr.filter(|_| self.ceiling).map(limit),
             watermark,
             stale_after: ASKED_EVERY * 3,
-            ..RadioReport::default()
         }
     }
 }
