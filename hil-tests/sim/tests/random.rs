@@ -29,6 +29,7 @@ networks! {
     what_must_hold_holds_in_networks_875_to_999: 875..1_000;
     what_must_hold_holds_in_network_16532_which_failed_once: 16_532..16_533;
     what_must_hold_holds_in_network_21523_which_failed_once: 21_523..21_524;
+    what_must_hold_holds_in_network_8_where_more_than_a_twentieth_of_a_second_was_rescued: 8..9;
     what_must_hold_holds_in_network_37895_where_probes_of_size_silenced_a_standby_link: 37_895..37_896;
 }
 
@@ -43,11 +44,20 @@ fn an_engine_that_is_broken_in_any_way_is_caught() {
         (Sabotage::Stop, "not back"),
         (Sabotage::Forget, "was given other than"),
         (Sabotage::Linger, "were not said to be over"),
+        (Sabotage::Chatter, "sent back"),
     ];
     for (sabotage, expected) in ways {
         for seed in 0..3 {
             let reason = check(seed, Some(sabotage)).expect_err("it was not seen");
             assert!(reason.contains(expected), "{sabotage:?}, seed {seed}: {reason}");
         }
+    }
+}
+
+#[test]
+fn a_stream_that_goes_over_two_links_costs_more_than_it_may() {
+    for seed in [0, 2] {
+        let reason = check(seed, Some(Sabotage::Lavish)).expect_err("it was not seen");
+        assert!(reason.contains("of media"), "seed {seed}: {reason}");
     }
 }

@@ -52,8 +52,9 @@ pub(crate) struct Session {
     clock_at: Instant,
     encoder_at: Instant,
     probe_at: Instant,
-    /// Bytes that went out on another link because it was the last moment.
-    rescued: WindowSum<10>,
+    /// Bytes that went out on another link because it was the last moment, of a whole second at least: the newest tenth has only
+    /// begun.
+    rescued: WindowSum<11>,
     pongs: Vec<(LinkId, u64)>,
     progress: Instant,
     opened: Instant,
