@@ -10,6 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use bondbox_bond::gateway::GatewayEvent;
 use steady::{Counter, Outcome, Step};
 
 /// The system's allocator. Calls are counted by thread while that is asked for, bytes always.
@@ -65,18 +66,44 @@ static ALLOCATOR: Counting = Counting;
 struct Counts {
     sender: u64,
     gateway: u64,
+    /// Bytes that the gateway holds, now and at most.
+    held: (i64, i64),
+}
+
+impl Counts {
+    fn of_gateway<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let before = HELD.get().0;
+        let result = act();
+        let (now, most) = self.held;
+        let now = now + HELD.get().0 - before;
+        self.held = (now, most.max(now));
+        result
+    }
 }
 
 impl Counter for Counts {
     fn around<T>(&mut self, step: Step, counts: bool, act: impl FnOnce() -> T) -> T {
-        COUNTED.set(counts.then_some(0));
-        let result = act();
-        let allocated = COUNTED.take().unwrap_or(0);
+        let count = || {
+            COUNTED.set(counts.then_some(0));
+            let result = act();
+            (result, COUNTED.take().unwrap_or(0))
+        };
         match step {
-            Step::UnitPush | Step::UnitTimeout | Step::UnitTransmit | Step::UnitReceive => self.sender += allocated,
-            Step::GatewayReceive | Step::GatewayTimeout | Step::GatewayTransmit => self.gateway += allocated,
+            Step::UnitPush | Step::UnitTimeout | Step::UnitTransmit | Step::UnitReceive => {
+                let (result, allocated) = count();
+                self.sender += allocated;
+                result
+            }
+            Step::GatewayReceive | Step::GatewayTimeout | Step::GatewayTransmit => {
+                let (result, allocated) = self.of_gateway(count);
+                self.gateway += allocated;
+                result
+            }
         }
-        result
+    }
+
+    fn let_go(&mut self, event: GatewayEvent) {
+        self.of_gateway(|| drop(event));
     }
 }
 
@@ -117,10 +144,12 @@ fn a_recording_beside_it_costs_both_ends_next_to_nothing() {
 #[test]
 fn both_ends_of_18_megabits_a_second_hold_little_at_2_seconds() {
     let before = HELD.get().0;
-    let (outcome, _) = play(12, 2_000, 0, None);
+    let (outcome, counts) = play(12, 2_000, 0, None);
     assert!(outcome.delivered > 4_000, "{} out", outcome.delivered);
     let held = (HELD.get().1 - before) as f64 / f64::from(1 << 20);
-    println!("both ends hold {held:.1} MiB at most");
-    // 32 MiB are allowed to the sender and 16 to the receiver; 2 s of the stream are 4.5, and traces take 6.
+    let gateway = counts.held.1 as f64 / f64::from(1 << 20);
+    println!("both ends hold {held:.1} MiB at most, {gateway:.1} of it the gateway");
+    // 32 MiB are allowed to the sender and 16 to the gateway, at 20 Mbit/s; 2 s of the stream are 4.5, and traces take 6.
     assert!(held <= 18.0, "{held:.1} MiB");
+    assert!(gateway <= 14.4, "{gateway:.1} MiB");
 }
