@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 from tree import BOARD, OVERLAY, TOP, defconfig, options, run
@@ -96,6 +97,32 @@ def test_every_file_that_a_configuration_names_is_there(board):
                     assert (TOP / path).exists(), f"{option} names {path}"
 
 
+def test_grub_rauc_and_whoever_mends_it_mean_one_file_by_the_environment():
+    board = BOARD / "qemu"
+    (path,) = re.findall(r"^grubenv=(\S+)$", (BOARD / "common/rauc/grub.conf").read_text(), re.M)
+    mount = (board / "overlay/usr/lib/systemd/system/efi.mount").read_text()
+    assert "\nWhat=/dev/disk/by-partlabel/esp\nWhere=/efi\n" in mount and path.startswith("/efi/")
+    folder, name = path.removeprefix("/efi").rsplit("/", 1)
+    laid_out = (board / "boot-files").read_text()
+    # GRUB looks for `grubenv` in its prefix, which Buildroot's has, too (boot/grub2/grub2.mk).
+    assert name == "grubenv" and re.search(rf"grub-mkimage .* -p {folder} ", laid_out) and f'"$out{folder}/{name}" create' in laid_out
+    assert re.search(r"partition esp \{[^}]*image = \"esp.vfat\"", (board / "genimage.cfg").read_text())
+    service = (board / "overlay/usr/lib/systemd/system/bondbox-grubenv.service").read_text()
+    assert f"\nExecStart=/usr/libexec/bondbox/grubenv {path}\n" in service
+    assert not re.search(r"^\s*(load_env|save_env) .*(-f|--file)", (board / "grub.cfg").read_text(), re.M)
+
+
+def test_the_health_gate_reaches_nobody_outside_and_runs_at_each_start():
+    unit = (OVERLAY / "usr/lib/systemd/system/bondbox-health.service").read_text()
+    assert re.findall(r"^IPAddress\w+=(.*)$", unit, re.M) == ["any", "localhost"]
+    assert not re.search(r"^Condition|network-online", unit, re.M)
+    assert "\nenable bondbox-health.service\n" in (OVERLAY / "usr/lib/systemd/system-preset/10-bondbox.preset").read_text()
+    # Nobody waits for a network, and whoever asks for that gets nothing.
+    assert (OVERLAY / "etc/systemd/system/systemd-networkd-wait-online.service").resolve() == Path("/dev/null")
+    units = [path for top in [OVERLAY, *BOARD.glob("*/overlay")] for path in top.glob("usr/lib/systemd/system/**/*.*")]
+    assert not [path for path in units if path.is_file() and "network-online" in path.read_text()]
+
+
 def lines(disk: str) -> list[tuple[str, int, int]]:
     """Name, start and size of each partition, in order of their numbers."""
     table = run("sfdisk", "--dump", disk)
@@ -140,6 +167,11 @@ def test_every_disk_has_the_same_slots_at_the_same_numbers(made):
         chosen = (there / "autoboot.txt").read_text()
         assert f"[all]\ntryboot_a_b=1\nboot_partition={names.index('boot_a') + 1}\n" in chosen
         assert f"[tryboot]\nboot_partition={names.index('boot_b') + 1}\n" in chosen
+
+
+def test_state_is_the_same_on_every_board():
+    said = {re.search(r"image state\.ext4 \{.*?\n\}\n", path.read_text(), re.S)[0] for path in BOARD.glob("*/genimage.cfg")}
+    assert len(said) == 1 and "size = 64M" in said.pop()
 
 
 def test_both_slots_can_be_installed_with_the_same_bundle(made):
