@@ -133,7 +133,7 @@ check-boot:
 	@hil-tests/setup rig
 	shellcheck board/common/verity board/common/initramfs/build hil-tests/rig/kernel hil-tests/rig/more-modules hil-tests/rig/disk-of hil-tests/rig/small-root
 	shellcheck --shell=dash board/common/initramfs/init
-	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_replay.py test_boot_chain.py
+	cd hil-tests/rig && /usr/bin/python3 -B -m pytest -p no:cacheprovider -q test_replay.py test_grub.py test_boot_chain.py
 
 # Labgrid drives the unit; the gateway outside is of this build, too.
 IN_RIG = cd hil-tests/rig && $(AS_ROOT) env BINARIES=$(CURDIR)/target/debug IMAGE='$(if $(IMAGE),$(abspath $(IMAGE)))' RIG_YAML='$(RIG_YAML)' LG_OUTSIDE='$(LG_OUTSIDE)' $(RIG_ENV) $(CURDIR)/target/rig/venv/bin/python -B -m pytest -p no:cacheprovider -q -o faulthandler_timeout=600
