@@ -256,7 +256,8 @@ impl Sender {
         config.latency = config.latency.min(crate::handshake::MAX_LATENCY);
         config.return_latency = config.return_latency.min(crate::handshake::MAX_LATENCY);
         assert!(crate::is_stream_name(&config.stream), "a stream may not be called {:?}", config.stream);
-        let encoder = EncoderTarget::new(now, config.headroom, config.encoder_range, config.encoder_start);
+        let headroom = if config.features.has(Feature::Headroom) { config.headroom } else { Headroom::None };
+        let encoder = EncoderTarget::new(now, headroom, config.encoder_range, config.encoder_start);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut life = [0; 8];
         rng.fill_bytes(&mut life);

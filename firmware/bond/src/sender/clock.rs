@@ -171,6 +171,11 @@ impl Clocks {
         self.line.as_ref()
     }
 
+    /// Whether the line is no longer drawn freely.
+    pub(crate) fn is_settled(&self, now: Instant) -> bool {
+        self.settled_at.is_some_and(|settled_at| now >= settled_at)
+    }
+
     /// Looks at the clock, and at what the paths measured.
     pub(crate) fn on_time<'a>(&mut self, now: Instant, paths: impl Iterator<Item = &'a mut PathClock>) {
         let settled_at = match self.settled_at {

@@ -155,6 +155,11 @@ impl Delay {
         self.swings.size()
     }
 
+    /// Takes the delay for one that does not swing.
+    pub(crate) fn forget_swings(&mut self) {
+        self.swings = Swings::default();
+    }
+
     /// By how much it differs from packet to packet.
     pub(crate) fn jitter(&self) -> Duration {
         self.jitter.size()

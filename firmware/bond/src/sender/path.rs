@@ -11,6 +11,7 @@ use bondbox_wire::{MIN_DATAGRAM, ReplayWindow};
 use super::clock::PathClock;
 use super::delay::{Delay, TARGET, paced_for, relative_delay};
 use super::drain::Drain;
+use super::features::{Feature, Features};
 use super::liveness::{Health, Liveness};
 use super::loss::Loss;
 use super::mtu::Mtu;
@@ -259,10 +260,13 @@ impl Path {
     }
 
     /// Looks at the clock; gives the health when it got worse.
-    pub(crate) fn on_time(&mut self, now: Instant, may_drain: bool) -> Option<Health> {
+    pub(crate) fn on_time(&mut self, now: Instant, features: Features) -> Option<Health> {
+        if !features.has(Feature::Swings) {
+            self.delay.forget_swings();
+        }
         let calm = self.outgoing_now.rate(now) <= self.capacity.estimate(now).scaled(0.6);
         let (standing, round_trip) = (self.delay.standing(), self.round_trip());
-        self.pacing.draining = may_drain && self.drain.on_time(now, standing, round_trip);
+        self.pacing.draining = features.has(Feature::Draining) && self.drain.on_time(now, standing, round_trip);
         self.delay.on_calm(now, calm || self.drain.is_dry(now));
         let due = self.proof_due();
         let health = self.liveness.on_time(now, due);

@@ -230,15 +230,16 @@ impl Sender {
         for (link, path) in &mut session.paths {
             let radio = self.links.get(link).and_then(|link| link.radio.as_ref());
             path.set_guidance(radio.map_or_else(Guidance::default, |radio| radio.guidance(now)));
-            let fell_silent =
-                path.on_time(now, features.has(Feature::Draining)) == Some(super::liveness::Health::Silent);
+            let fell_silent = path.on_time(now, features) == Some(super::liveness::Health::Silent);
             if fell_silent && features.has(Feature::Rescue) {
                 let bytes = path.chunks_in_flight().map(|chunk| chunk.range.end - chunk.range.start).sum();
                 path.chunks_in_flight().for_each(|chunk| self.store.send_again(Again::Rescue, Some(*link), chunk));
                 self.trace.record(now, &TraceEvent::Again { path: path.id, bytes, why: Why::Silent });
             }
         }
-        session.clocks.on_time(now, session.paths.values_mut().map(|path| &mut path.clock));
+        if features.has(Feature::ClockLine) || !session.clocks.is_settled(now) {
+            session.clocks.on_time(now, session.paths.values_mut().map(|path| &mut path.clock));
+        }
         let reach = session.least_delay().unwrap_or_default();
         let before = self.store.missed_live;
         self.store.expire(now + reach);
@@ -304,7 +305,7 @@ impl Sender {
         }
         let actual = self.produced.rate(now);
         // Told at once, but what it starts with is not taken back for a guess.
-        let proven = if known { &links[..] } else { &[] };
+        let proven = if known && self.config.features.has(Feature::Encoder) { &links[..] } else { &[] };
         if let Some(target) = self.encoder.update(now, proven, actual, backlog, session.latency) {
             self.events.push_back(SenderEvent::TargetBitrate(target));
         }

@@ -2,7 +2,7 @@
 
 use bondbox_bond::sender::Feature;
 
-use super::{Case, Setup, play};
+use super::{Case, Row, Setup, play};
 use crate::Outcome;
 
 /// A mean difference of paired runs, and how far off it may be with 95 % confidence.
@@ -42,52 +42,80 @@ fn quantile(freedom: usize) -> f64 {
     T.get(freedom - 1).copied().unwrap_or(1.96)
 }
 
-/// What runs are compared by: its name and unit, how many decimals tell something, and which difference is worth a line.
-type Measure = (&'static str, usize, f64, fn(&Outcome) -> f64);
+/// What runs are compared by: its name and unit, how many decimals tell something, and whether less of it is better.
+type Measure = (&'static str, usize, bool, fn(&Outcome) -> f64);
 
 const MEASURES: [Measure; 4] = [
-    ("on time, points", 3, 0.0, Outcome::on_time_percent),
-    ("can be shown, points", 3, 0.0, Outcome::shown_percent),
-    ("critical, points", 3, 0.0, Outcome::critical_percent),
-    ("cost, % of the least", 2, WORTH_SAYING, |outcome| 100.0 * outcome.excess()),
+    ("on time, points", 3, false, Outcome::on_time_percent),
+    ("can be shown, points", 3, false, Outcome::shown_percent),
+    ("critical, points", 3, false, Outcome::critical_percent),
+    ("cost, % of the least", 2, true, |outcome| 100.0 * outcome.excess()),
 ];
+/// Of [`MEASURES`]: on time, and cost.
+const OVERALL: [usize; 2] = [0, 3];
 
-/// A table in Markdown: a line for each part over all cases, then one for each case where it surely matters.
+/// What a part changes, in the order of [`MEASURES`].
+type Worth = [Difference; MEASURES.len()];
+
+/// Two tables in Markdown: a line for each part, with the case where it surely gains and that where it surely harms most; and a line
+/// for each case where one surely matters.
 pub fn ablate(cases: &[&'static Case], features: &[Feature], setup: &Setup) -> anyhow::Result<String> {
     let all = play(cases, setup, |_| {})?;
-    let heads = MEASURES.map(|(name, ..)| format!(" {name} (95 %) |"));
-    let mut table = format!("| part | case |{}\n|---|---|{}\n", heads.concat(), "---|".repeat(heads.len()));
+    let heads = |of: &[Measure]| of.iter().map(|(name, ..)| format!(" {name} |")).collect::<String>();
+    let overall = OVERALL.map(|index| MEASURES[index]);
+    let mut parts =
+        format!("| part |{} shown by | harms most |\n|---|{}---|---|\n", heads(&overall), "---|".repeat(overall.len()));
+    let mut each = format!("| part | case |{}\n|---|---|{}\n", heads(&MEASURES), "---|".repeat(MEASURES.len()));
     for feature in features {
         let name = feature.name();
         let without = play(cases, &Setup { features: setup.features.without(*feature), ..setup.clone() }, |_| {})?;
-        let differences = |case: Option<usize>| {
-            let rows = all.iter().zip(&without).enumerate().filter(|(index, _)| case.is_none_or(|case| case == *index));
-            let runs: Vec<_> =
-                rows.flat_map(|(_, (with, without))| with.outcomes.iter().zip(&without.outcomes)).collect();
-            MEASURES.map(|(.., of)| {
-                Difference::of(&runs.iter().map(|(with, without)| (of(with), of(without))).collect::<Vec<_>>())
+        let pairs = || all.iter().zip(&without);
+        let whole = worth(&pairs().flat_map(|(with, without)| outcomes(with, without)).collect::<Vec<_>>());
+        let by_case: Vec<(String, Worth)> = pairs()
+            .map(|(with, without)| {
+                let case = with.case;
+                (format!("{} @{}", case.name, case.latency_ms), worth(&outcomes(with, without).collect::<Vec<_>>()))
             })
-        };
-        let mut line = |case: &str, differences: [Difference; 4]| {
-            let cells = MEASURES.iter().zip(differences).map(|((_, digits, ..), difference)| {
-                let sure = if difference.is_sure() { "**" } else { "" };
-                let Difference { mean, margin } = difference;
-                format!(" {sure}{mean:+.digits$}{sure} ± {margin:.digits$} |")
-            });
-            table += &format!("| {name} | {case} |{}\n", cells.collect::<String>());
-        };
-        line("all", differences(None));
-        for (index, case) in cases.iter().enumerate() {
-            let of_case = differences(Some(index));
-            let says = |(difference, (_, _, worth, _)): (&Difference, &Measure)| {
-                difference.is_sure() && difference.mean.abs() >= *worth
-            };
-            if of_case.iter().zip(&MEASURES).any(says) {
-                line(&format!("{} @{}", case.name, case.latency_ms), of_case);
-            }
+            .collect();
+        let cells = OVERALL.map(|index| format!(" {} |", cell(&MEASURES[index], whole[index])));
+        let [gain, harm] = [1.0, -1.0].map(|sign| most(&by_case, sign).unwrap_or_else(|| "nothing".to_owned()));
+        parts += &format!("| {name} |{} {gain} | {harm} |\n", cells.concat());
+        for (case, worth) in by_case.iter().filter(|(_, worth)| MEASURES.iter().zip(worth).any(|(of, it)| says(of, it)))
+        {
+            let cells = MEASURES.iter().zip(worth).map(|(of, it)| format!(" {} |", cell(of, *it)));
+            each += &format!("| {name} | {case} |{}\n", cells.collect::<String>());
         }
     }
-    Ok(table)
+    Ok(format!("{parts}\n{each}"))
+}
+
+fn outcomes<'a>(with: &'a Row, without: &'a Row) -> impl Iterator<Item = (&'a Outcome, &'a Outcome)> {
+    with.outcomes.iter().zip(&without.outcomes)
+}
+
+fn worth(runs: &[(&Outcome, &Outcome)]) -> Worth {
+    MEASURES
+        .map(|(.., of)| Difference::of(&runs.iter().map(|(with, without)| (of(with), of(without))).collect::<Vec<_>>()))
+}
+
+/// Whether a difference is sure, and worth a line.
+fn says((_, _, is_cost, _): &Measure, difference: &Difference) -> bool {
+    difference.is_sure() && (!is_cost || difference.mean.abs() >= WORTH_SAYING)
+}
+
+/// The case with the largest sure difference for the better, or with a `sign` of -1 for the worse, and what it is.
+fn most(by_case: &[(String, Worth)], sign: f64) -> Option<String> {
+    let better = |(.., is_cost, _): &Measure, mean: f64| if *is_cost { -mean } else { mean };
+    let found = by_case.iter().flat_map(|(case, worth)| MEASURES.iter().zip(worth).map(move |(of, it)| (case, of, it)));
+    let found = found.filter(|(_, of, it)| says(of, it) && sign * better(of, it.mean) > 0.0);
+    let (case, of, it) = found.max_by(|a, b| a.2.mean.abs().total_cmp(&b.2.mean.abs()))?;
+    let name = of.0.split(',').next().unwrap_or_default();
+    Some(format!("`{case}`: {name} {}", cell(of, *it)))
+}
+
+fn cell((_, digits, ..): &Measure, Difference { mean, margin }: Difference) -> String {
+    let sure = if (Difference { mean, margin }).is_sure() { "**" } else { "" };
+    format!("{sure}{mean:+.digits$}{sure} ± {margin:.digits$}")
 }
 
 /// Percent of cost below which a line would say nothing.

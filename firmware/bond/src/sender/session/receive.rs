@@ -96,7 +96,8 @@ impl Sender {
         session.latency_told = true;
         session.latency = if target < now { target.max(now - now / SHRINKS) } else { now };
         session.paths.values_mut().for_each(|path| path.set_latency(session.latency));
-        self.store.set_longer(of(latency.longest_ms).saturating_sub(session.latency));
+        let longer = of(latency.longest_ms).saturating_sub(session.latency);
+        self.store.set_longer(if self.config.features.has(Feature::LateRepair) { longer } else { Duration::ZERO });
         if std::mem::replace(&mut session.latency_target, target) != target {
             self.events.push_back(SenderEvent::LatencyChanged { latency: target });
         }
@@ -143,12 +144,16 @@ impl Sender {
     }
 
     fn on_ack(&mut self, now: Instant, link: LinkId, ack: &Ack<'_>) {
+        let features = self.config.features;
         let Some(session) = &mut self.session else { return };
         let of_path = session.paths.iter_mut().find(|(_, path)| path.id == ack.path);
         let Some((acknowledged, path)) = of_path.map(|(id, path)| (*id, path)) else { return };
+        if acknowledged != link && !features.has(Feature::OtherWays) {
+            return;
+        }
         let Some(stats) = self.links.get_mut(&acknowledged) else { return };
         let progress = path.on_ack(now, ack, acknowledged == link, &mut self.verdicts, &mut self.trace);
-        let repair = self.config.features.has(Feature::Repair);
+        let repair = features.has(Feature::Repair);
         for verdict in self.verdicts.drain(..) {
             match verdict {
                 Verdict::Arrived(content) => {

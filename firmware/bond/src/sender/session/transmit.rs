@@ -119,11 +119,13 @@ impl Sender {
         let session = self.session.as_mut()?;
         let dark = session.paths.values().all(|path| !path.is_usable());
         let silent_probe = if dark { DARK_PROBE } else { SILENT_PROBE };
+        let searches = self.config.features.has(Feature::MtuSearch);
         let due = session.paths.iter_mut().find_map(|(link, path)| {
             path.peer_index?;
             let idle = now - path.last_sent;
             let health = path.liveness.health();
-            if health == Health::Up
+            if searches
+                && health == Health::Up
                 && let Some(size) = path.mtu.probe(now)
             {
                 return Some((*link, Probe::Mtu(size)));
