@@ -29,6 +29,7 @@ networks! {
     what_must_hold_holds_in_networks_875_to_999: 875..1_000;
     what_must_hold_holds_in_network_16532_which_failed_once: 16_532..16_533;
     what_must_hold_holds_in_network_21523_which_failed_once: 21_523..21_524;
+    what_must_hold_holds_in_network_5178_where_a_tenth_is_lost_on_far_links: 5_178..5_179;
     what_must_hold_holds_in_network_8_where_more_than_a_twentieth_of_a_second_was_rescued: 8..9;
     what_must_hold_holds_in_network_37895_where_probes_of_size_silenced_a_standby_link: 37_895..37_896;
 }
