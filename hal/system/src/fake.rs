@@ -1,13 +1,18 @@
 //! A system as a test wants it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Leases, System, SystemError};
+use tokio::sync::watch;
+
+use crate::{Leases, Services, Standing, System, SystemError};
 
 /// A system that goes down in name only. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Fake {
     state: Arc<Mutex<State>>,
+    /// By the name of the unit; those that are not here are off.
+    services: watch::Sender<BTreeMap<String, Standing>>,
 }
 
 /// How it takes what it is asked.
@@ -41,6 +46,11 @@ impl Fake {
         std::mem::take(&mut self.state().done)
     }
 
+    /// From now on this is meant with a unit.
+    pub fn set_service(&self, unit: &str, standing: Standing) {
+        self.services.send_modify(|services| drop(services.insert(unit.into(), standing)));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,6 +76,28 @@ impl System for Fake {
 
     async fn factory_reset(&self) -> Result<(), SystemError> {
         self.ask("factory-reset")
+    }
+}
+
+impl Services for Fake {
+    async fn watch(&self, units: &[&str], mut tell: impl FnMut(usize, Standing) + Send) -> SystemError {
+        let mut services = self.services.subscribe();
+        let mut told = vec![None; units.len()];
+        loop {
+            let now: Vec<Standing> = {
+                let services = services.borrow_and_update();
+                units.iter().map(|unit| services.get(*unit).cloned().unwrap_or(Standing::Off)).collect()
+            };
+            for (number, standing) in now.into_iter().enumerate() {
+                if told[number].as_ref() != Some(&standing) {
+                    told[number] = Some(standing.clone());
+                    tell(number, standing);
+                }
+            }
+            if services.changed().await.is_err() {
+                return SystemError::NoService("the fake is gone".into());
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What can be asked of the whole unit: to switch off, to start as from the factory, and to lease addresses.
+//! What can be asked of the whole unit: to switch off, to start as from the factory, to lease addresses, and to say which of its
+//! services it keeps running.
 //!
 //! [`Systemd`] asks logind and systemd over D-Bus, as whoever polkit lets; [`Fake`] behaves like them as a test wants it. Done is
 //! what the system said that it does, not what it was asked for.
@@ -32,6 +33,28 @@ pub trait Leases: Send + Sync + 'static {
     /// # Errors
     /// [`SystemError`].
     fn lease(&self, interface: &str, leases: bool) -> impl Future<Output = Result<(), SystemError>> + Send;
+}
+
+/// Who starts services, and starts them again.
+pub trait Services: Send + Sync + 'static {
+    /// Tells what is meant with each of these units, by its place among them, now and when that changes. Returns when nobody
+    /// tells it any more, with the reason.
+    fn watch(
+        &self,
+        units: &[&str],
+        tell: impl FnMut(usize, Standing) + Send,
+    ) -> impl Future<Output = SystemError> + Send;
+}
+
+/// What is meant with a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not to run, or there is no such service.
+    Off,
+    /// It runs, or is about to, also once more after it has failed.
+    On,
+    /// It has failed and is not started again; in systemd's word for how.
+    GivenUp(String),
 }
 
 /// Why the unit stays as it is.

@@ -1,5 +1,7 @@
 //! logind and systemd, over D-Bus (org.freedesktop.login1(5), org.freedesktop.systemd1(5)).
 
+mod watch;
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -32,10 +34,14 @@ impl Systemd {
         Self { address: Some(address.into()), patience }
     }
 
+    async fn connect(&self) -> Result<Connection, SystemError> {
+        let builder = self.address.as_deref().map_or_else(Builder::system, Builder::address);
+        builder.build().await.map_err(|error| SystemError::NoService(error.to_string()))
+    }
+
     /// A connection for one question: it is seldom asked, and an open one would be told of every job.
     async fn ask(&self, service: &'static Service) -> Result<Asked, SystemError> {
-        let builder = self.address.as_deref().map_or_else(Builder::system, Builder::address);
-        let bus = builder.build().await.map_err(|error| SystemError::NoService(error.to_string()))?;
+        let bus = self.connect().await?;
         let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(service.name);
         let rule = rule.interface(service.interface).build().map_err(refusal)?;
         // Before anything is asked: what is said may come before the answer.
@@ -139,9 +145,7 @@ impl Asked {
         A: Serialize + DynamicType,
         T: DeserializeOwned + Type,
     {
-        let Service { name, path, interface } = *self.service;
-        let answer = self.bus.call_method(Some(name), path, Some(interface), method, arguments).await;
-        read(&answer.map_err(refusal)?)
+        call(&self.bus, self.service, method, arguments).await
     }
 
     /// The next signal, and its name.
@@ -155,6 +159,16 @@ impl Asked {
             }
         }
     }
+}
+
+async fn call<A, T>(bus: &Connection, service: &Service, method: &str, arguments: &A) -> Result<T, SystemError>
+where
+    A: Serialize + DynamicType,
+    T: DeserializeOwned + Type,
+{
+    let Service { name, path, interface } = *service;
+    let answer = bus.call_method(Some(name), path, Some(interface), method, arguments).await;
+    read(&answer.map_err(refusal)?)
 }
 
 fn read<T: DeserializeOwned + Type>(message: &Message) -> Result<T, SystemError> {

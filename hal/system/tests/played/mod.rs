@@ -19,21 +19,33 @@ pub(crate) struct Played {
     service: Option<Connection>,
 }
 
+/// Services whose units there are.
+const UNITS: [&str; 3] = ["bondbox-capture.service", "bondbox-uplink.service", "bondbox-modems.service"];
+
 #[derive(Default)]
 struct State {
     mood: Mood,
     done: Vec<String>,
+    subscribed: bool,
+    /// Of each unit: ActiveState, SubState, Result.
+    units: [[String; 3]; 3],
 }
 
 impl Played {
     pub(crate) async fn start() -> Self {
         let bus = Bus::start();
-        let state = Arc::<Mutex<State>>::default();
+        let off = ["inactive", "dead", "success"].map(String::from);
+        let state = State { units: [off.clone(), off.clone(), off], ..State::default() };
+        let state = Arc::new(Mutex::new(state));
         let builder = Builder::address(bus.address.as_str())
             .serve_at("/org/freedesktop/login1", Login(state.clone()))
-            .serve_at("/org/freedesktop/systemd1", Systemd { state: state.clone(), subscribed: false })
+            .serve_at("/org/freedesktop/systemd1", Systemd { state: state.clone() })
             .name("org.freedesktop.login1")
             .name("org.freedesktop.systemd1");
+        let builder = UNITS.iter().enumerate().fold(builder, |builder, (number, unit)| {
+            let unit_of = Unit { state: state.clone(), number };
+            builder.serve_at(path_of(unit), unit_of.clone()).serve_at(path_of(unit), Service(unit_of))
+        });
         let service = Some(builder.build().await.unwrap());
         Self { address: bus.address.clone(), bus, state, service }
     }
@@ -45,6 +57,23 @@ impl Played {
     /// What it did since the last time.
     pub(crate) fn take_done(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().done)
+    }
+
+    /// systemd has this in mind with a unit from now on, and tells whoever asked for that.
+    pub(crate) async fn set_service(&self, unit: &str, says: [&str; 3]) {
+        let number = UNITS.iter().position(|known| *known == unit).unwrap();
+        let subscribed = {
+            let mut state = self.state.lock().unwrap();
+            state.units[number] = says.map(String::from);
+            state.subscribed
+        };
+        if subscribed {
+            let (path, interface) = (path_of(unit), "org.freedesktop.DBus.Properties");
+            let changed = std::collections::HashMap::<String, zbus::OwnedVariant>::new();
+            let body = ("org.freedesktop.systemd1.Unit", changed, vec!["ActiveState", "SubState"]);
+            let bus = self.service.as_ref().unwrap();
+            bus.emit_signal(None::<&str>, path, interface, "PropertiesChanged", &body).await.unwrap();
+        }
     }
 
     /// Nobody serves any more.
@@ -75,13 +104,58 @@ impl Login {
 
 struct Systemd {
     state: Arc<Mutex<State>>,
-    subscribed: bool,
+}
+
+/// The unit of a service, as far as all units are alike.
+#[derive(Clone)]
+struct Unit {
+    state: Arc<Mutex<State>>,
+    number: usize,
+}
+
+impl Unit {
+    fn says(&self, what: usize) -> String {
+        self.state.lock().unwrap().units[self.number][what].clone()
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
+impl Unit {
+    #[zbus(property)]
+    fn active_state(&self) -> String {
+        self.says(0)
+    }
+
+    #[zbus(property)]
+    fn sub_state(&self) -> String {
+        self.says(1)
+    }
+}
+
+/// What only services have.
+struct Service(Unit);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+impl Service {
+    #[zbus(property)]
+    fn result(&self) -> String {
+        self.0.says(2)
+    }
+}
+
+/// With what D-Bus allows in paths.
+fn path_of(unit: &str) -> String {
+    format!("/org/freedesktop/systemd1/unit/{}", unit.replace('-', "_2d").replace('.', "_2e"))
 }
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Systemd {
-    fn subscribe(&mut self) {
-        self.subscribed = true;
+    fn subscribe(&self) {
+        self.state.lock().unwrap().subscribed = true;
+    }
+
+    fn load_unit(&self, name: String) -> zbus::OwnedObjectPath {
+        path_of(&name).try_into().unwrap()
     }
 
     async fn start_unit(
@@ -103,7 +177,8 @@ impl Systemd {
         if mood == Mood::Denies {
             return Err(denied());
         }
-        if self.subscribed {
+        let subscribed = self.state.lock().unwrap().subscribed;
+        if subscribed {
             emit(bus, 7, &name, None).await;
             // Of somebody else.
             emit(bus, 5, "another.service", Some("failed")).await;
