@@ -35,6 +35,8 @@ counters! {
     unknown_code,
     /// A handshake with a gateway whose key is not the pinned one, or that does not know the pairing code.
     wrong_gateway,
+    /// A handshake at whose end the gateway said that it does not let this unit in.
+    refused,
     /// A handshake that failed otherwise.
     failed_handshake,
     /// A handshake that found no room, answered with a cookie.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_units::{Instant, TrackId};
-use bondbox_wire::envelope::Envelope;
+use bondbox_wire::envelope::{Envelope, EnvelopeError};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -151,8 +151,8 @@ pub struct Gateway {
     next_session: u64,
     outbox: VecDeque<(Route, Vec<u8>)>,
     events: VecDeque<GatewayEvent>,
-    resets_at: Instant,
-    resets_left: u32,
+    answers_at: Instant,
+    answers_left: u32,
     rejected: Rejected,
     /// What our messages are known by.
     origin: u32,
@@ -179,8 +179,8 @@ impl Gateway {
             next_session: 1,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
-            resets_at: now,
-            resets_left: 0,
+            answers_at: now,
+            answers_left: 0,
             rejected: Rejected::default(),
             origin,
             latencies: BTreeMap::new(),
@@ -228,7 +228,12 @@ impl Gateway {
             Ok(Envelope::Join { session, path, sealed }) => self.on_join(now, route, session, path, sealed, datagram),
             Ok(Envelope::Data { index, sealed }) => self.on_data(now, route, index, sealed, datagram),
             Ok(Envelope::Reset { .. }) => self.rejected.stray_reset += 1,
-            Err(error) => self.rejected.on_envelope_error(error),
+            Err(error) => {
+                self.rejected.on_envelope_error(error);
+                if let EnvelopeError::Version(_) = error {
+                    self.on_other_version(now, route, datagram.len());
+                }
+            }
         }
     }
 

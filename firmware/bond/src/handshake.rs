@@ -6,14 +6,22 @@
 //! A gateway that is asked by too many answers with a cookie instead, and keeps nothing until that comes back.
 
 mod gateway;
+mod no_session;
 mod params;
+mod refusal;
 mod stream;
 mod unit;
 
 pub(crate) use gateway::{Accepted, GatewayHandshake, HandshakeRefused};
+pub use no_session::NoSession;
 pub use params::is_stream_name;
 pub(crate) use params::{GatewayParams, MAX_LATENCY, UnitParams};
-pub(crate) use unit::{Expected, NotProven, Step, UnitHandshake};
+pub(crate) use refusal::open as open_refusal;
+#[cfg(test)]
+pub(crate) use refusal::seal as seal_refusal;
+#[cfg(test)]
+pub(crate) use tests::shaken;
+pub(crate) use unit::{Expected, Step, UnitHandshake};
 
 #[cfg(test)]
 mod tests {
@@ -83,6 +91,11 @@ mod tests {
         let accepted = accepted.expect("the unit has proven itself");
         assert_eq!((params, accepted.unit, accepted.params.stream.as_str()), (answer, unit.public(), "cam"));
         (keys, accepted.keys)
+    }
+
+    /// Both ends' keys of a handshake.
+    pub(crate) fn shaken() -> (SessionKeys, SessionKeys) {
+        shake(|_| false)
     }
 
     fn seal(keys: &mut SessionKeys, now: Instant, pn: u64) -> (bool, Vec<u8>) {

@@ -7,6 +7,7 @@ mod frames;
 mod gateway_side;
 mod hoard;
 mod pairing;
+mod refusals;
 mod replaced;
 mod strangers;
 mod symbols;

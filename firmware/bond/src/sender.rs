@@ -32,12 +32,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bondbox_units::{Bitrate, Instant, LinkId, Priority, TrackId};
-use bondbox_wire::envelope::Envelope;
+use bondbox_wire::envelope::{Envelope, EnvelopeError};
 use bondbox_wire::frame::{TrackKind, UnitHeader};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+pub use crate::handshake::NoSession;
 pub use encoder::Headroom;
 pub use features::{Feature, Features};
 pub use link::LinkName;
@@ -176,11 +177,8 @@ pub enum SenderEvent {
         /// Its key, to be pinned.
         gateway: PublicKey,
     },
-    /// The gateway is not who was pinned, does not know the code, or refused us.
-    HandshakeFailed {
-        /// For people.
-        reason: String,
-    },
+    /// A session was to be opened, and none was; it is tried again.
+    HandshakeFailed(NoSession),
     /// What the encoder may produce from now on.
     TargetBitrate(Bitrate),
     /// The gateway needs a keyframe on this track.
@@ -390,7 +388,12 @@ impl Sender {
             Ok(Envelope::Reset { index }) => self.on_reset(now, index),
             Ok(Envelope::Data { index, sealed }) => self.on_data(now, link, index, sealed, datagram),
             Ok(Envelope::Join { .. }) => self.rejected.unexpected_join += 1,
-            Err(error) => self.rejected.on_envelope_error(error),
+            Err(error) => {
+                self.rejected.on_envelope_error(error);
+                if let EnvelopeError::Version(version) = error {
+                    self.on_other_version(version);
+                }
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub struct State {
     pub gateway: String,
     /// Whether media can reach it.
     pub session: Session,
+    /// Why there is none, as far as that can be known; nothing while one is open, and until the first attempt has failed.
+    pub complaint: Option<Complaint>,
     /// What the encoder may produce.
     pub target: Bitrate,
     /// What the sources really produced over the last second.
@@ -49,6 +51,37 @@ pub enum Session {
     NotPaired,
     /// The same, and a gateway is looked for that knows the code.
     Pairing,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Complaint {
+    /// For those who act on it.
+    pub reason: Reason,
+    /// The same for people.
+    pub words: String,
+}
+
+/// What came of the last attempt to open a session. The gateway itself says [`UnknownUnit`](Self::UnknownUnit) and
+/// [`UsedCode`](Self::UsedCode), which nobody else can; all else is what answers, or does not, and may be somebody on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Reason {
+    /// Nobody has proven to be the gateway.
+    NoAnswer,
+    /// The gateway has proven itself, and let no link in.
+    NotLetIn,
+    /// It does not know this unit, or no more.
+    UnknownUnit,
+    /// The pairing code lets nobody in any more.
+    UsedCode,
+    /// What answers has another key than the gateway's.
+    OtherKey,
+    /// What answers does not know the pairing code.
+    UnknownCode,
+    /// What answers speaks another version of the protocol.
+    OtherVersion,
+    /// What answers speaks no protocol of ours.
+    Garbage,
 }
 
 /// One link now.

@@ -68,6 +68,15 @@ impl<'a> Handshake<'a> {
     }
 }
 
+/// Writes what answers a handshake of another version: which one is spoken here, and nothing else.
+///
+/// # Errors
+/// [`Full`] when the buffer ends first.
+pub fn encode_version(out: &mut Writer<'_>) -> Result<(), Full> {
+    out.u8(HANDSHAKE)?;
+    out.u8(VERSION)
+}
+
 /// Bytes of a handshake datagram that are not TLS at most.
 pub const MAX_OVERHEAD: usize = 2 + 8 + 1 + MAX_COOKIE + 3 * 2;
 

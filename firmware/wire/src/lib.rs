@@ -27,8 +27,10 @@
 //!   datagram is at most [`handshake::MAX_DATAGRAM`]. `id` is chosen by the unit, `acknowledged` counts the peer's bytes
 //!   that arrived without a gap. A gateway that too many strangers ask answers with a cookie and no TLS bytes, and keeps
 //!   nothing: a MAC over the address and `id`, which the unit repeats in all further datagrams on that link. The identities
-//!   in a handshake can be read by who listens on the way; nothing else can.
-//! * RESET answers a datagram whose index nobody knows, rate-limited and never larger than it. It is not authenticated:
+//!   in a handshake can be read by who listens on the way; nothing else can. A unit that has shown its key and is not let in is
+//!   told so by one more message of the gateway's stream, of type 0xf0, which is sealed with the keys of the session that was to
+//!   be. A handshake of another version is answered with the first two bytes of one: nothing authentic can be said there.
+//! * RESET answers a datagram whose index nobody knows, rate-limited (with what answers other versions) and never larger than it. It is not authenticated:
 //!   all that a unit does on it is open a new session beside the old one.
 //!
 //! # Frames

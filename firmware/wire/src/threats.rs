@@ -15,8 +15,9 @@
 //!   that brings it back, all for three seconds: `bond::hostile::strangers::strangers_fill_64_places_…`,
 //!   `a_unit_with_several_links_opens_its_session_through_a_flood_of_strangers`, `one_address_has_sixteen_places_…`.
 //! * *Have the gateway flood a third party.* At most thrice the bytes that came from an address that has proven nothing, a
-//!   cookie and a RESET never more than came: `rough_handshakes_…`, `pieces_up_to_and_past_eight_kilobytes_…`,
-//!   `unknown_indices_are_answered_a_hundred_times_a_second_and_never_with_more`.
+//!   cookie, a RESET and a word of our version never more than came: `rough_handshakes_…`, `pieces_up_to_and_past_eight_kilobytes_…`,
+//!   `unknown_indices_are_answered_a_hundred_times_a_second_and_never_with_more`,
+//!   `bond::hostile::refusals::a_handshake_of_another_version_is_answered_with_two_bytes_and_never_with_more`.
 //! * *Inject or change media.* They have no keys: the tag fails, which is counted. `bond::crypto::keys` gives up a session
 //!   at the cipher's integrity limit. Indices and handshake ids are drawn, but nothing rests on their secrecy.
 //! * *Feed a decoder what it does not expect.* Every decoder is total: `wire/tests/properties.rs`, `bond::handshake::params`,
@@ -35,6 +36,9 @@
 //!   `bond::hostile::replaced::a_forged_reset_costs_a_handshake_and_no_media`.
 //! * *Sends copies, faster than the originals, from elsewhere.* Addresses are asked with tokens that nobody can guess, and
 //!   the one that was there is told everything meanwhile: `bond::hostile::elsewhere`.
+//! * *Tells a unit in the gateway's name that it is not let in*, or that another version is spoken: the first is sealed, so that
+//!   nobody else can say it; the second is shown where nothing else was heard, and changes nothing:
+//!   `bond::hostile::refusals::a_refusal_is_read_with_the_keys_of_its_own_handshake_and_no_others`.
 //! * *Spoils a handshake* by sending bytes in its place: the attempt fails, and the unit begins anew within seconds, on all
 //!   links. Who can do so on every link at once keeps the unit off the air; so does cutting the links.
 //!

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bondbox_bond::Identity;
 use bondbox_bond::gateway::{CloseReason, GatewayEvent, Route};
-use bondbox_bond::sender::{LinkUse, SenderEvent, TrackInfo, Trust};
+use bondbox_bond::sender::{LinkUse, NoSession, SenderEvent, TrackInfo, Trust};
 use bondbox_linksim::model::Event;
 use bondbox_linksim::{Scenario, Way};
 use bondbox_sim::{Clocks, Config, Shape, Source, World, number};
@@ -188,11 +188,11 @@ fn a_gateway_with_another_key_gets_no_session_and_is_named() {
     run.until(3_000);
     assert_eq!(run.opened(), 0);
     assert!(run.world.sender.rejected().wrong_gateway >= 1);
-    assert!(run.sender_events.iter().any(|event| matches!(event, SenderEvent::HandshakeFailed { .. })));
+    assert!(run.sender_events.contains(&SenderEvent::HandshakeFailed(NoSession::OtherKey)));
 }
 
 #[test]
-fn a_unit_whose_key_is_not_pinned_gets_no_session_and_is_counted() {
+fn a_unit_whose_key_is_not_pinned_gets_no_session_is_counted_and_told() {
     let config = Config::default();
     let (mut sender, gateway) = config.ends();
     sender.identity = Arc::new(Identity::generate());
@@ -201,6 +201,7 @@ fn a_unit_whose_key_is_not_pinned_gets_no_session_and_is_counted() {
     assert_eq!(run.opened(), 0);
     let counters = rejected(run.world.gateway.rejected());
     assert!(counters.iter().any(|(name, _)| *name == "unknown_unit"), "{counters:?}");
+    assert!(run.sender_events.contains(&SenderEvent::HandshakeFailed(NoSession::UnknownUnit)));
 }
 
 #[test]

@@ -95,6 +95,9 @@ pub(crate) fn uplink(state: &uplink::State) -> String {
         state.counters.units_in,
     )
     .expect("a string takes everything");
+    if let Some(complaint) = &state.complaint {
+        write!(text, "\nno session: {}", complaint.words).expect("a string takes everything");
+    }
     for link in &state.links {
         write!(
             text,

@@ -12,7 +12,7 @@ use bondbox_daemon::bond::keys;
 use bondbox_daemon::ipc::{Client, Event, Peers, Want};
 use bondbox_gateway::Gateway;
 use bondbox_gateway::status::Session;
-use bondbox_ipc::uplink::{self as protocol, Command, Done};
+use bondbox_ipc::uplink::{self as protocol, Command, Complaint, Done, Reason};
 use bondbox_uplink::{Settings, Uplink};
 use common::{get, in_time, request, send, wait_for};
 use serde_json::{Value, json};
@@ -84,11 +84,15 @@ fn pair(gateway: &str, code: &str) -> Command {
 
 /// Waits until the unit says this of its session.
 async fn says(folder: &Path, session: protocol::Session) -> protocol::State {
+    said(folder, |state| state.session == session).await
+}
+
+async fn said(folder: &Path, wanted: impl Fn(&protocol::State) -> bool) -> protocol::State {
     let mut watch = Client::<protocol::Uplink>::connect(folder, Peers::own(), Want::State);
     in_time(async {
         loop {
             if let Event::State(state) = watch.event().await
-                && state.session == session
+                && wanted(&state)
             {
                 return state;
             }
@@ -147,6 +151,11 @@ async fn a_unit_is_paired_with_a_code_of_the_page_and_stays_so_until_it_is_taken
         wait_for(http, |status| status.streams.first().is_some_and(|s| s.session == Session::Ended)).await;
         assert_eq!((listed(http).await["units"].clone(), request(http, "DELETE", &path).await.0), (json!([]), 404));
         common::until(async || common::rejected(http, "unknown_unit").await > 0).await;
+        // Who carries the unit is told why it is off, by nobody else than the gateway.
+        let state = said(&run, |state| state.complaint.is_some()).await;
+        let words = "the gateway does not know this unit, or knows it no more".to_string();
+        assert_eq!(state.session, protocol::Session::Connecting);
+        assert_eq!(state.complaint, Some(Complaint { reason: Reason::UnknownUnit, words }));
     };
     strangers.run_during(&settings, &run, second).await;
 }

@@ -100,6 +100,7 @@ mod tests {
         State {
             gateway: String::new(),
             session: Session::Open,
+            complaint: None,
             target: Bitrate::ZERO,
             actual: Bitrate::ZERO,
             backlog_bytes: 0,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bondbox_bond::Sender;
 use bondbox_bond::channel::{Channel, ChannelEvent};
-use bondbox_bond::sender::{SenderConfig, SenderEvent, SenderStatus, SessionState};
+use bondbox_bond::sender::{NoSession, SenderConfig, SenderEvent, SenderStatus, SessionState};
 use bondbox_daemon::bond::beat::Beat;
 use bondbox_daemon::bond::keys;
 use bondbox_daemon::bond::timer::Timer;
@@ -76,7 +76,7 @@ pub struct Uplink {
     talkback: Option<Talkback>,
     gone: Gone,
     /// Why there is no session, as last told: it is tried again every second.
-    complaint: String,
+    complaint: Option<NoSession>,
     outbox: Outbox,
 }
 
@@ -141,7 +141,7 @@ impl Uplink {
             telemetry: Telemetry::new(clock::now()),
             talkback: talkback.transpose().context("talkback")?,
             gone: Gone::default(),
-            complaint: String::new(),
+            complaint: None,
             outbox: Outbox::new(OUT_TOGETHER, MAX_DATAGRAM),
         })
     }
@@ -260,19 +260,22 @@ impl Uplink {
         match event {
             SenderEvent::SessionOpened { latency } => {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "session open");
-                self.complaint.clear();
+                self.complaint = None;
             }
             SenderEvent::LatencyChanged { latency } => {
                 tracing::info!(latency_ms = latency.as_millis() as u64, "latency changes");
             }
             SenderEvent::Paired { gateway } => self.pairing.found(gateway),
             SenderEvent::SessionDark => tracing::warn!("nothing is acknowledged on any link"),
-            SenderEvent::SessionBack => tracing::info!("acknowledged again"),
-            SenderEvent::HandshakeFailed { reason } => {
-                self.pairing.refused(&reason);
-                if self.complaint != reason {
-                    tracing::warn!(gateway = self.pairing.address(), reason, "no session; tried again");
-                    self.complaint = reason;
+            SenderEvent::SessionBack => {
+                tracing::info!("acknowledged again");
+                self.complaint = None;
+            }
+            SenderEvent::HandshakeFailed(why) => {
+                self.pairing.refused(&why.to_string());
+                if self.complaint.as_ref() != Some(&why) {
+                    tracing::warn!(gateway = self.pairing.address(), %why, "no session; tried again");
+                    self.complaint = Some(why);
                 }
             }
             SenderEvent::TargetBitrate(target) => {
@@ -419,7 +422,7 @@ impl Uplink {
     /// Looks for another gateway, or for none.
     fn turn_to(&mut self, now: Instant, Target { endpoints, trust }: Target) -> anyhow::Result<()> {
         self.gateway = Gateway::find(endpoints, Resolved::default());
-        self.complaint.clear();
+        self.complaint = None;
         self.sender.set_gateway(now, trust);
         self.look_around()
     }
@@ -445,6 +448,7 @@ impl Uplink {
             &self.gone,
             self.sender.rejected(),
             self.orders.counters(),
+            self.complaint.as_ref(),
         );
         self.server.set_state(state);
     }

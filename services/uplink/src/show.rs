@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bondbox_bond::Rejected;
-use bondbox_bond::sender::{LinkStatus, SenderStatus, SessionState};
-use bondbox_ipc::uplink::{Counters, Link, LinkState, Session, State};
+use bondbox_bond::sender::{LinkStatus, NoSession, SenderStatus, SessionState};
+use bondbox_ipc::uplink::{Complaint, Counters, Link, LinkState, Reason, Session, State};
 use bondbox_units::LinkId;
 use bondbox_wire::frame;
 
@@ -36,6 +36,7 @@ pub(crate) fn state(
     gone: &Gone,
     rejected: &Rejected,
     orders: command::Counters,
+    complaint: Option<&NoSession>,
 ) -> State {
     let of = |id: LinkId| status.links.iter().find(|status| status.link == id);
     let counters = Counters {
@@ -57,12 +58,27 @@ pub(crate) fn state(
             SessionState::Open => Session::Open,
             SessionState::Dark => Session::Dark,
         }),
+        complaint: complaint.map(show_complaint),
         target: status.target,
         actual: status.actual,
         backlog_bytes: status.backlog,
         links: links.iter().map(|link| show_link(link.id, &link.name, of(link.id))).collect(),
         counters,
     }
+}
+
+fn show_complaint(why: &NoSession) -> Complaint {
+    let reason = match why {
+        NoSession::NoAnswer => Reason::NoAnswer,
+        NoSession::NotLetIn => Reason::NotLetIn,
+        NoSession::UnknownUnit => Reason::UnknownUnit,
+        NoSession::UsedCode => Reason::UsedCode,
+        NoSession::OtherKey => Reason::OtherKey,
+        NoSession::UnknownCode => Reason::UnknownCode,
+        NoSession::OtherVersion(_) => Reason::OtherVersion,
+        NoSession::Garbage(_) => Reason::Garbage,
+    };
+    Complaint { reason, words: why.to_string() }
 }
 
 fn show_link(id: LinkId, name: &str, status: Option<&LinkStatus>) -> Link {

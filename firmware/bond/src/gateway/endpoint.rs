@@ -6,7 +6,7 @@ use bondbox_units::Instant;
 use bondbox_wire::Writer;
 use bondbox_wire::envelope::{Sealed, encode_reset};
 use bondbox_wire::frame::{Clock, Frame, Frames};
-use bondbox_wire::handshake::Handshake;
+use bondbox_wire::handshake::{Handshake, encode_version};
 use rand_chacha::rand_core::Rng;
 
 use super::admission::{Admit, ask};
@@ -50,7 +50,10 @@ impl Gateway {
                     HandshakeRefused::Malformed => &mut self.rejected.failed_handshake,
                 };
                 *counter += 1;
-                return self.admission.end(piece.id);
+                if !handshake.speaks() {
+                    return self.admission.end(piece.id);
+                }
+                None
             }
         };
         let (answers, more) = self.admission.answer(piece.id, route, len);
@@ -196,16 +199,33 @@ impl Gateway {
     /// "I do not know this index": rate-limited and never larger than what came.
     fn reset(&mut self, now: Instant, route: Route, index: u32, len: usize) {
         self.rejected.unknown_index += 1;
-        if now >= self.resets_at {
-            self.resets_at = now + Duration::from_secs(1);
-            self.resets_left = RESETS_PER_SECOND;
-        }
         let mut buffer = [0; 8];
         let mut writer = Writer::new(&mut buffer);
-        if self.resets_left > 0 && encode_reset(index, &mut writer).is_ok() && writer.len() <= len {
-            self.resets_left -= 1;
+        if encode_reset(index, &mut writer).is_ok() && writer.len() <= len && self.may_answer(now) {
             self.say(route, writer.written().to_vec());
         }
+    }
+
+    /// A handshake of another version: "this is the one that is spoken here", two bytes, and only to who has said more. It is not
+    /// authenticated, and a unit does no more with it than show it.
+    pub(super) fn on_other_version(&mut self, now: Instant, route: Route, len: usize) {
+        let mut buffer = [0; 2];
+        let mut writer = Writer::new(&mut buffer);
+        // Who has said as little is another gateway, and would be answered by ours for ever.
+        if encode_version(&mut writer).is_ok() && len > writer.len() && self.may_answer(now) {
+            self.say(route, writer.written().to_vec());
+        }
+    }
+
+    /// Of answers to those who have proven nothing so many go out in a second.
+    fn may_answer(&mut self, now: Instant) -> bool {
+        if now >= self.answers_at {
+            self.answers_at = now + Duration::from_secs(1);
+            self.answers_left = ANSWERS_PER_SECOND;
+        }
+        let may = self.answers_left > 0;
+        self.answers_left = self.answers_left.saturating_sub(1);
+        may
     }
 
     /// A free index; the first byte names the worker, of which there is one.
@@ -223,4 +243,4 @@ impl Gateway {
 const MAX_OUTBOX: usize = 1_024;
 /// A few streams, each with a session that is about to be replaced.
 const MAX_SESSIONS_OF_UNIT: usize = 8;
-const RESETS_PER_SECOND: u32 = 100;
+const ANSWERS_PER_SECOND: u32 = 100;

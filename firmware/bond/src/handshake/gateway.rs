@@ -5,6 +5,7 @@ use bondbox_wire::{Full, Writer};
 use rustls::quic::{KeyChange, ServerConnection};
 
 use super::params::{GatewayParams, UnitParams};
+use super::refusal;
 use super::stream::{Incoming, Outgoing};
 use super::unit::encode;
 use crate::crypto::{GatewayTls, PairingSecret, PublicKey, SessionKeys, Standing};
@@ -19,6 +20,8 @@ pub(crate) struct GatewayHandshake {
     incoming: Incoming,
     keys: Option<SessionKeys>,
     done: bool,
+    /// It has refused, and says so to whoever can read it.
+    speaks: bool,
 }
 
 /// A unit that has proven itself.
@@ -58,10 +61,11 @@ impl GatewayHandshake {
             incoming: Incoming::default(),
             keys: None,
             done: false,
+            speaks: false,
         }
     }
 
-    /// Takes in a datagram; gives the unit once it has proven itself.
+    /// Takes in a datagram; gives the unit once it has proven itself. One that is refused is told so, where it can be.
     pub(crate) fn handle(
         &mut self,
         tls: &GatewayTls,
@@ -69,6 +73,25 @@ impl GatewayHandshake {
     ) -> Result<Option<Accepted>, HandshakeRefused> {
         self.outgoing.on_acknowledged(datagram.acknowledged);
         self.incoming.on_piece(datagram, MAX_HALF_OPEN);
+        if self.done {
+            return Ok(None);
+        }
+        let result = self.go_on(tls);
+        if let Err(refused) = &result {
+            self.done = true;
+            let said = self.keys.as_mut().and_then(|keys| refusal::seal(keys, *refused));
+            self.outgoing.bytes.extend(said.iter().flatten());
+            self.speaks = said.is_some();
+        }
+        result
+    }
+
+    /// Whether there is something left to say to a unit that was refused.
+    pub(crate) const fn speaks(&self) -> bool {
+        self.speaks
+    }
+
+    fn go_on(&mut self, tls: &GatewayTls) -> Result<Option<Accepted>, HandshakeRefused> {
         while let Some(message) = self.incoming.next_message() {
             self.tls.read_hs(message).map_err(|error| match error {
                 rustls::Error::InvalidCertificate(_) => HandshakeRefused::UnknownUnit,
@@ -81,11 +104,9 @@ impl GatewayHandshake {
             }
         }
         // The gateway has its keys after its own flight; the unit is proven only by its Finished message.
-        if self.done || self.tls.is_handshaking() {
+        if self.tls.is_handshaking() {
             return Ok(None);
         }
-        self.done = true;
-        let keys = self.keys.take().ok_or(HandshakeRefused::Malformed)?;
         let unit = self.tls.peer_certificates().and_then(|certs| PublicKey::from_spki(certs.first()?));
         let params = self.tls.quic_transport_parameters().and_then(UnitParams::decode);
         let (unit, params) = unit.zip(params).ok_or(HandshakeRefused::Malformed)?;
@@ -95,6 +116,8 @@ impl GatewayHandshake {
             Standing::WrongCode => return Err(HandshakeRefused::UnknownCode),
             Standing::Unknown => return Err(HandshakeRefused::UnknownUnit),
         };
+        self.done = true;
+        let keys = self.keys.take().ok_or(HandshakeRefused::Malformed)?;
         Ok(Some(Accepted { keys, unit, params, vouched }))
     }
 

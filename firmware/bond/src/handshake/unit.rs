@@ -8,7 +8,9 @@ use bondbox_wire::handshake::{Handshake, MAX_TOTAL};
 use bondbox_wire::{Full, Writer};
 use rustls::quic::{ClientConnection, KeyChange};
 
+use super::NoSession;
 use super::params::{GatewayParams, UnitParams};
+use super::refusal;
 use super::stream::{Incoming, Outgoing};
 use crate::crypto::{End, Identity, PairingSecret, PublicKey, SessionKeys, client};
 
@@ -28,6 +30,8 @@ pub(crate) enum Step {
     Again(Vec<usize>),
     /// It has proven itself.
     Proven(Box<(SessionKeys, GatewayParams)>),
+    /// It does not let us in, says somebody: to be opened with the keys of who has proven itself.
+    Refused(Vec<u8>),
 }
 
 /// Whom a handshake is meant for.
@@ -37,29 +41,6 @@ pub(crate) enum Expected {
     Key(PublicKey),
     /// The one that knows this code.
     Code(PairingSecret),
-}
-
-/// Why a handshake came to nothing.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(crate) enum NotProven {
-    /// Somebody else answered.
-    #[error("the gateway's key is not the pinned one")]
-    OtherKey,
-    /// Somebody answered who shows no knowledge of the code.
-    #[error("the gateway does not know the pairing code, or knows it no more")]
-    NoCode,
-    /// Bytes that are no handshake of ours.
-    #[error("{0}")]
-    Tls(rustls::Error),
-}
-
-impl From<rustls::Error> for NotProven {
-    fn from(error: rustls::Error) -> Self {
-        match error {
-            rustls::Error::InvalidCertificate(_) => Self::OtherKey,
-            other => Self::Tls(other),
-        }
-    }
 }
 
 /// A handshake under way.
@@ -118,7 +99,7 @@ impl UnitHandshake {
     ///
     /// # Errors
     /// When the gateway has not proven itself: another key, or bytes that are no handshake.
-    pub(crate) fn handle(&mut self, now: Instant, link: LinkId, datagram: &Handshake<'_>) -> Result<Step, NotProven> {
+    pub(crate) fn handle(&mut self, now: Instant, link: LinkId, datagram: &Handshake<'_>) -> Result<Step, NoSession> {
         if datagram.id != self.id {
             return Ok(Step::Wait);
         }
@@ -132,6 +113,9 @@ impl UnitHandshake {
         self.incoming.on_piece(datagram, MAX_TOTAL as usize);
         let mut keys = None;
         while let Some(message) = self.incoming.next_message() {
+            if refusal::is_one(message) {
+                return Ok(Step::Refused(message.to_vec()));
+            }
             self.tls.read_hs(message)?;
             while let Some(change) = self.tls.write_hs(&mut self.outgoing.bytes) {
                 if let KeyChange::OneRtt { keys: one_rtt, next } = change {
@@ -146,7 +130,7 @@ impl UnitHandshake {
         if let Expected::Code(code) = &self.expected {
             let knows = |gateway| params.pairing.iter().any(|proof| code.is_proven(End::Gateway, gateway, proof));
             if !self.gateway().is_some_and(knows) {
-                return Err(NotProven::NoCode);
+                return Err(NoSession::UnknownCode);
             }
         }
         self.next_send = now;

@@ -11,7 +11,7 @@ use bondbox_wire::handshake::MAX_DATAGRAM as MAX_HANDSHAKE;
 use super::{config, gateway, identities, sender_of, shake};
 use crate::crypto::{End, GatewayTls, Standing};
 use crate::gateway::{GatewayEvent, MAX_PAIRINGS, TooManyPairings};
-use crate::handshake::{Expected, GatewayHandshake, GatewayParams, NotProven, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, GatewayHandshake, GatewayParams, NoSession, UnitHandshake, UnitParams};
 use crate::pair::{Pair, home, link_at, one_way};
 use crate::sender::{SenderConfig, SenderEvent, Trust};
 use crate::{Gateway, Identity, PairingCode, PairingSecret, PublicKey};
@@ -57,9 +57,9 @@ fn paired(pair: &Pair) -> (Vec<PublicKey>, Vec<PublicKey>) {
     (gateway.collect(), unit.collect())
 }
 
-fn reasons(pair: &Pair) -> Vec<&str> {
+fn reasons(pair: &Pair) -> Vec<&NoSession> {
     let failed = pair.told.iter().filter_map(|event| match event {
-        SenderEvent::HandshakeFailed { reason } => Some(reason.as_str()),
+        SenderEvent::HandshakeFailed(why) => Some(why),
         _ => None,
     });
     failed.collect()
@@ -137,8 +137,7 @@ fn a_gateway_that_does_not_know_the_code_never_sees_the_units_key() {
         }
         pair.run(3_000);
         assert_eq!(paired(&pair), (vec![], vec![]));
-        let refused = "the gateway does not know the pairing code, or knows it no more";
-        assert!(reasons(&pair).len() > 1 && reasons(&pair).iter().all(|reason| *reason == refused));
+        assert!(reasons(&pair).len() > 1 && reasons(&pair).iter().all(|why| **why == NoSession::UnknownCode));
         let counts = pair.gateway.rejected();
         assert_eq!((counts.unknown_unit, counts.unknown_code, pair.sender.rejected().wrong_gateway > 1), (0, 0, true));
         // Whoever types it in late is in time.
@@ -281,5 +280,5 @@ fn a_gateway_cannot_use_what_another_says_of_its_own_key() {
         let Ok(Envelope::Handshake(piece)) = Envelope::decode(&datagram) else { panic!("no handshake") };
         said.push(client.handle(now, LinkId(0), &piece).err());
     }
-    assert_eq!(said.into_iter().flatten().next(), Some(NotProven::NoCode));
+    assert_eq!(said.into_iter().flatten().next(), Some(NoSession::UnknownCode));
 }

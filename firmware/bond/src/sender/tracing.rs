@@ -30,7 +30,7 @@ impl Sender {
             }
             SenderEvent::SessionDark => TraceEvent::Dark,
             SenderEvent::SessionBack => TraceEvent::Back,
-            SenderEvent::HandshakeFailed { .. } => TraceEvent::HandshakeFailed,
+            SenderEvent::HandshakeFailed(_) => TraceEvent::HandshakeFailed,
             SenderEvent::TargetBitrate(rate) => TraceEvent::Target { rate: *rate },
             SenderEvent::KeyframeWanted(track) => TraceEvent::KeyframeWanted { track: *track },
             SenderEvent::LinkChanged { link, state } => {

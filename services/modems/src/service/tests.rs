@@ -175,6 +175,7 @@ fn bond(modem: LinkState) -> uplink::State {
     uplink::State {
         gateway: String::new(),
         session: Session::Open,
+        complaint: None,
         target: Bitrate::ZERO,
         actual: Bitrate::ZERO,
         backlog_bytes: 0,

@@ -85,6 +85,7 @@ impl Unit {
         self.uplink.set_state(uplink::State {
             gateway: "gateway:7000".into(),
             session,
+            complaint: None,
             target: Bitrate::ZERO,
             actual: Bitrate::ZERO,
             backlog_bytes: 0,

@@ -11,7 +11,7 @@ use rand_chacha::rand_core::Rng;
 use super::super::{Sender, SenderConfig, SenderEvent, Transmit, Trust};
 use super::Session;
 use crate::crypto::End;
-use crate::handshake::{Expected, NotProven, Step, UnitHandshake, UnitParams};
+use crate::handshake::{Expected, NoSession, Step, UnitHandshake, UnitParams, open_refusal};
 
 /// A session in the making.
 pub(crate) enum Opening {
@@ -34,6 +34,8 @@ pub(crate) struct Attempt {
     pieces: BTreeMap<LinkId, VecDeque<usize>>,
     /// There when the gateway has proven itself and the first link is yet to be accepted.
     session: Option<Session>,
+    /// Somebody has answered in this version of the protocol, and may be nobody.
+    other_version: Option<u8>,
     progress: Instant,
 }
 
@@ -62,7 +64,18 @@ impl Sender {
             Opening::Idle | Opening::Closed => {}
             Opening::Waiting { until } if now >= *until => self.begin(now),
             Opening::Waiting { .. } => {}
-            Opening::Attempt(attempt) if now - attempt.progress >= GIVE_UP => self.begin(now),
+            Opening::Attempt(attempt) if now - attempt.progress >= GIVE_UP => {
+                let why = match (&attempt.session, attempt.other_version) {
+                    (Some(_), _) => NoSession::NotLetIn,
+                    (None, Some(version)) => NoSession::OtherVersion(version),
+                    (None, None) => NoSession::NoAnswer,
+                };
+                // Without a link nobody was asked.
+                if !self.links.is_empty() {
+                    self.events.push_back(SenderEvent::HandshakeFailed(why));
+                }
+                self.begin(now);
+            }
             Opening::Attempt(attempt) => {
                 if now >= attempt.handshake.deadline() {
                     let pieces: VecDeque<_> = attempt.handshake.send(now).into();
@@ -123,16 +136,33 @@ impl Sender {
                 attempt.progress = now;
                 self.next_tick = now;
             }
-            Err(error) => {
-                let counter = match error {
-                    NotProven::OtherKey | NotProven::NoCode => &mut self.rejected.wrong_gateway,
-                    NotProven::Tls(_) => &mut self.rejected.failed_handshake,
-                };
-                *counter += 1;
-                self.events.push_back(SenderEvent::HandshakeFailed { reason: error.to_string() });
-                self.opening = Opening::Waiting { until: now + RETRY };
+            Ok(Step::Refused(message)) => {
+                let keys = attempt.session.as_mut().map(|session| &mut session.keys);
+                let said = keys.and_then(|keys| open_refusal(keys, now, &message));
+                let forged = || NoSession::Garbage("somebody refuses in the gateway's name".into());
+                self.fail_opening(now, said.unwrap_or_else(forged));
+            }
+            Err(why) => self.fail_opening(now, why),
+        }
+    }
+
+    /// Somebody does not speak our version. Anyone can say so: it counts where nobody else answers.
+    pub(in super::super) fn on_other_version(&mut self, version: u8) {
+        if let Opening::Attempt(attempt) = &mut self.opening {
+            attempt.other_version = Some(version);
+        }
+    }
+
+    fn fail_opening(&mut self, now: Instant, why: NoSession) {
+        match why {
+            NoSession::OtherKey | NoSession::UnknownCode => self.rejected.wrong_gateway += 1,
+            NoSession::UnknownUnit | NoSession::UsedCode | NoSession::NotLetIn => self.rejected.refused += 1,
+            NoSession::Garbage(_) | NoSession::NoAnswer | NoSession::OtherVersion(_) => {
+                self.rejected.failed_handshake += 1;
             }
         }
+        self.events.push_back(SenderEvent::HandshakeFailed(why));
+        self.opening = Opening::Waiting { until: now + RETRY };
     }
 
     /// Writes what an attempt has to send.
@@ -185,7 +215,7 @@ impl Sender {
         let (latency, return_latency) = (*latency, *return_latency);
         let params = UnitParams { stream: stream.clone(), latency, return_latency, life: self.life, pairing };
         let handshake = UnitHandshake::new(now, id, &self.config.identity, expected, &params);
-        let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, progress: now };
+        let attempt = Attempt { handshake, pieces: BTreeMap::new(), session: None, other_version: None, progress: now };
         self.opening = Opening::Attempt(Box::new(attempt));
         self.next_tick = now;
     }
