@@ -7,7 +7,7 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "alloc")]
-pub use state::{Device, Outcome, Panel, State};
+pub use state::{Device, Fault, Outcome, Panel, State};
 
 /// The keys of the front panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -27,6 +27,17 @@ pub enum Lamp {
     Link,
     /// See [`Lights::power`].
     Power,
+}
+
+/// The services of a unit without which it is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub enum Service {
+    /// `bondbox-capture`.
+    Capture,
+    /// `bondbox-uplink`.
+    Uplink,
+    /// `bondbox-modems`.
+    Modems,
 }
 
 /// What of the front panel can be tried by itself.
@@ -51,7 +62,7 @@ pub enum Meaning {
     BatteryEmpty,
     /// On the air, and nothing reaches the gateway.
     NoLink,
-    /// On the air with a slate: the source is lost.
+    /// On the air without the source: a slate goes out, or nothing does.
     SourceLost,
     /// The battery is low.
     LowBattery,
@@ -185,6 +196,8 @@ pub struct Counters {
     pub done: u64,
     /// Actions whose effect was not.
     pub failed: u64,
+    /// Times that a service was found to be gone and not to come back.
+    pub faults: u64,
 }
 
 /// What the panel can be told.

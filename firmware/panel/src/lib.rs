@@ -2,7 +2,7 @@
 //!
 //! [`Panel`] is the decision: inputs with their time go in, [`Output`]s come out, and it says when it wants to be called
 //! again. Its parts are [`keys`] (debounce and gestures), [`lights`] (the one table of what is shown), [`world`] (what
-//! is true, most urgent first), [`battery`] and [`fan`]; [`looks`] says when a gauge is worth
+//! is true, most urgent first), [`services`] (which of them are gone for good), [`battery`] and [`fan`]; [`looks`] says when a gauge is worth
 //! another look. None of them knows a clock, a channel or a device.
 //!
 //! [`tasks`] joins the decision to devices and services by channels, on whatever executor there is.
@@ -21,11 +21,13 @@
 
 pub mod battery;
 pub mod fan;
+mod flow;
 pub mod keys;
 pub mod lights;
 pub mod looks;
 mod panel;
 mod power_off;
+pub mod services;
 pub mod tasks;
 pub mod world;
 

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use bondbox_ipc::panel::{Action, Answer, Battery as BatteryView, BatteryStep, Counters, Key, Lights, Meaning, Part};
+use bondbox_ipc::panel::{
+    Action, Answer, Battery as BatteryView, BatteryStep, Counters, Key, Lights, Meaning, Part, Service,
+};
 use bondbox_units::Instant;
 use heapless::Deque;
 
@@ -11,6 +13,7 @@ use crate::fan::Fan;
 use crate::keys::{Chord, Gesture, Keys};
 use crate::lights;
 use crate::power_off::{PowerOff, Why};
+use crate::services::{self, Standing, Trouble};
 use crate::world::{Capture, Uplink, World};
 
 /// What happened.
@@ -35,6 +38,10 @@ pub enum Input {
     Battery(Option<Reading>),
     /// The hottest place was read, in thousandths of a degree; `None` when it can be read no more.
     Temperature(Option<i32>),
+    /// Whether the modem service answers, when that changed. Capture's and the uplink's state say that of them.
+    Modems(bool),
+    /// What systemd has in mind with a service, when that changed.
+    Standing(Service, Standing),
     /// An update is installed, or no longer.
     Updating(bool),
     /// Somebody asks by another way than a key.
@@ -60,6 +67,8 @@ pub enum Output {
     Fan(u8),
     /// An action came to its end.
     Ended(Action, Option<Failure>),
+    /// A service is in trouble, or no longer.
+    Fault(Service, Option<Trouble>),
 }
 
 /// Why an action was not done.
@@ -84,6 +93,8 @@ pub enum Failure {
 pub struct View {
     /// See [`crate::lights`].
     pub meaning: Meaning,
+    /// What is wrong with each of [`crate::services::ALL`].
+    pub troubles: [Option<Trouble>; 3],
     /// Shown instead for a moment.
     pub answer: Option<Answer>,
     /// What is shown.
@@ -126,6 +137,7 @@ pub struct Panel {
     /// What to say after the flash, where it looks as before the press.
     after_heard: Option<(Answer, Duration)>,
     shown: Option<Lights>,
+    troubles: [Option<Trouble>; 3],
     turned: Option<u8>,
     counters: Counters,
     outputs: Deque<Output, 24>,
@@ -165,6 +177,7 @@ impl Panel {
             before_heard: Lights::default(),
             after_heard: None,
             shown: None,
+            troubles: [None; 3],
             turned: None,
             counters: Counters::default(),
             outputs: Deque::new(),
@@ -188,6 +201,8 @@ impl Panel {
             Input::Profile(profile) => self.profile = profile,
             Input::Battery(reading) => self.on_battery(now, reading),
             Input::Temperature(temperature) => self.fan.on_temperature(now, temperature),
+            Input::Modems(answers) => self.world.services.set_answers(now, Service::Modems, answers),
+            Input::Standing(service, standing) => self.world.services.set_standing(now, service, standing),
             Input::Updating(updating) => self.world.updating = updating,
             Input::Ask(action) => self.act(now, action),
             Input::Refused(action) => self.on_end(now, action, Some(Failure::Refused)),
@@ -229,6 +244,7 @@ impl Panel {
     pub fn view(&self, now: Instant) -> View {
         View {
             meaning: self.world.meaning(now),
+            troubles: self.world.services.troubles(now),
             answer: self.answer.map(|(answer, _)| answer),
             lights: self.lights(now),
             identify_until: self.identify_until,
@@ -509,8 +525,20 @@ impl Panel {
             self.output(Output::Do(Action::PowerOff));
         }
         self.world.powering_off = self.power_off != PowerOff::No;
+        self.tell_troubles(now);
         self.expire_answer(now);
         self.show(now);
+    }
+
+    fn tell_troubles(&mut self, now: Instant) {
+        let troubles = self.world.services.troubles(now);
+        let before = core::mem::replace(&mut self.troubles, troubles);
+        for ((service, before), now) in services::ALL.into_iter().zip(before).zip(troubles) {
+            if before != now {
+                self.counters.faults += u64::from(before.is_none());
+                self.output(Output::Fault(service, now));
+            }
+        }
     }
 
     /// Whether what is waited for is so.
@@ -591,8 +619,7 @@ impl Panel {
 
     fn lights_with(&self, now: Instant, answer: Option<Answer>) -> Lights {
         let meaning = self.world.meaning(now);
-        let reaches = self.world.capture.is.on_air() && matches!(self.world.uplink.is, Uplink::Open { .. });
-        let shown = lights::of(meaning, reaches);
+        let shown = lights::of(meaning, self.world.flows(now));
         // Nothing is said over the warning but that a press was heard.
         match answer {
             Some(Answer::Heard) => lights::answer(Answer::Heard, self.before_heard),

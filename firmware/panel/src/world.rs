@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use bondbox_ipc::panel::{BatteryStep, Meaning};
+use bondbox_ipc::panel::{BatteryStep, Meaning, Service};
 use bondbox_units::Instant;
+
+use crate::flow::Flow;
+use crate::services::Services;
 
 /// What capture says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,14 +41,18 @@ pub enum Uplink {
     Absent,
     /// It belongs to no gateway.
     NotPaired,
+    /// Its gateway says that it does not know this unit, or no more.
+    Refused,
     /// No answer from the gateway yet.
     Connecting,
-    /// Media reaches the gateway.
+    /// Media reaches the gateway, where there is some.
     Open {
         /// Links that carry.
         up: u8,
         /// Links that are there.
         present: u8,
+        /// Units that the gateway has, as they are counted since the uplink started.
+        arrived: u64,
     },
     /// Nothing was acknowledged for a second.
     Dark,
@@ -57,8 +64,8 @@ pub struct World {
     pub(crate) capture: Since<Capture>,
     pub(crate) uplink: Since<Uplink>,
     pub(crate) lame: Since<bool>,
-    /// Whether capture and the uplink said anything since this panel is there.
-    heard: [bool; 2],
+    pub(crate) services: Services,
+    flow: Flow,
     pub(crate) updating: bool,
     pub(crate) identify: bool,
     pub(crate) powering_off: bool,
@@ -89,20 +96,40 @@ impl World {
         Self {
             capture: Since { since: now, ..Since::default() },
             uplink: Since { since: now, ..Since::default() },
+            services: Services::new(now),
             ..Self::default()
         }
     }
 
     pub(crate) fn set_capture(&mut self, now: Instant, capture: Capture) {
-        self.heard[0] |= capture != Capture::Absent;
+        self.services.set_answers(now, Service::Capture, capture != Capture::Absent);
         self.capture.set(now, capture);
+        self.set_reaches(now);
     }
 
     pub(crate) fn set_uplink(&mut self, now: Instant, uplink: Uplink) {
-        self.heard[1] |= uplink != Uplink::Absent;
-        self.lame.set(now, matches!(uplink, Uplink::Open { up, present } if up < present));
-        // Links come and go; the session is what a service may have lost.
+        self.services.set_answers(now, Service::Uplink, uplink != Uplink::Absent);
+        self.lame.set(now, matches!(uplink, Uplink::Open { up, present, .. } if up < present));
         self.uplink.set(now, uplink);
+        self.set_reaches(now);
+        match uplink {
+            Uplink::Open { arrived, .. } => self.flow.on_arrived(now, arrived),
+            Uplink::Absent => self.flow.forget(),
+            Uplink::NotPaired | Uplink::Refused | Uplink::Connecting | Uplink::Dark => {}
+        }
+    }
+
+    fn set_reaches(&mut self, now: Instant) {
+        self.flow.set_open(now, self.capture.is.on_air() && self.is_open());
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.uplink.is, Uplink::Open { .. })
+    }
+
+    /// Whether pictures reach the gateway.
+    pub(crate) fn flows(&self, now: Instant) -> bool {
+        self.flow.flows(now)
     }
 
     /// The one thing to say.
@@ -118,22 +145,20 @@ impl World {
 
     fn is(&self, meaning: Meaning, now: Instant) -> bool {
         let on_air = self.capture.is.on_air();
-        let open = matches!(self.uplink.is, Uplink::Open { .. });
+        let open = self.is_open();
         match meaning {
             Meaning::PoweringOff => self.powering_off,
-            Meaning::Fault => {
-                self.capture.has_been(&Capture::Absent, now, FAULT) || self.uplink.has_been(&Uplink::Absent, now, FAULT)
-            }
+            Meaning::Fault => self.services.troubles(now) != [None; 3],
             Meaning::Identify => self.identify,
             Meaning::BatteryEmpty => self.step >= BatteryStep::Spare,
             Meaning::NoLink => on_air && self.uplink.is == Uplink::Dark,
-            Meaning::SourceLost => self.capture.is == Capture::Slate && open,
+            Meaning::SourceLost => open && (self.capture.is == Capture::Slate || self.flow.stands(now)),
             Meaning::LowBattery => self.step == BatteryStep::Low,
-            Meaning::Degraded => on_air && open && self.lame.has_been(&true, now, LAME),
-            Meaning::OnAir => on_air && open,
+            Meaning::Degraded => self.flows(now) && self.lame.has_been(&true, now, LAME),
+            Meaning::OnAir => self.flows(now),
             Meaning::Updating => self.updating,
-            Meaning::Starting => self.heard != [true; 2],
-            Meaning::NotPaired => self.uplink.is == Uplink::NotPaired,
+            Meaning::Starting => !self.services.were_heard(&[Service::Capture, Service::Uplink]),
+            Meaning::NotPaired => matches!(self.uplink.is, Uplink::NotPaired | Uplink::Refused),
             Meaning::Connecting => !open || self.capture.is != Capture::Stopped,
             Meaning::Ready => true,
         }
@@ -141,17 +166,11 @@ impl World {
 
     /// When the meaning may change by itself.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let absent = [
-            (self.capture.is == Capture::Absent).then_some(self.capture.since + FAULT),
-            (self.uplink.is == Uplink::Absent).then_some(self.uplink.since + FAULT),
-            self.lame.is.then_some(self.lame.since + LAME),
-        ];
-        absent.into_iter().flatten().filter(|at| *at > now).min()
+        let lame = self.lame.is.then_some(self.lame.since + LAME);
+        let times = [lame, self.services.deadline(now), self.flow.deadline()];
+        times.into_iter().flatten().filter(|at| *at > now).min()
     }
 }
-
-/// A service that crashed is back within two seconds, and one that starts with the box within ten.
-pub const FAULT: Duration = Duration::from_secs(15);
 
 /// A link that changes cells is silent for less; longer, and somebody may want to look at it.
 pub const LAME: Duration = Duration::from_secs(2);
@@ -160,7 +179,11 @@ pub const LAME: Duration = Duration::from_secs(2);
 mod tests {
     use super::*;
 
-    const OPEN: Uplink = Uplink::Open { up: 2, present: 2 };
+    const OPEN: Uplink = open(0);
+
+    const fn open(arrived: u64) -> Uplink {
+        Uplink::Open { up: 2, present: 2, arrived }
+    }
 
     fn world(capture: Capture, uplink: Uplink) -> World {
         let mut world = World::new(Instant::ZERO);
@@ -180,9 +203,11 @@ mod tests {
             (Capture::Stopped, Uplink::Connecting, Meaning::Connecting),
             (Capture::Stopped, Uplink::Dark, Meaning::Connecting),
             (Capture::Stopped, Uplink::NotPaired, Meaning::NotPaired),
+            (Capture::Stopped, Uplink::Refused, Meaning::NotPaired),
+            (Capture::Live, Uplink::Refused, Meaning::NotPaired),
             (Capture::Starting, OPEN, Meaning::Connecting),
             (Capture::Live, Uplink::Connecting, Meaning::Connecting),
-            (Capture::Live, OPEN, Meaning::OnAir),
+            (Capture::Live, OPEN, Meaning::Connecting),
             (Capture::Live, Uplink::Dark, Meaning::NoLink),
             (Capture::Slate, OPEN, Meaning::SourceLost),
             (Capture::Slate, Uplink::Dark, Meaning::NoLink),
@@ -221,12 +246,30 @@ mod tests {
 
     #[test]
     fn a_lame_link_and_a_missing_service_are_said_when_they_stay() {
-        let lame = world(Capture::Live, Uplink::Open { up: 1, present: 2 });
-        assert_eq!(lame.meaning(Instant::from_millis(1_999)), Meaning::OnAir);
-        assert_eq!(lame.deadline(Instant::ZERO), Some(Instant::from_millis(2_000)));
-        assert_eq!(lame.meaning(Instant::from_millis(2_000)), Meaning::Degraded);
-        let gone = world(Capture::Absent, OPEN);
+        let lame = |arrived| Uplink::Open { up: 1, present: 2, arrived };
+        let mut world = self::world(Capture::Live, lame(0));
+        world.set_uplink(Instant::from_millis(1_000), lame(1));
+        assert_eq!(world.meaning(Instant::from_millis(1_999)), Meaning::OnAir);
+        assert_eq!(world.deadline(Instant::ZERO), Some(Instant::from_millis(2_000)));
+        assert_eq!(world.meaning(Instant::from_millis(2_000)), Meaning::Degraded);
+        let gone = self::world(Capture::Absent, OPEN);
         assert_eq!(gone.meaning(Instant::from_millis(15_000)), Meaning::Fault);
+    }
+
+    #[test]
+    fn on_the_air_is_said_while_something_arrives() {
+        let said = |world: &World, ms| world.meaning(Instant::from_millis(ms));
+        let mut world = world(Capture::Live, OPEN);
+        assert_eq!((said(&world, 0), said(&world, 1_999)), (Meaning::Connecting, Meaning::Connecting));
+        assert_eq!(said(&world, 2_000), Meaning::SourceLost, "nothing comes out of it");
+        world.set_uplink(Instant::from_millis(2_500), open(1));
+        assert_eq!((said(&world, 2_500), said(&world, 4_499)), (Meaning::OnAir, Meaning::OnAir));
+        assert_eq!(world.deadline(Instant::from_millis(2_500)), Some(Instant::from_millis(4_500)));
+        assert_eq!(said(&world, 4_500), Meaning::SourceLost);
+        world.set_uplink(Instant::from_millis(4_600), Uplink::Dark);
+        assert_eq!(said(&world, 9_000), Meaning::NoLink, "of what cannot arrive nothing is missed");
+        world.set_uplink(Instant::from_millis(9_000), open(2));
+        assert_eq!(said(&world, 9_000), Meaning::OnAir);
     }
 
     #[test]

@@ -43,7 +43,7 @@ async fn script(wires: &Wires<NoopRawMutex>, script: &Script) {
     let edge = |key, down, ms| Input::Edge { key, down, at: Instant::from_millis(ms) };
     let story = [
         (0, Input::Capture(Capture::Stopped)),
-        (0, Input::Uplink(Uplink::Open { up: 1, present: 1 })),
+        (0, Input::Uplink(Uplink::Open { up: 1, present: 1, arrived: 0 })),
         (100, edge(Key::Start, true, 100)),
         (200, edge(Key::Start, false, 200)),
         (1_500, Input::Capture(Capture::Live)),

@@ -10,7 +10,7 @@ use bondbox_panel_core::battery::Reading;
 use bondbox_panel_core::world::{Capture, Uplink};
 use bondbox_panel_core::{Failure, Input, Output, lights};
 
-const OPEN: Uplink = Uplink::Open { up: 2, present: 2 };
+const OPEN: Uplink = Uplink::Open { up: 2, present: 2, arrived: 0 };
 
 fn ready() -> Bench {
     let mut bench = Bench::new();
@@ -22,6 +22,7 @@ fn ready() -> Bench {
 
 fn on_air() -> Bench {
     let mut bench = ready();
+    bench.stream = Some(0);
     bench.click(Key::Start);
     bench.give(Input::Capture(Capture::Live));
     bench.pass(5_000);
@@ -48,6 +49,7 @@ fn a_press_is_answered_within_50_ms_and_done_is_shown_when_the_effect_is_seen() 
     bench.give(Input::Capture(Capture::Live));
     assert_eq!(bench.view().answer, Some(Answer::Done));
     assert!(bench.outputs.contains(&Output::Ended(Action::Start, None)));
+    bench.stream = Some(0);
     bench.pass(1_000);
     assert_eq!((bench.view().answer, bench.view().lights.air), (None, Light::Lit));
 }

@@ -4,9 +4,10 @@ mod bench;
 mod table;
 
 use bench::Bench;
-use bondbox_ipc::panel::{Action, Answer, Key, Lamp, Lights, Meaning, Part};
+use bondbox_ipc::panel::{Action, Answer, Key, Lamp, Lights, Meaning, Part, Service};
 use bondbox_panel_core::battery::Reading;
 use bondbox_panel_core::keys::{Chord, Gesture, Gestures, Keys};
+use bondbox_panel_core::services::Standing;
 use bondbox_panel_core::world::{Capture, Uplink};
 use bondbox_panel_core::{Input, Output, View, lights};
 use bondbox_units::Instant;
@@ -145,6 +146,10 @@ enum Step {
     Pass(u64),
 }
 
+fn open() -> impl Strategy<Value = Uplink> {
+    (0..5_u8, 0..5_u8, 0..4_u64).prop_map(|(up, present, arrived)| Uplink::Open { up, present, arrived })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let capture = prop_oneof![
         Just(Capture::Absent),
@@ -155,12 +160,16 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Capture::Slate)
     ];
     let uplink = prop_oneof![
-        Just(Uplink::Absent),
-        Just(Uplink::NotPaired),
-        Just(Uplink::Connecting),
-        Just(Uplink::Dark),
-        (0..5_u8, 0..5_u8).prop_map(|(up, present)| Uplink::Open { up, present })
+        1 => Just(Uplink::Absent),
+        1 => Just(Uplink::NotPaired),
+        1 => Just(Uplink::Refused),
+        1 => Just(Uplink::Connecting),
+        1 => Just(Uplink::Dark),
+        3 => open(),
     ];
+    let service = prop_oneof![Just(Service::Capture), Just(Service::Uplink), Just(Service::Modems)];
+    let standing =
+        prop_oneof![Just(Standing::Unknown), Just(Standing::Off), Just(Standing::On), Just(Standing::GivenUp)];
     let action = prop_oneof![
         Just(Action::Start),
         Just(Action::Stop),
@@ -191,6 +200,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => action.clone().prop_map(|action| Step::Give(Input::Ask(action))),
         1 => action.clone().prop_map(|action| Step::Give(Input::Refused(action))),
         1 => action.prop_map(|action| Step::Give(Input::Seen(action))),
+        // A stream, which brings more each time.
+        1 => (1..200_u64).prop_map(|arrived| {
+            Step::Give(Input::Uplink(Uplink::Open { up: 2, present: 2, arrived }))
+        }),
+        1 => any::<bool>().prop_map(|answers| Step::Give(Input::Modems(answers))),
+        1 => (service, standing).prop_map(|(service, standing)| Step::Give(Input::Standing(service, standing))),
         1 => any::<bool>().prop_map(|updating| Step::Give(Input::Updating(updating))),
         1 => (0..4_u8).prop_map(|profile| Step::Give(Input::Profile(Some(profile)))),
     ]
@@ -236,8 +251,11 @@ impl Watch {
     /// One meaning, the most urgent that holds, and with nothing shown over it the lights say that one and no other.
     fn check_view(&self, now: Instant, view: &View) -> Result<(), TestCaseError> {
         prop_assert_eq!(view.meaning, self.table.says(now), "at {}", now);
+        // A fault has a name, also where something more urgent is said.
+        let named = view.troubles.map(|trouble| trouble.is_some());
+        prop_assert_eq!(named, [0, 1, 2].map(|number| self.table.is_gone(number, now)));
         if view.answer.is_none() && !matches!(view.testing, Some(Part::Light(_))) {
-            prop_assert_eq!(view.lights, lights::of(view.meaning, self.table.pictures_arrive()));
+            prop_assert_eq!(view.lights, lights::of(view.meaning, self.table.pictures_arrive(now)));
             let looks =
                 |meaning: &Meaning| [true, false].map(|on_air| lights::of(*meaning, on_air)).contains(&view.lights);
             let read: Vec<Meaning> = lights::ALL.into_iter().filter(looks).collect();

@@ -96,7 +96,7 @@ fn front_panel() {
     let edge = |down, ms| Input::Edge { key: Key::Start, down, at: Instant::from_millis(ms) };
     let story = [
         (0, Input::Capture(Capture::Stopped)),
-        (0, Input::Uplink(Uplink::Open { up: 1, present: 1 })),
+        (0, Input::Uplink(Uplink::Open { up: 1, present: 1, arrived: 0 })),
         (100, edge(true, 100)),
         (200, edge(false, 200)),
     ];

@@ -261,7 +261,11 @@ fn panel_line(state: &panel::State) -> String {
     let profile = if state.profile.is_empty() { String::new() } else { format!(", profile {}", state.profile) };
     let left = state.identify_until.map(|until| until.since(clock::now()).as_secs());
     let found = left.map(|s| format!(", to be found for {s} s more")).unwrap_or_default();
-    format!("{:?}{found}{waits}{}{profile}", state.meaning, last.unwrap_or_default())
+    let mut text = format!("{:?}{found}{waits}{}{profile}", state.meaning, last.unwrap_or_default());
+    for panel::Fault { service, why } in &state.faults {
+        write!(text, "\nbondbox-{}: {why}", format!("{service:?}").to_lowercase()).expect("a string takes everything");
+    }
+    text
 }
 
 fn battery_line(state: &panel::State) -> String {

@@ -17,7 +17,7 @@ use bondbox_system::System;
 use tokio::sync::mpsc;
 
 use crate::devices::Lamps;
-use crate::service::Desk;
+use crate::service::{Desk, name_of};
 use crate::settings::Settings;
 
 /// Lights, fan, and those who do the rest.
@@ -59,6 +59,11 @@ impl<S: System> Hands for Crew<S> {
                 tracing::info!(?action, "asked for");
                 self.have_done(action);
             }
+            Output::Fault(service, Some(trouble)) => {
+                let why = self.desk.why(service, trouble);
+                tracing::error!(service = name_of(service), why, "a service is gone and does not come back");
+            }
+            Output::Fault(service, None) => tracing::info!(service = name_of(service), "the service is back"),
             Output::Ended(action, failure) => {
                 tracing::info!(?action, ?failure, "ended");
                 self.desk.ended(action, failure.map(|failure| in_words(action, failure)));

@@ -8,8 +8,12 @@ use bondbox_daemon::ipc::{Client, Commands, Peers, Responder, Server, Want};
 use bondbox_daemon::{Context, clock};
 use bondbox_ipc::Refusal;
 use bondbox_ipc::capture::Capture;
-use bondbox_ipc::panel::{Action, Command, Device, Done, Key, Measured, Outcome, Panel as Protocol, State};
+use bondbox_ipc::modems::Modems;
+use bondbox_ipc::panel::{
+    Action, Command, Device, Done, Fault, Key, Measured, Outcome, Panel as Protocol, Service, State,
+};
 use bondbox_ipc::uplink::Uplink;
+use bondbox_panel_core::services::{self, FAULT, Trouble};
 use bondbox_panel_core::tasks::{self, Time};
 use bondbox_panel_core::{Input, Panel, View};
 use bondbox_system::Systemd;
@@ -41,6 +45,8 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
     let user = |name: &str| Peers::with(&[format!("bondbox-{name}")]);
     let mut capture = Client::<Capture>::connect(&daemon.run_dir, user("capture"), Want::State);
     let mut uplink = Client::<Uplink>::connect(&daemon.run_dir, user("uplink"), Want::State);
+    let mut modems = Client::<Modems>::connect(&daemon.run_dir, user("modems"), Want::State);
+    let system = Arc::<Systemd>::default();
     let (told, tidings) = mpsc::unbounded_channel();
     let lamps = Rc::new(RefCell::new(Lamps::default()));
     lamps.borrow_mut().look(&settings, &desk);
@@ -51,7 +57,7 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         uplink: uplink.commander(),
         settings: settings.clone(),
         desk: desk.clone(),
-        system: Arc::<Systemd>::default(),
+        system: system.clone(),
         told,
     };
     let fan_is_ours = settings.fan == FanKind::Panel && hands.fan.is_some();
@@ -80,6 +86,8 @@ async fn serve_here(settings: Settings, daemon: Context) -> anyhow::Result<()> {
         () = take_tidings(tidings, &desk, &wires) => {}
         () = neighbours::watch_capture(&mut capture, &settings.profile, &desk, &wires) => {}
         () = neighbours::watch_uplink(&mut uplink, &wires) => {}
+        () = neighbours::watch_modems(&mut modems, &wires) => {}
+        () = neighbours::watch_services(&*system, &desk, &wires) => {}
         () = devices::watch_lights(&settings, &desk, &lamps) => {}
         () = devices::watch_battery(&settings, &desk, &wires) => {}
         () = devices::watch_temperature(&settings, &desk, &wires) => {}
@@ -103,11 +111,31 @@ struct Papers {
     temperature_mc: Option<i32>,
     profile: Option<Profile>,
     last: Option<Outcome>,
+    /// How services failed that the system has given up.
+    given_up: [String; 3],
     /// Why an action is about to be refused.
     why: Option<(Action, String)>,
     waiting: Vec<(Action, Responder<Done>)>,
     /// Who wants the gauge to be read.
     measuring: Vec<Responder<Done>>,
+}
+
+impl Papers {
+    fn why_gone(&self, service: Service, trouble: Trouble) -> String {
+        match trouble {
+            Trouble::GivenUp => format!("it failed ({}) and is not started again", self.given_up[service as usize]),
+            Trouble::Silent => format!("it has not answered for {} s", FAULT.as_secs()),
+        }
+    }
+}
+
+/// As systemd and people call it.
+pub(crate) const fn name_of(service: Service) -> &'static str {
+    match service {
+        Service::Capture => "bondbox-capture",
+        Service::Uplink => "bondbox-uplink",
+        Service::Modems => "bondbox-modems",
+    }
 }
 
 impl Desk {
@@ -197,6 +225,16 @@ impl Desk {
         self.changed.notify_one();
     }
 
+    /// A service was given up by the system, which says how it failed.
+    pub(crate) fn given_up(&self, service: Service, result: String) {
+        self.papers.borrow_mut().given_up[service as usize] = result;
+    }
+
+    /// How it is known that a service is gone and does not come back.
+    pub(crate) fn why(&self, service: Service, trouble: Trouble) -> String {
+        self.papers.borrow().why_gone(service, trouble)
+    }
+
     /// The one after that in use.
     pub(crate) fn next_profile<'a>(&self, profiles: &'a [Profile]) -> Option<&'a Profile> {
         let papers = self.papers.borrow();
@@ -235,8 +273,13 @@ async fn publish(wires: &Wires, desk: &Desk, server: &Server<Protocol>, fan_is_o
 }
 
 fn state(view: &View, papers: &Papers, fan_is_ours: bool) -> State {
+    let troubles = services::ALL.into_iter().zip(view.troubles);
+    let fault = |(service, trouble): (Service, Option<Trouble>)| {
+        Some(Fault { service, why: papers.why_gone(service, trouble?) })
+    };
     State {
         meaning: view.meaning,
+        faults: troubles.filter_map(fault).collect(),
         answer: view.answer,
         lights: view.lights,
         keys: [Key::Start, Key::Select]

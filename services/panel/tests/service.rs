@@ -5,11 +5,12 @@ mod unit;
 use std::fs;
 use std::time::Duration;
 
-use bondbox_daemon::ipc::{Client, CommandError, Event, Peers, Want};
+use bondbox_daemon::ipc::{Client, CommandError, Event, Peers, Server, Want};
 use bondbox_ipc::Refusal;
 use bondbox_ipc::capture::{self, Picture};
-use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Key, Light, Meaning, Panel, State};
-use bondbox_ipc::uplink::{self, Session};
+use bondbox_ipc::modems::{self, Modems};
+use bondbox_ipc::panel::{Action, BatteryStep, Command, Done, Fault, Key, Light, Meaning, Panel, Service, State};
+use bondbox_ipc::uplink::{self, Complaint, Reason, Session};
 use bondbox_panel_core::lights;
 use bondbox_system::Mood;
 use tempfile::TempDir;
@@ -105,11 +106,45 @@ async fn until_the_other_services_are_heard_the_box_starts() {
 }
 
 #[tokio::test]
+async fn on_the_air_is_said_while_something_arrives_and_not_for_a_session_alone() {
+    let mut unit = Unit::new(Picture::Live).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    // An encoder that is stuck: capture and the session say what they said before.
+    unit.uplink.flow(false);
+    unit.until_meaning(Meaning::SourceLost).await;
+    assert_eq!(unit.lights(), lights::of(Meaning::SourceLost, false));
+    unit.uplink.flow(true);
+    unit.until_meaning(Meaning::OnAir).await;
+}
+
+#[tokio::test]
+async fn a_service_that_the_system_has_given_up_is_a_fault_with_its_name_until_it_answers() {
+    let mut unit = Unit::new(Picture::Live).await;
+    let run = unit.path("run");
+    let (unit_file, on) = ("bondbox-modems.service", ["active", "running", "success"]);
+    let (server, _commands) = Server::<Modems>::bind(&run, Peers::own()).unwrap();
+    server.set_state(modems::State::default());
+    unit.system.set_service(unit_file, on).await;
+    unit.until_meaning(Meaning::OnAir).await;
+    drop(server);
+    unit.system.set_service(unit_file, ["failed", "failed", "exit-code"]).await;
+    let state = unit.until(|state| state.meaning == Meaning::Fault).await;
+    let why = "it failed (exit-code) and is not started again".to_string();
+    assert_eq!(state.faults, [Fault { service: Service::Modems, why }]);
+    assert_eq!((state.lights, state.counters.faults), (lights::of(Meaning::Fault, false), 1));
+    unit.system.set_service(unit_file, on).await;
+    let (server, _commands) = Server::<Modems>::bind(&run, Peers::own()).unwrap();
+    server.set_state(modems::State::default());
+    let state = unit.until(|state| state.meaning == Meaning::OnAir).await;
+    assert_eq!((state.faults, state.counters.faults), (vec![], 1));
+}
+
+#[tokio::test]
 async fn battery_temperature_and_fan_are_told_and_watched() {
     let mut unit = Unit::new(Picture::Live).await;
     let state = unit.until(|state| state.battery.is_some() && state.temperature_mc.is_some()).await;
     assert_eq!(state.battery.unwrap().charge_permille, 770);
-    let state = unit.until(|state| state.fan_percent == Some(35)).await;
+    let state = unit.until(|state| state.fan_percent == Some(35) && state.meaning == Meaning::OnAir).await;
     assert_eq!((state.temperature_mc, state.step), (Some(51_200), BatteryStep::Fine));
     fs::write(unit.path("sys/class/power_supply/pack/capacity"), "12").unwrap();
     unit.until_meaning(Meaning::LowBattery).await;
@@ -259,6 +294,24 @@ async fn a_unit_that_belongs_to_nobody_says_so_and_its_key_pairs_it_with_the_cod
     };
     let (answer, ()) = tokio::join!(asked, found);
     assert_eq!(answer, Ok(Done::Seen));
+    unit.until_meaning(Meaning::Ready).await;
+}
+
+#[tokio::test]
+async fn a_unit_that_its_gateway_does_not_know_is_shown_as_not_paired_and_of_one_that_is_silent_nothing_is_said() {
+    let mut unit = Unit::new(Picture::Stopped).await;
+    unit.set_session(Session::Connecting);
+    for (reason, meaning) in [
+        (Reason::NoAnswer, Meaning::Connecting),
+        (Reason::UnknownUnit, Meaning::NotPaired),
+        // Whoever stands on the way can have another key.
+        (Reason::OtherKey, Meaning::Connecting),
+    ] {
+        let complaint = Complaint { reason, words: "why".into() };
+        unit.uplink.say(|state| state.complaint = Some(complaint));
+        unit.until_meaning(meaning).await;
+    }
+    unit.uplink.say(|state| (state.session, state.complaint) = (Session::Open, None));
     unit.until_meaning(Meaning::Ready).await;
 }
 

@@ -7,7 +7,9 @@ use bondbox_units::Instant;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Light, Lights, Meaning, Part};
+use super::{
+    Action, Answer, Battery, BatteryStep, Command, Counters, Done, Key, Light, Lights, Meaning, Part, Service,
+};
 
 /// The panel service.
 pub struct Panel;
@@ -24,6 +26,8 @@ impl crate::Protocol for Panel {
 pub struct State {
     /// What the lights mean: always exactly one thing.
     pub meaning: Meaning,
+    /// Services that are gone and do not come back; with one of them the meaning is [`Meaning::Fault`] or more urgent.
+    pub faults: Vec<Fault>,
     /// What they answer a press with for a moment, instead of the meaning.
     pub answer: Option<Answer>,
     /// The lights as they are.
@@ -61,6 +65,7 @@ impl State {
     pub const fn saying(meaning: Meaning) -> Self {
         Self {
             meaning,
+            faults: Vec::new(),
             answer: None,
             lights: Lights { air: Light::Dark, link: Light::Dark, power: Light::Dark },
             keys: Vec::new(),
@@ -75,9 +80,18 @@ impl State {
             temperature_mc: None,
             fan_percent: None,
             devices: Vec::new(),
-            counters: Counters { presses: 0, bounces: 0, done: 0, failed: 0 },
+            counters: Counters { presses: 0, bounces: 0, done: 0, failed: 0, faults: 0 },
         }
     }
+}
+
+/// A service that is gone and does not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Fault {
+    /// Which.
+    pub service: Service,
+    /// How that is known.
+    pub why: String,
 }
 
 /// What came of an action.

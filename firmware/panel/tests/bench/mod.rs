@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bondbox_ipc::panel::{Action, Key};
+use bondbox_panel_core::world::Uplink;
 use bondbox_panel_core::{Input, Output, Panel, View};
 use bondbox_units::Instant;
 
@@ -13,6 +14,8 @@ pub(crate) struct Bench {
     pub(crate) outputs: Vec<Output>,
     /// Each call of the panel, for whoever takes them.
     pub(crate) moments: Vec<Moment>,
+    /// Over two links the gateway gets more and more, of which the uplink tells twice a second; from so many units on.
+    pub(crate) stream: Option<u64>,
     /// How often each action was done, taken ones not counted.
     pub(crate) done: Vec<(Instant, Action)>,
 }
@@ -28,7 +31,7 @@ pub(crate) struct Moment {
 impl Bench {
     pub(crate) fn new() -> Self {
         let now = Instant::from_millis(1_000);
-        Self { now, panel: Panel::new(now), outputs: Vec::new(), moments: Vec::new(), done: Vec::new() }
+        Self { now, panel: Panel::new(now), outputs: Vec::new(), moments: Vec::new(), stream: None, done: Vec::new() }
     }
 
     pub(crate) fn give(&mut self, input: Input) {
@@ -51,6 +54,16 @@ impl Bench {
     /// Time passes, with every deadline kept.
     pub(crate) fn pass(&mut self, ms: u64) {
         let until = self.now + Duration::from_millis(ms);
+        while let Some(arrived) = self.stream.as_mut().filter(|_| self.now < until) {
+            *arrived += 1;
+            let open = Uplink::Open { up: 2, present: 2, arrived: *arrived };
+            self.give(Input::Uplink(open));
+            self.pass_alone(until.min(self.now + Duration::from_millis(500)));
+        }
+        self.pass_alone(until);
+    }
+
+    fn pass_alone(&mut self, until: Instant) {
         while let Some(at) = self.panel.deadline(self.now).filter(|at| *at <= until) {
             self.now = at.max(self.now);
             self.give(Input::TimerFired);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bondbox_ipc::panel::{Action, BatteryStep, Key, Meaning};
+use bondbox_panel_core::services::Standing;
 use bondbox_panel_core::world::{Capture, Uplink};
 use bondbox_panel_core::{Input, Output};
 use bondbox_units::Instant;
@@ -15,8 +16,15 @@ pub(crate) struct Table {
     uplink: (Uplink, Instant),
     /// Since when a link that is there does not carry.
     lame: Option<Instant>,
-    capture_was_heard: bool,
-    uplink_was_heard: bool,
+    /// Since when nothing stood between the source and the gateway.
+    open: Option<Instant>,
+    /// What the gateway had, as an uplink said that was not gone since.
+    count: Option<u64>,
+    /// When it had more.
+    arrived: Option<Instant>,
+    /// Of capture, uplink and modems: whether each answers, what systemd has in mind, and since when both are so.
+    services: [(bool, Standing, Instant); 3],
+    was_heard: [bool; 3],
     updating: bool,
     step: BatteryStep,
     identify_until: Option<Instant>,
@@ -32,8 +40,11 @@ impl Table {
             capture: (Capture::Absent, now),
             uplink: (Uplink::Absent, now),
             lame: None,
-            capture_was_heard: false,
-            uplink_was_heard: false,
+            open: None,
+            count: None,
+            arrived: None,
+            services: [(false, Standing::Unknown, now); 3],
+            was_heard: [false; 3],
             updating: false,
             step: BatteryStep::Fine,
             identify_until: None,
@@ -47,22 +58,25 @@ impl Table {
         let now = moment.now;
         match moment.input {
             Input::Capture(capture) => {
-                self.capture_was_heard |= capture != Capture::Absent;
+                self.service(now, 0, |service| service.0 = capture != Capture::Absent);
                 if capture != self.capture.0 {
                     self.capture = (capture, now);
                 }
             }
             Input::Uplink(uplink) => {
-                self.uplink_was_heard |= uplink != Uplink::Absent;
+                self.service(now, 1, |service| service.0 = uplink != Uplink::Absent);
                 if uplink != self.uplink.0 {
                     self.uplink = (uplink, now);
                 }
-                let lame = matches!(uplink, Uplink::Open { up, present } if up < present);
+                let lame = matches!(uplink, Uplink::Open { up, present, .. } if up < present);
                 self.lame = lame.then(|| self.lame.unwrap_or(now));
             }
+            Input::Modems(answers) => self.service(now, 2, |service| service.0 = answers),
+            Input::Standing(service, standing) => self.service(now, service as usize, |service| service.1 = standing),
             Input::Updating(updating) => self.updating = updating,
             _ => {}
         }
+        self.watch_arrivals(now);
         self.step = moment.view.step;
         for output in &moment.outputs {
             match output {
@@ -75,6 +89,45 @@ impl Table {
         let held = self.start_down.is_some_and(|since| now.since(since) >= Duration::from_secs(5));
         self.start_down = down.then(|| self.start_down.unwrap_or(now));
         self.watch_power(moment, held)
+    }
+
+    fn service(&mut self, now: Instant, number: usize, change: impl FnOnce(&mut (bool, Standing, Instant))) {
+        let before = self.services[number];
+        change(&mut self.services[number]);
+        if (before.0, before.1) != (self.services[number].0, self.services[number].1) {
+            self.services[number].2 = now;
+        }
+        self.was_heard[number] |= self.services[number].0;
+    }
+
+    fn watch_arrivals(&mut self, now: Instant) {
+        let open = self.on_air() && self.is_open();
+        if self.open.is_some() != open {
+            (self.open, self.arrived) = (open.then_some(now), None);
+        }
+        match self.uplink.0 {
+            Uplink::Open { arrived, .. } => {
+                if open && self.count.is_some_and(|count| arrived > count) {
+                    self.arrived = Some(now);
+                }
+                self.count = Some(arrived);
+            }
+            Uplink::Absent => self.count = None,
+            _ => {}
+        }
+    }
+
+    /// A service of which systemd says that it is not started again, or that should answer and has not for 15 s.
+    pub(crate) fn is_gone(&self, number: usize, now: Instant) -> bool {
+        let (answers, standing, since) = self.services[number];
+        let is_missed = number < 2
+            || match standing {
+                Standing::Unknown => self.was_heard[number],
+                Standing::Off => false,
+                Standing::On | Standing::GivenUp => true,
+            };
+        let long = now.since(since) >= Duration::from_secs(15);
+        !answers && (standing == Standing::GivenUp || (is_missed && long))
     }
 
     /// Power-off begins for a reason, is said for its time before it is done, and ends when somebody is told that it does.
@@ -102,30 +155,36 @@ impl Table {
         Ok(())
     }
 
-    /// Whether pictures reach the gateway.
-    pub(crate) fn pictures_arrive(&self) -> bool {
-        self.on_air() && self.open()
+    /// Whether pictures reach the gateway: something arrived within two seconds.
+    pub(crate) fn pictures_arrive(&self, now: Instant) -> bool {
+        self.arrived.is_some_and(|arrived| now.since(arrived) < Duration::from_secs(2))
+    }
+
+    /// Whether nothing comes that could: for two seconds.
+    fn nothing_comes(&self, now: Instant) -> bool {
+        let since = self.arrived.or(self.open);
+        since.is_some_and(|since| now.since(since) >= Duration::from_secs(2))
     }
 
     /// The most urgent row that holds.
     pub(crate) fn says(&self, now: Instant) -> Meaning {
         let long = |since: Instant, ms| now.since(since) >= Duration::from_millis(ms);
-        let gone = (self.capture.0 == Capture::Absent && long(self.capture.1, 15_000))
-            || (self.uplink.0 == Uplink::Absent && long(self.uplink.1, 15_000));
+        let gone = (0..3).any(|number| self.is_gone(number, now));
+        let lost = self.is_open() && (self.capture.0 == Capture::Slate || self.nothing_comes(now));
         let rows = [
             (Meaning::PoweringOff, self.powering_off.is_some()),
             (Meaning::Fault, gone),
             (Meaning::Identify, self.identify_until.is_some_and(|until| now < until)),
             (Meaning::BatteryEmpty, matches!(self.step, BatteryStep::Spare | BatteryStep::Empty)),
             (Meaning::NoLink, self.on_air() && self.uplink.0 == Uplink::Dark),
-            (Meaning::SourceLost, self.capture.0 == Capture::Slate && self.open()),
+            (Meaning::SourceLost, lost),
             (Meaning::LowBattery, self.step == BatteryStep::Low),
-            (Meaning::Degraded, self.pictures_arrive() && self.lame.is_some_and(|since| long(since, 2_000))),
-            (Meaning::OnAir, self.pictures_arrive()),
+            (Meaning::Degraded, self.pictures_arrive(now) && self.lame.is_some_and(|since| long(since, 2_000))),
+            (Meaning::OnAir, self.pictures_arrive(now)),
             (Meaning::Updating, self.updating),
-            (Meaning::Starting, !self.capture_was_heard || !self.uplink_was_heard),
-            (Meaning::NotPaired, self.uplink.0 == Uplink::NotPaired),
-            (Meaning::Connecting, !self.open() || self.capture.0 != Capture::Stopped),
+            (Meaning::Starting, !self.was_heard[0] || !self.was_heard[1]),
+            (Meaning::NotPaired, matches!(self.uplink.0, Uplink::NotPaired | Uplink::Refused)),
+            (Meaning::Connecting, !self.is_open() || self.capture.0 != Capture::Stopped),
             (Meaning::Ready, true),
         ];
         rows.into_iter().find_map(|(meaning, holds)| holds.then_some(meaning)).expect("the last holds always")
@@ -135,7 +194,7 @@ impl Table {
         matches!(self.capture.0, Capture::Live | Capture::Slate)
     }
 
-    fn open(&self) -> bool {
+    fn is_open(&self) -> bool {
         matches!(self.uplink.0, Uplink::Open { .. })
     }
 }

@@ -1,6 +1,6 @@
 //! The box itself: its pack, how warm it is, what its lights say.
 
-use bondbox_ipc::panel::{BatteryStep, Meaning, State};
+use bondbox_ipc::panel::{BatteryStep, Meaning, Service, State};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ pub(super) struct Panel<'a> {
     /// The hottest place.
     temperature_c: Option<f32>,
     fan_percent: Option<u8>,
-    /// Devices that cannot be used, with the reason.
+    /// Services that do not come back and devices that cannot be used, with the reason.
     failing: Vec<Failing<'a>>,
 }
 
@@ -71,10 +71,18 @@ pub(super) fn shown(state: &State) -> Panel<'_> {
 }
 
 fn failing(state: &State) -> Vec<Failing<'_>> {
-    let failing = state.devices.iter().filter_map(|device| {
-        let why = device.failure.as_deref()?;
+    let faults = state.faults.iter().map(|fault| {
+        let kind = match fault.service {
+            Service::Capture => "capture",
+            Service::Uplink => "uplink",
+            Service::Modems => "modems",
+        };
+        (kind, fault.why.as_str())
+    });
+    let devices = state.devices.iter().filter_map(|device| Some((device.kind.as_str(), device.failure.as_deref()?)));
+    let failing = faults.chain(devices).map(|(kind, why)| {
         let end = (0..=why.len().min(MOST_REASON)).rev().find(|at| why.is_char_boundary(*at)).unwrap_or(0);
-        Some(Failing { kind: &device.kind, why: &why[..end] })
+        Failing { kind, why: &why[..end] }
     });
     failing.take(MOST_FAILING).collect()
 }
