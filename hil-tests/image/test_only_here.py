@@ -75,6 +75,7 @@ def test_the_rig_gets_its_root_from_nowhere_else():
     body = re.search(r"^root\(\) \{\n(.*?)^\}", (RIG / "build").read_text(), re.S | re.M)[1]
     writes = [line.strip() for line in body.splitlines() if '"$out/root' in line and not line.strip().startswith(("rm ", "mkdir "))]
     made_by = ["cp -a \"$out/debian/.\"", "install -m 755 \"$binaries/$service\"", "strip ", "\"$here/kernel-modules\"",
-               "cp -a --no-preserve=ownership \"$top/overlay/.\"", "BONDBOX_KEYRING=", "\"$here/only-here-root\"", "systemctl --root="]  # fmt: skip
+               "cp -a --no-preserve=ownership \"$top/overlay/.\"", "BONDBOX_KEYRING=", "\"$top/board/common/plugins\"",
+               "\"$here/only-here-root\"", "systemctl --root="]  # fmt: skip
     assert len(writes) == len(made_by)
     assert all(line.startswith(how) for line, how in zip(writes, made_by, strict=True)), writes

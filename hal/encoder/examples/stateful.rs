@@ -14,6 +14,7 @@ use gst::prelude::*;
 
 static CARDS: &[TraitCard] = &[TraitCard {
     factory: "v4l2fwhtenc",
+    plugin: "video4linux2",
     kind: Kind::Hardware,
     change: Change::Live,
     keyframe: Keyframe::Event,

@@ -18,6 +18,8 @@ pub struct Format {
 pub struct TraitCard {
     /// Its GStreamer factory.
     pub factory: &'static str,
+    /// The plugin that brings it.
+    pub plugin: &'static str,
     /// What does the work.
     pub kind: Kind,
     /// How a bitrate change takes effect.
@@ -85,6 +87,7 @@ impl Format {
 pub static CARDS: &[TraitCard] = &[
     TraitCard {
         factory: "v4l2h264enc",
+        plugin: "video4linux2",
         kind: Kind::Hardware,
         change: Change::Live,
         keyframe: Keyframe::Event,
@@ -102,6 +105,7 @@ pub static CARDS: &[TraitCard] = &[
     },
     TraitCard {
         factory: "mpph264enc",
+        plugin: "rockchipmpp",
         kind: Kind::Hardware,
         change: Change::Live,
         keyframe: Keyframe::Event,
@@ -121,6 +125,7 @@ pub static CARDS: &[TraitCard] = &[
     },
     TraitCard {
         factory: "vah264enc",
+        plugin: "va",
         kind: Kind::Hardware,
         // The element starts a new sequence for a new bitrate.
         change: Change::NextKeyframe,
@@ -141,6 +146,7 @@ pub static CARDS: &[TraitCard] = &[
     },
     TraitCard {
         factory: "x264enc",
+        plugin: "x264",
         kind: Kind::Software,
         change: Change::Live,
         keyframe: Keyframe::Event,
@@ -167,6 +173,7 @@ pub static CARDS: &[TraitCard] = &[
     },
     TraitCard {
         factory: "openh264enc",
+        plugin: "openh264",
         kind: Kind::Software,
         change: Change::Live,
         keyframe: Keyframe::Event,

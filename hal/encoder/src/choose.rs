@@ -60,6 +60,9 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 fn try_out(card: &'static TraitCard, format: &Format) -> Result<(), OpenError> {
+    // What a plugin for hardware has depends on the devices that are there when it is loaded, and a list of plugins that was made
+    // on another machine does not say. Where there is no such plugin, there is no such element either.
+    let _ = gst::Plugin::load_by_name(card.plugin);
     let encoder = Encoder::build(card, format, card.ceiling)?;
     let pipeline = gst::Pipeline::new();
     let outcome = encode_some(&pipeline, &encoder, format);

@@ -9,6 +9,7 @@
 //! [`watch`], and what [`intent`] has of it. Only [`stamp`] is of use to others: tests read the frame number with it.
 
 pub mod air;
+pub mod elements;
 pub mod encode;
 pub mod feeder;
 pub mod follow;
