@@ -14,6 +14,7 @@ BEFORE = 1_700_000_000
 KEPT = {
     "factory": b"claim = \"00\"\n",
     "machine-id": b"0123456789abcdef0123456789abcdef\n",
+    "bondbox-capture/intent.toml": b"on_air = true\n",
     "bondbox-uplink/key": bytes(range(256)) + b"\n\n\0",
     "settings/a file.toml": b"gateway = 1\n",
 }
