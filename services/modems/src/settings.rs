@@ -77,10 +77,13 @@ impl Settings {
     }
 }
 
-/// Whether Linux would have an interface of this name.
+/// Whether Linux would have an interface of this name, and nobody takes it for something else: the firewall's language has a
+/// meaning for quotes and stars.
 fn is_name(name: &str) -> bool {
     (1..=15).contains(&name.len())
-        && !name.contains(|character: char| character.is_control() || character.is_whitespace() || character == '/')
+        && !name.contains(|character: char| {
+            character.is_control() || character.is_whitespace() || "/:\"*\\".contains(character)
+        })
 }
 
 #[cfg(test)]
@@ -99,6 +102,7 @@ mod tests {
     fn a_refusal_names_the_place_the_key_the_value_and_the_range() {
         for (line, refusal) in [
             ("also = [\"veth 0\"]", ":2: also is \"veth 0\", must be names of interfaces, of 1 to 15 bytes"),
+            ("inside = [\"eth*\"]", ":2: inside is \"eth*\", must be names of interfaces, of 1 to 15 bytes"),
             (
                 "switching_hubs = [\"2109\"]",
                 ":2: switching_hubs is \"2109\", must be models of hubs, like 2109:2817, or ",
