@@ -15,6 +15,8 @@
 #                       SUITE_FLAGS='--only driving --seeds 1..6'
 #   make sim-long       what must hold in every network, in 100,000 of them; SIM_LONG_FLAGS='--seeds 0..5000'
 #   make instructions   what a datagram costs the bond, in instructions, and whether that is more than is written down
+#   make bench-panel    how long a press waits for its light, and a panel that was killed for being right again; and the same of
+#                       bondbox-modems, on sticks in network namespaces; BENCH_PANEL_FLAGS='--profile dev' without a release build
 #   make drift          eight hours of clocks that drift apart while links come and go, in virtual time
 #   make check-boot     the boot chain in a virtual machine: slots, verified root, what brings the other slot
 #   make image          BOARD=rpi5: the image, its update, list of contents and licences; hours, and a network
@@ -254,6 +256,12 @@ linksim-proof:
 instructions:
 	@hil-tests/setup build test
 	cargo bench -p bondbox-bond --bench instructions -- $(INSTRUCTIONS_FLAGS)
+
+.PHONY: bench-panel
+bench-panel:
+	@hil-tests/setup build run test modems
+	cargo bench --workspace --bench panel $(BENCH_PANEL_FLAGS)
+	$(MAKE) check-modems MODEMS_FLAGS='-s -k may_die'
 
 .PHONY: drift
 drift:
