@@ -249,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn what_no_modem_has_any_more_is_forgotten_and_asked_for_when_one_has_it_again() {
+        let mut known = known();
+        let sim = "/org/freedesktop/ModemManager1/SIM/0";
+        known.learn(sim.into(), Some(values(vec![("SimIdentifier", "8949".into())])));
+        let of_sim = |path: &'static str| vec![("Sim", Variant::from(zbus::ObjectPath::try_from(path).unwrap()))];
+        // Pulled, and another one of the same name put in.
+        known.hear(&changed(PATH, MODEM, of_sim("/")));
+        known.tidy();
+        assert_eq!((known.missing(), known.modems()[0].sim.clone()), (vec![], None));
+        known.hear(&changed(PATH, MODEM, of_sim(sim)));
+        assert_eq!(known.missing(), [(sim.to_owned(), SIM)]);
+    }
+
+    #[test]
     fn what_cannot_be_read_or_is_not_said_is_told_apart_from_nothing() {
         let mut known = known();
         for garbled in [

@@ -191,6 +191,48 @@ async fn what_is_off_when_the_service_ends_is_on_then() {
     assert_eq!(bench.restart(false).service.ladders.off().count(), 0);
 }
 
+/// Ended as systemd does it, in the middle of its loop.
+#[tokio::test]
+async fn a_service_that_is_told_to_end_switches_on_what_is_off_and_keeps_what_was_counted() {
+    let mut bench = Bench::silent().await;
+    bench.until(Step::Power).await;
+    bench.carry(900_000).await;
+    assert!(bench.off(DISABLE));
+    let counted = bench.service.ledger.data()[0].bytes;
+    let shutdown = Shutdown::manual();
+    shutdown.trigger();
+    bench.service.run(&mut bench.commands, &shutdown).await.unwrap();
+    assert!(!bench.off(DISABLE));
+    // What is in memory goes with the power.
+    std::fs::remove_file(bench.folder.path().join("modems-data.json")).unwrap();
+    let next = bench.restart(false);
+    assert_eq!((next.service.ledger.data()[0].bytes, counted), (counted, 900_000));
+}
+
+#[tokio::test]
+async fn silence_without_an_address_is_no_illness() {
+    let mut bench = Bench::silent().await;
+    bench.modems.change(DEVICE, |made| made.registered = false);
+    bench.pass(300).await;
+    assert_eq!((bench.link().addresses.len(), bench.modem().recovery.today), (0, 0), "its network let it go");
+}
+
+#[tokio::test]
+async fn an_adapter_is_left_alone_as_what_is_behind_it_is_somebody_elses() {
+    let mut bench = Bench::new();
+    let port = Port::named("usb1-2");
+    let adapter = Device { port, kind: Kind::Ethernet, driver: String::new(), model: String::new() };
+    bench.service.devices.set("eth0", Some(adapter));
+    for _ in 0..200 {
+        let mut state = bond(LinkState::Up);
+        state.links[1].state = LinkState::Silent;
+        bench.service.on_uplink(Event::State(state));
+        bench.pass(1).await;
+    }
+    assert!(bench.service.proof.is_dead(now(), "eth0"));
+    assert_eq!((bench.link_of("eth0").recovery.today, bench.service.counters.recoveries), (0, 0));
+}
+
 #[tokio::test]
 async fn a_port_that_cannot_be_switched_on_is_said_and_tried_until_it_can() {
     let mut bench = Bench::silent().await;
