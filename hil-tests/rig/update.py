@@ -24,5 +24,9 @@ class Update:
         assert code != 0, f"{bundle} was installed:\n{said}"
         return said
 
+    def progress(self) -> str:
+        """What RAUC says that it is doing: while it does, it answers nothing else."""
+        return self._unit.run("busctl get-property de.pengutronix.rauc / de.pengutronix.rauc.Installer Progress")
+
     def size(self, bundle: str) -> int:
         return (self._folder / bundle).stat().st_size
